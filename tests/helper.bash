@@ -1,0 +1,128 @@
+# Shared by all test files: `load helper`.
+#
+# It knows the programs under test, starts superd and waits until it listens, asks questions over a
+# socket, and waits for things to happen, always with a bound. Whatever is started through it is ended
+# by the teardown below, by process id. A file with a teardown of its own calls end_all there.
+#
+# shellcheck disable=SC2034 # the test files read what is set here
+
+bats_require_minimum_version 1.5.0
+bats_load_library bats-support
+bats_load_library bats-assert
+
+ROOT=${ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+CMD=${CMD:-$ROOT/cmd/cmd}
+SUPERD=${SUPERD:-$ROOT/superd/superd}
+CMDC=${CMDC:-$ROOT/cmdc/cmdc}
+TALK=$ROOT/tests/talk
+
+# How long anything may take before a test gives up on it. Generous: a sanitizer build on a busy machine.
+WAIT_SECONDS=20
+
+# What superd is started with, if not directly: SUPERD_PREFIX=(env NAME=VALUE). It must exec, not fork.
+SUPERD_PREFIX=()
+
+# Remember a process, so that end_all ends it. A file, because `run` is a subshell.
+remember() {
+	echo "$1" >>"$BATS_TEST_TMPDIR/pids"
+}
+
+# Start a command in the background; BG_PID is its process id.
+background() {
+	"$@" 3>&- &
+	BG_PID=$!
+	remember "$BG_PID"
+}
+
+# End what the test started, and the children of that. superd's children lead a group of their own.
+end_all() {
+	local pid child
+	[ -f "$BATS_TEST_TMPDIR/pids" ] || return 0
+	while read -r pid; do
+		for child in $(pgrep -P "$pid"); do
+			kill -KILL -- "-$child" 2>/dev/null || kill -KILL "$child" 2>/dev/null || true
+		done
+		kill -KILL "$pid" 2>/dev/null || true
+	done <"$BATS_TEST_TMPDIR/pids"
+	rm -f "$BATS_TEST_TMPDIR/pids"
+}
+
+teardown() {
+	end_all
+}
+
+# Run a command until it succeeds, or fail when the time is up.
+wait_until() {
+	local end=$((SECONDS + WAIT_SECONDS))
+	until "$@" >/dev/null 2>&1; do
+		if ((SECONDS > end)); then
+			echo "waited $WAIT_SECONDS s in vain for: $*" >&2
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# wait_for_line PATTERN [FILE]: wait until a line of the file, superd's log unless said, matches (grep's
+# basic syntax).
+wait_for_line() {
+	wait_until grep -q -e "$1" "${2:-$LOG}" || {
+		cat "${2:-$LOG}" >&2
+		return 1
+	}
+}
+
+is_gone() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+listens_or_is_gone() {
+	grep -q '^superd: listening' "$LOG" || is_gone "$SUPERD_PID"
+}
+
+# superd_start ARGUMENT...: start superd in the background, its stderr to $LOG, and wait until it listens.
+# Sets SUPERD_PID, LOG, and PORT (from the first `listening` line). Fails, with the log, where superd exits.
+superd_start() {
+	superd_launch "$@"
+	wait_until listens_or_is_gone
+	if is_gone "$SUPERD_PID"; then
+		echo "superd did not start:" >&2
+		cat "$LOG" >&2
+		return 1
+	fi
+	PORT=$(sed -n '/^superd: listening/{s/.*://p;q;}' "$LOG")
+}
+
+# The same without waiting, for a superd that logs elsewhere or nothing.
+superd_launch() {
+	LOG=${SUPERD_LOG:-$BATS_TEST_TMPDIR/log}
+	: >"$LOG"
+	"${SUPERD_PREFIX[@]}" "$SUPERD" "$@" </dev/null >"$LOG.stdout" 2>>"$LOG" 3>&- &
+	SUPERD_PID=$!
+	remember "$SUPERD_PID"
+}
+
+# Wait for superd to end; returns its exit status.
+superd_wait() {
+	wait_until is_gone "$SUPERD_PID" || return 99
+	wait "$SUPERD_PID"
+}
+
+# superd_stop [SIGNAL]: stop superd as an operator would; returns its exit status.
+superd_stop() {
+	kill -"${1:-TERM}" "$SUPERD_PID"
+	superd_wait
+}
+
+# ask PORT [HOST], ask /PATH: send stdin, end our side, print what comes until the peer ends its own.
+ask() {
+	case $1 in
+	/*) timeout "$WAIT_SECONDS" nc -N -U "$1" ;;
+	*) timeout "$WAIT_SECONDS" nc -N "${2:-127.0.0.1}" "$1" ;;
+	esac
+}
+
+# A port that is free now, for servers that cannot be given port 0.
+free_port() {
+	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
