@@ -43,6 +43,7 @@ end_all() {
 			kill -KILL -- "-$child" 2>/dev/null || kill -KILL "$child" 2>/dev/null || true
 		done
 		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true # bash would announce its death
 	done <"$BATS_TEST_TMPDIR/pids"
 	rm -f "$BATS_TEST_TMPDIR/pids"
 }
