@@ -1,0 +1,65 @@
+/*
+ * A request to the command that serves it: a row of the table, or a program of the -d directory. One
+ * row a command; a built-in wins over a program of its name.
+ */
+#include <stdio.h>
+
+#include "commands.h"
+
+const struct command dispatch_table[] = {
+    {TEXT("echo"),    1, 1, "<>TEXT",   "answer TEXT",                                       command_echo   },
+    {TEXT("exit"),    0, 0, "",         "end the session",                                   command_exit   },
+    {TEXT("help"),    0, 1, "[<>NAME]", "list the commands, or the one called NAME",         command_help   },
+    {TEXT("peer"),    0, 0, "",         "answer with the client's address and port, or -",   command_peer   },
+    {TEXT("printf"),  1, 1, "<>TEXT",   "show TEXT on the server's screen, and answer TEXT", command_printf },
+    {TEXT("time"),    0, 0, "",         "answer with the time in UTC",                       command_time   },
+    {TEXT("version"), 0, 0, "",         "answer with the program's name and version",        command_version},
+};
+const size_t dispatch_table_length = sizeof dispatch_table / sizeof dispatch_table[0];
+
+/* Returns NULL where there is no such command in the table. */
+const struct command *
+dispatch_find(struct text name)
+{
+	size_t i;
+
+	for (i = 0; i < dispatch_table_length; i++) {
+		if (text_equals(dispatch_table[i].name, name))
+			return &dispatch_table[i];
+	}
+	return NULL;
+}
+
+static void
+reply_usage(const struct command *command)
+{
+	char usage[128];
+
+	snprintf(usage, sizeof usage, "%s%s", command->name.start, command->parameters);
+	reply_error("usage", text_from_string(usage));
+}
+
+static enum session
+run_command(const struct command *command, const struct request *request)
+{
+	struct text arguments[PARSE_ARGUMENTS_MAX];
+	size_t count = parse_arguments(request, arguments, command->most);
+
+	if (count < command->fewest || count > command->most) {
+		reply_usage(command);
+		return SESSION_GOES_ON;
+	}
+	return command->run(arguments, count);
+}
+
+/* Serves one request and leaves its whole reply with reply.c. Returns whether the session goes on. */
+enum session
+dispatch_request(const struct request *request)
+{
+	const struct command *command = dispatch_find(request->name);
+
+	if (command != NULL)
+		return run_command(command, request);
+	reply_error("unknown", request->name);
+	return SESSION_GOES_ON;
+}

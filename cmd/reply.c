@@ -1,0 +1,170 @@
+/*
+ * The only writer of stdout. A reply is any number of `out<>LINE` lines, then one line that ends it:
+ * `ok`, `ok<>RESULT` or `error<>CODE<>TEXT`. Replies gather in one buffer and leave when the session
+ * flushes it or it is full. Once a write has failed the client counts as gone: what comes after is
+ * dropped, and reply_failure() says why.
+ *
+ * Results, texts and codes must hold no LF; they come from one line of input or from cmd itself.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+enum { REPLY_BUFFER_SIZE = 65536 };
+
+static char buffer[REPLY_BUFFER_SIZE];
+static size_t used;
+static int failure;
+static bool out_line_open;
+
+static void
+wait_writable(void)
+{
+	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	/* Whatever poll(2) says, the write(2) that follows says it better. */
+	(void)poll(&output, 1, -1);
+}
+
+/* Sends all that has gathered. Returns -1 when the client is gone or the write failed. */
+int
+reply_flush(void)
+{
+	size_t done = 0;
+
+	while (failure == 0 && done < used) {
+		ssize_t count = write(STDOUT_FILENO, buffer + done, used - done);
+
+		if (count >= 0)
+			done += (size_t)count;
+		else if (errno == EAGAIN)
+			wait_writable();
+		else if (errno != EINTR)
+			failure = errno;
+	}
+	used = 0;
+	return failure == 0 ? 0 : -1;
+}
+
+/* Gives the client up for the given reason, an errno value. */
+void
+reply_give_up(int reason)
+{
+	if (failure == 0)
+		failure = reason;
+}
+
+/* Why the client was given up, as an errno value; 0 while it is there. */
+int
+reply_failure(void)
+{
+	return failure;
+}
+
+/* Adds what does not fit into the buffer as it is. */
+static void
+add_in_pieces(const char *bytes, size_t length)
+{
+	size_t room;
+
+	while ((room = sizeof buffer - used) < length) {
+		memcpy(buffer + used, bytes, room);
+		used += room;
+		bytes += room;
+		length -= room;
+		reply_flush();
+	}
+	memcpy(buffer + used, bytes, length);
+	used += length;
+}
+
+static inline void
+add(const char *bytes, size_t length)
+{
+	if (length > sizeof buffer - used) {
+		add_in_pieces(bytes, length);
+		return;
+	}
+	memcpy(buffer + used, bytes, length);
+	used += length;
+}
+
+static void
+add_string(const char *string)
+{
+	add(string, strlen(string));
+}
+
+void
+reply_ok(void)
+{
+	add("ok\n", 3);
+}
+
+void
+reply_result(struct text result)
+{
+	add("ok<>", 4);
+	add(result.start, result.length);
+	add("\n", 1);
+}
+
+void
+reply_error(const char *code, struct text text)
+{
+	add("error<>", 7);
+	add_string(code);
+	add("<>", 2);
+	add(text.start, text.length);
+	add("\n", 1);
+}
+
+void
+reply_error_number(const char *code, unsigned long number)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof digits, "%lu", number);
+	reply_error(code, text_from_string(digits));
+}
+
+/*
+ * Adds bytes of output, in pieces of any size. Each of their lines becomes an `out<>` line; a line that
+ * is not ended stays open for more.
+ */
+void
+reply_out_bytes(struct text bytes)
+{
+	const char *position = bytes.start;
+	const char *end = bytes.start + bytes.length;
+
+	while (position < end) {
+		const char *feed = memchr(position, '\n', (size_t)(end - position));
+		const char *next = feed == NULL ? end : feed + 1;
+
+		if (!out_line_open)
+			add("out<>", 5);
+		add(position, (size_t)(next - position));
+		out_line_open = feed == NULL;
+		position = next;
+	}
+}
+
+/* Ends an `out<>` line that is open, as it must be before another kind of line. */
+void
+reply_out_end(void)
+{
+	if (out_line_open)
+		add("\n", 1);
+	out_line_open = false;
+}
+
+/* Adds text that is no reply: what -h and -V print. */
+void
+reply_plain(const char *string)
+{
+	add_string(string);
+}
