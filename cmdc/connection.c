@@ -150,12 +150,14 @@ connection_open_path(const char *path, int timeout, char *reason)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	if (strlen(path) >= sizeof address.sun_path) {
+	size_t length = strlen(path);
+
+	if (length >= sizeof address.sun_path) {
 		snprintf(
 		    reason, REASON_SIZE, "a socket's path may have %zu bytes", sizeof address.sun_path - 1);
 		return -1;
 	}
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, length);
 
 	int fd = open_address((const struct sockaddr *)&address, sizeof address, timeout);
 

@@ -78,9 +78,9 @@ number_read(const char *text, int lowest, int highest)
 	if (length == 0 || length > 9 || strspn(text, "0123456789") != length)
 		return -1;
 
-	int number = atoi(text);
+	long number = strtol(text, NULL, 10);
 
-	return number >= lowest && number <= highest ? number : -1;
+	return number >= lowest && number <= highest ? (int)number : -1;
 }
 
 static void
@@ -167,7 +167,6 @@ main(int argc, char *argv[])
         };
 	static char prompt[REASON_SIZE];
 	struct options options = {.host = "localhost", .port = "10100", .timeout = default_timeout};
-	char reason[REASON_SIZE];
 
 	occupy_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
@@ -176,6 +175,8 @@ main(int argc, char *argv[])
 	read_options(&options, argc, argv);
 	argv += optind;
 	if (argv[0] != NULL) {
+		char reason[REASON_SIZE];
+
 		session.unsent = request_build(argv, &session.unsent_length, reason);
 		if (session.unsent == NULL) {
 			say("%s", reason);

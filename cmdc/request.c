@@ -34,7 +34,7 @@ refusal(const char *argument, size_t place, bool last)
 char *
 request_build(char *const arguments[], size_t *length, char *reason)
 {
-	size_t size = 0;
+	size_t size = 1;
 
 	for (size_t i = 0; arguments[i] != NULL; i++) {
 		const char *why = refusal(arguments[i], i, arguments[i + 1] == NULL);

@@ -114,7 +114,7 @@ await_events(struct session *session, struct pollfd events[2])
 	if (!limited)
 		note_progress(session);
 	else if (session->left <= 0)
-		return give_up(session, "%s: no reply in %d seconds", session->peer, session->timeout / 1000);
+		return give_up(session, "%s: no reply for %d s", session->peer, session->timeout / 1000);
 	if (poll(events, 2, limited ? session->left : -1) == -1 && errno != EINTR)
 		return give_up(session, "poll: %s", strerror(errno));
 	session->left -= (int)(clock_milliseconds() - start);
@@ -257,6 +257,7 @@ session_run(struct session *session)
 {
 	struct pollfd events[2], *server = &events[0], *input = &events[1];
 
+	note_progress(session);
 	while (!is_done(session)) {
 		choose_events(session, server, input);
 		if (prompt(session) == -1 || await_events(session, events) == -1)
