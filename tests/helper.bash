@@ -67,10 +67,20 @@ wait_until() {
 # wait_for_line PATTERN [FILE]: wait until a line of the file, superd's log unless said, matches (grep's
 # basic syntax).
 wait_for_line() {
-	wait_until grep -q -e "$1" "${2:-$LOG}" || {
-		cat "${2:-$LOG}" >&2
+	local file=${2:-${LOG:-$BATS_TEST_TMPDIR/log}}
+	wait_until grep -q -e "$1" "$file" || {
+		cat "$file" >&2
 		return 1
 	}
+}
+
+# The number of processes that superd has running now.
+children() {
+	pgrep -c -P "$SUPERD_PID" || true
+}
+
+children_are() {
+	[ "$(children)" -eq "$1" ]
 }
 
 is_gone() {

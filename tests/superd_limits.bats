@@ -1,0 +1,209 @@
+# How many, how fast, how long: instances, per_source, cps, time_limit, backlog.
+
+load helper
+
+# A program that says it runs, and stays until its client ends.
+HELLO='echo here; cat'
+
+# So many connections to the port stand, served or not.
+connected() {
+	[ "$(ss -tnH state established "( dport = :$PORT )" | wc -l)" -ge "$1" ]
+}
+
+# Open a connection that stays, and wait until its program has greeted it.
+occupy() {
+	background "$TALK" "$@" line hold >"$BATS_TEST_TMPDIR/occupied"
+	wait_for_line holding "$BATS_TEST_TMPDIR/occupied"
+}
+
+@test "instances with on_limit = refuse closes who comes too many, and says so" {
+	superd_start -p 0 -o instances=2 -o on_limit=refuse sh -c "$HELLO"
+	occupy -c 2 "$PORT"
+	run "$TALK" "$PORT" all
+	assert_output ''
+	wait_for_line '^superd: FAIL: sh service_limit from=127\.0\.0\.1$'
+	children_are 2
+}
+
+@test "service_limit is said once when it begins, and once with a count when it ends" {
+	superd_start -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
+	occupy "$PORT"
+	for _ in 1 2 3 4 5; do
+		"$TALK" "$PORT" all
+	done
+	wait_for_line 'FAIL: sh service_limit'
+	[ "$(grep -c service_limit "$LOG")" -eq 1 ]
+	kill "$BG_PID"
+	wait_for_line 'EXIT: sh'
+	wait_until "$TALK" "$PORT" line close
+	wait_for_line 'service_limit.*\<[45]\>'
+	[ "$(grep -c service_limit "$LOG")" -eq 2 ]
+}
+
+@test "a place that was given back can be taken again" {
+	superd_start -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
+	for _ in 1 2 3; do
+		occupy "$PORT"
+		kill "$BG_PID"
+		wait_until children_are 0
+		wait_until grep -q EXIT "$LOG"
+	done
+	run ask "$PORT" </dev/null
+	assert_output here
+}
+
+@test "instances with on_limit = wait lets who comes too many wait, and serves them" {
+	superd_start -p 0 -o instances=1 -o on_limit=wait sh -c "$HELLO"
+	occupy "$PORT"
+	first=$BG_PID
+	background "$TALK" "$PORT" 'send:hello\n' line line >"$BATS_TEST_TMPDIR/second"
+	second=$BG_PID
+	wait_until connected 2
+	children_are 1
+	[ ! -s "$BATS_TEST_TMPDIR/second" ]
+	kill "$first"
+	wait_until is_gone "$second"
+	[ "$(cat "$BATS_TEST_TMPDIR/second")" = $'here\nhello' ]
+	run grep FAIL "$LOG"
+	assert_failure
+}
+
+@test "from the command line who comes too many waits unless told otherwise" {
+	superd_start -p 0 -o instances=1 sh -c "$HELLO"
+	occupy "$PORT"
+	first=$BG_PID
+	background "$TALK" "$PORT" line >"$BATS_TEST_TMPDIR/second"
+	second=$BG_PID
+	wait_until connected 2
+	kill "$first"
+	wait_until is_gone "$second"
+	[ "$(cat "$BATS_TEST_TMPDIR/second")" = here ]
+}
+
+@test "at its limit superd sleeps: it uses no processor while others wait" {
+	superd_start -p 0 -o instances=1 sh -c "$HELLO"
+	occupy "$PORT"
+	background "$TALK" -c 5 "$PORT" line
+	wait_until connected 6
+	# Fields 14 and 15 of /proc/PID/stat: time used, in hundredths of a second.
+	before=$(awk '{ print $14 + $15 }' "/proc/$SUPERD_PID/stat")
+	sleep 1
+	after=$(awk '{ print $14 + $15 }' "/proc/$SUPERD_PID/stat")
+	[ $((after - before)) -le 10 ]
+}
+
+@test "instances counts a service over all its addresses" {
+	superd_start -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
+	occupy "$PORT"
+	run "$TALK" -h ::1 "$PORT" all
+	assert_output ''
+	wait_for_line '^superd: FAIL: sh service_limit from=::1$'
+}
+
+@test "instances = UNLIMITED sets no limit" {
+	superd_start -p 0 -o instances=UNLIMITED -o on_limit=refuse sh -c "$HELLO"
+	occupy -c 300 "$PORT"
+	[ "$(grep -c '^here$' "$BATS_TEST_TMPDIR/occupied")" -eq 300 ]
+}
+
+@test "unless said otherwise, 256 run at once and the next waits" {
+	superd_start -p 0 sh -c "$HELLO"
+	occupy -c 256 "$PORT"
+	background "$TALK" "$PORT" line >"$BATS_TEST_TMPDIR/next"
+	next=$BG_PID
+	wait_until connected 257
+	children_are 256
+	[ ! -s "$BATS_TEST_TMPDIR/next" ]
+	end=$(head -n 1 "$BATS_TEST_TMPDIR/pids")
+	[ "$end" = "$SUPERD_PID" ]
+	kill "$(sed -n 2p "$BATS_TEST_TMPDIR/pids")"
+	wait_until is_gone "$next"
+	[ "$(cat "$BATS_TEST_TMPDIR/next")" = here ]
+}
+
+@test "per_source refuses one address and serves another" {
+	superd_start -p 0 -b 127.0.0.1 -o per_source=1 sh -c "$HELLO"
+	occupy "$PORT"
+	run "$TALK" "$PORT" all
+	assert_output ''
+	wait_for_line '^superd: FAIL: sh per_source_limit from=127\.0\.0\.1$'
+	run "$TALK" -s 127.0.0.2 "$PORT" line
+	assert_output here
+}
+
+@test "per_source is said each time" {
+	superd_start -p 0 -b 127.0.0.1 -o per_source=1 sh -c "$HELLO"
+	occupy "$PORT"
+	for _ in 1 2 3; do
+		"$TALK" "$PORT" all
+	done
+	wait_for_line per_source_limit
+	[ "$(grep -c 'FAIL: sh per_source_limit' "$LOG")" -eq 3 ]
+}
+
+@test "per_source gives the place back when the program ends" {
+	superd_start -p 0 -b 127.0.0.1 -o per_source=1 sh -c "$HELLO"
+	for _ in 1 2 3; do
+		run ask "$PORT" </dev/null
+		assert_output here
+		wait_until children_are 0
+	done
+}
+
+@test "per_source counts a UNIX-domain peer by its user" {
+	superd_start -b "$BATS_TEST_TMPDIR/socket" -o per_source=1 sh -c "$HELLO"
+	occupy "$BATS_TEST_TMPDIR/socket"
+	run "$TALK" "$BATS_TEST_TMPDIR/socket" all
+	wait_for_line '^superd: FAIL: sh per_source_limit from=uid:0$'
+}
+
+@test "cps with on_limit = refuse closes who comes too fast, and comes back by itself" {
+	superd_start -p 0 -o 'cps=3 1' -o on_limit=refuse sh -c 'echo here'
+	run "$TALK" -c 20 "$PORT" all
+	[ "${#lines[@]}" -lt 20 ]
+	wait_for_line '^superd: FAIL: sh cps from=127\.0\.0\.1$'
+	served() {
+		"$TALK" "$PORT" line | grep -q here
+	}
+	wait_until served
+}
+
+@test "cps with on_limit = wait serves everybody in time" {
+	superd_start -p 0 -o 'cps=3 1' -o on_limit=wait sh -c 'echo here'
+	run "$TALK" -c 8 "$PORT" all
+	[ "$(grep -c here <<<"$output")" -eq 8 ]
+}
+
+@test "time_limit ends a program and all of its process group" {
+	superd_start -p 0 -o time_limit=1 sh -c 'sleep 1000 & echo $!; wait'
+	run "$TALK" "$PORT" line all
+	assert_output --regexp '^[0-9]+$'
+	wait_for_line '^superd: EXIT: sh signal=15 pid=[0-9]* duration=[1-9]'
+	wait_until is_gone "$output"
+}
+
+@test "a program that ignores TERM at its time_limit gets KILL" {
+	superd_start -p 0 -o time_limit=1 sh -c 'trap "" TERM; echo here; while :; do sleep 1; done'
+	run "$TALK" "$PORT" all
+	assert_output here
+	wait_for_line '^superd: EXIT: sh signal=9 '
+}
+
+@test "a program within its time_limit is left alone" {
+	superd_start -p 0 -o time_limit=60 sh -c "$HELLO"
+	run ask "$PORT" <<<hello
+	assert_output $'here\nhello'
+	wait_for_line 'EXIT: sh status=0 '
+}
+
+@test "backlog is what listen(2) is given" {
+	superd_start -p 0 -b 127.0.0.1 -o backlog=7 cat
+	run ss -ltnH "( sport = :$PORT )"
+	assert_output --regexp '^LISTEN +0 +7 '
+}
+
+@test "unless said otherwise the backlog is SOMAXCONN" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	run ss -ltnH "( sport = :$PORT )"
+	assert_output --regexp "^LISTEN +0 +4096 "
+}
