@@ -18,12 +18,13 @@ fails() {
 	local expected=$1 reason=$2
 	shift 2
 	run --separate-stderr timeout "$WAIT_SECONDS" "${SUPERD_PREFIX[@]}" "$SUPERD" "$@" </dev/null
+	# shellcheck disable=SC2154 # bats sets stderr
 	echo "status $status, stderr: $stderr"
 	[ "$status" -eq "$expected" ]
 	[ -z "$output" ]
-	[ "${#stderr_lines[@]}" -eq 1 ]
-	[[ ${stderr_lines[0]} == 'superd: '* ]]
-	grep -qE -e "$reason" <<<"${stderr_lines[0]}"
+	[ "$(wc -l <<<"$stderr")" -eq 1 ]
+	[[ $stderr == 'superd: '* ]]
+	grep -qE -e "$reason" <<<"$stderr"
 	[ ! -e "$SOCKET" ]
 }
 
@@ -183,7 +184,7 @@ bad_value() {
 
 @test "a UNIX-domain socket's path that is too long" {
 	long=/tmp/$(printf 'x%.0s' $(seq 200))
-	fails 1 "xxx.*(too long|long)" -b "$long" cat
+	fails 1 "xxx.*long" -b "$long" cat
 }
 
 @test "a UNIX-domain socket on which somebody answers is not taken away" {
@@ -216,8 +217,8 @@ bad_value() {
 		run --separate-stderr timeout "$WAIT_SECONDS" "$SUPERD" -p "$port" cat
 		echo "port $port: status $status, $stderr"
 		[ "$status" -eq 1 ] || [ "$status" -eq 2 ]
-		[ "${#stderr_lines[@]}" -eq 1 ]
-		[[ ${stderr_lines[0]} == *port*"$port"* ]]
+		[ "$(wc -l <<<"$stderr")" -eq 1 ]
+		[[ $stderr == *port*"$port"* ]]
 	done
 }
 
@@ -245,7 +246,7 @@ bad_value() {
 @test "a syslog facility that is none" {
 	run --separate-stderr timeout "$WAIT_SECONDS" "$SUPERD" -b "$SOCKET" -l nosuchfacility cat
 	[ "$status" -eq 1 ] || [ "$status" -eq 2 ]
-	[ "${#stderr_lines[@]}" -eq 1 ]
+	[ "$(wc -l <<<"$stderr")" -eq 1 ]
 	[[ $stderr == *nosuchfacility* ]]
 }
 
