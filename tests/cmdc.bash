@@ -27,3 +27,22 @@ served_line() {
 served_all() {
 	wait_until is_gone "$SERVE_PID"
 }
+
+# session_start FILE: ask it in the background, with FILE, perhaps a named pipe, as the lines to send. What it
+# prints goes to OUT and ERR, its process is BG_PID.
+session_start() {
+	OUT=$BATS_TEST_TMPDIR/out
+	ERR=$BATS_TEST_TMPDIR/err
+	# bash opens the pipe in the background, and a stdin that is not named here would be /dev/null.
+	"$CMDC" -h 127.0.0.1 -p "$PORT" <"$1" >"$OUT" 2>"$ERR" 3>&- &
+	BG_PID=$!
+	remember "$BG_PID"
+}
+
+# session_ends_with STATUS: wait until it has ended, with this exit status.
+session_ends_with() {
+	local status=0
+	wait_until is_gone "$BG_PID"
+	wait "$BG_PID" || status=$?
+	assert_equal "$status" "$1"
+}
