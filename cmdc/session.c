@@ -117,7 +117,8 @@ await_events(struct session *session, struct pollfd events[2])
 		return give_up(session, "%s: no reply for %d s", session->peer, session->timeout / 1000);
 	if (poll(events, 2, limited ? session->left : -1) == -1 && errno != EINTR)
 		return give_up(session, "poll: %s", strerror(errno));
-	session->left -= (int)(clock_milliseconds() - start);
+	if (limited)
+		session->left -= (int)(clock_milliseconds() - start);
 	return 0;
 }
 
@@ -195,10 +196,10 @@ refuse_strange(struct session *session, const char *rest, size_t length)
 	output_flush(reply->out);
 	output_text(err, "cmdc: ");
 	output_text(err, session->peer);
-	output_text(err, ": not a reply of cmd: ");
+	output_text(err, ": not a reply of cmd: \"");
 	output_write_shown(err, reply->head, reply->head_length);
 	output_write_shown(err, rest, length);
-	output_text(err, "\n");
+	output_text(err, "\"\n");
 	output_flush(err);
 	session->status = CMDC_LOST;
 	return -1;

@@ -4,7 +4,7 @@
 
 SERVE=$ROOT/tests/serve
 
-# serve [-6] [-b BACKLOG] PATH|- STEP...: start tests/serve, and wait until it listens. Sets SERVED, what it
+# serve [-h HOST] [-p PORT] [-b BACKLOG] PATH|- STEP...: start tests/serve, and wait until it listens. Sets SERVED, what it
 # prints, SERVE_PID and PORT.
 serve() {
 	SERVED=$BATS_TEST_TMPDIR/served
