@@ -1,0 +1,167 @@
+/*
+ * addr: socket addresses, from text and to text. An address that is IPv4 in IPv6's clothes (::ffff:127.0.0.1) is
+ * shown and matched as IPv4. All look-ups are made when the configuration is loaded; none while serving.
+ */
+#include "superd.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <string.h>
+
+static bool numeric_only;
+
+/* With `numeric`, no name is looked up from now on (-n). */
+void addr_set_numeric(bool numeric) {
+	numeric_only = numeric;
+}
+
+static int look_up(const char *host, const char *port, int family, int socket_type, struct addrinfo **found,
+    struct reason *why) {
+	struct addrinfo hints = {.ai_family = family, .ai_socktype = socket_type, .ai_flags = AI_PASSIVE};
+	if (numeric_only)
+		hints.ai_flags |= AI_NUMERICHOST;
+	int error = getaddrinfo(host, port, &hints, found);
+	if (error != 0)
+		return reason_set(why, "%s: %s", host, gai_strerror(error));
+	return 0;
+}
+
+static struct endpoint to_endpoint(const struct addrinfo *info) {
+	struct endpoint endpoint = {.length = info->ai_addrlen};
+	memcpy(&endpoint.at, info->ai_addr, info->ai_addrlen);
+	return endpoint;
+}
+
+/*
+ * All addresses of a host name or numeric address, with `port` a number or NULL. The array is in the arena.
+ * Returns 0, or -1 and why.
+ */
+int addr_resolve(struct arena *arena, const char *host, const char *port, int family, int socket_type,
+    struct endpoint **found, size_t *count, struct reason *why) {
+	struct addrinfo *list;
+	if (look_up(host, port, family, socket_type, &list, why) < 0)
+		return -1;
+	size_t length = 0;
+	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next)
+		length++;
+	*found = mem_alloc(arena, length * sizeof **found);
+	*count = 0;
+	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next)
+		(*found)[(*count)++] = to_endpoint(info);
+	freeaddrinfo(list);
+	return 0;
+}
+
+/* The first address of a host name, and a port's number or name in /etc/services. Returns 0, or -1 and why. */
+int addr_find_first(const char *host, const char *port, struct endpoint *found, struct reason *why) {
+	struct addrinfo *list;
+	if (look_up(host, port, AF_UNSPEC, SOCK_STREAM, &list, why) < 0)
+		return -1;
+	*found = to_endpoint(list);
+	freeaddrinfo(list);
+	return 0;
+}
+
+/* The UNIX-domain address of a path. Returns 0, or -1 and why if the path is too long for one. */
+int addr_from_path(const char *path, struct endpoint *endpoint, struct reason *why) {
+	*endpoint = (struct endpoint){.length = sizeof endpoint->at.un};
+	size_t length = strlen(path);
+	if (length >= sizeof endpoint->at.un.sun_path)
+		return reason_set(why, "%s: a socket's path is shorter than %zu bytes", path,
+		    sizeof endpoint->at.un.sun_path);
+	endpoint->at.un.sun_family = AF_UNIX;
+	memcpy(endpoint->at.un.sun_path, path, length + 1);
+	return 0;
+}
+
+bool addr_equal(const struct endpoint *a, const struct endpoint *b) {
+	if (a->at.any.sa_family != b->at.any.sa_family)
+		return false;
+	switch (a->at.any.sa_family) {
+	case AF_INET:
+		return a->at.in.sin_port == b->at.in.sin_port &&
+		       a->at.in.sin_addr.s_addr == b->at.in.sin_addr.s_addr;
+	case AF_INET6:
+		return a->at.in6.sin6_port == b->at.in6.sin6_port &&
+		       a->at.in6.sin6_scope_id == b->at.in6.sin6_scope_id &&
+		       memcmp(&a->at.in6.sin6_addr, &b->at.in6.sin6_addr, sizeof a->at.in6.sin6_addr) == 0;
+	default: return strcmp(a->at.un.sun_path, b->at.un.sun_path) == 0;
+	}
+}
+
+unsigned addr_port(const struct endpoint *endpoint) {
+	switch (endpoint->at.any.sa_family) {
+	case AF_INET: return ntohs(endpoint->at.in.sin_port);
+	case AF_INET6: return ntohs(endpoint->at.in6.sin6_port);
+	default: return 0;
+	}
+}
+
+void addr_set_port(struct endpoint *endpoint, unsigned port) {
+	if (endpoint->at.any.sa_family == AF_INET)
+		endpoint->at.in.sin_port = htons((uint16_t)port);
+	else if (endpoint->at.any.sa_family == AF_INET6)
+		endpoint->at.in6.sin6_port = htons((uint16_t)port);
+}
+
+/* Whether the address is every interface's, so that each connection has to be asked for its own. */
+bool addr_is_wildcard(const struct endpoint *endpoint) {
+	if (endpoint->at.any.sa_family == AF_INET)
+		return endpoint->at.in.sin_addr.s_addr == htonl(INADDR_ANY);
+	return endpoint->at.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&endpoint->at.in6.sin6_addr);
+}
+
+/* The address without its port; of a UNIX-domain socket, its path. Returns `text`. */
+const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEXT]) {
+	text[0] = '\0';
+	const struct in6_addr *in6 = &endpoint->at.in6.sin6_addr;
+	if (endpoint->at.any.sa_family == AF_UNIX)
+		snprintf(text, ADDR_TEXT, "%s", endpoint->at.un.sun_path);
+	else if (endpoint->at.any.sa_family == AF_INET)
+		inet_ntop(AF_INET, &endpoint->at.in.sin_addr, text, ADDR_TEXT);
+	else if (IN6_IS_ADDR_V4MAPPED(in6))
+		inet_ntop(AF_INET, &in6->s6_addr[12], text, ADDR_TEXT);
+	else
+		inet_ntop(AF_INET6, in6, text, ADDR_TEXT);
+	return text;
+}
+
+/* The address with its port: 127.0.0.1:80, [::1]:80; of a UNIX-domain socket, its path. Returns `text`. */
+const char *addr_format(const struct endpoint *endpoint, char text[ADDR_TEXT]) {
+	char host[ADDR_TEXT];
+	addr_format_host(endpoint, host);
+	if (endpoint->at.any.sa_family == AF_UNIX)
+		snprintf(text, ADDR_TEXT, "%.*s", ADDR_TEXT - 1, host);
+	else
+		snprintf(text, ADDR_TEXT, strchr(host, ':') ? "[%.100s]:%u" : "%.100s:%u", host,
+		    addr_port(endpoint));
+	return text;
+}
+
+static struct source from_bytes(const unsigned char *bytes) {
+	struct source source = {0, 0};
+	for (int i = 0; i < 8; i++) {
+		source.high = source.high << 8 | bytes[i];
+		source.low = source.low << 8 | bytes[i + 8];
+	}
+	return source;
+}
+
+/* Who a peer is. A UNIX-domain peer is its user id, set in 100::/64, which is nobody's address (RFC 6666). */
+struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
+	switch (endpoint->at.any.sa_family) {
+	case AF_INET:
+		return (struct source){0, UINT64_C(0xffff) << 32 | ntohl(endpoint->at.in.sin_addr.s_addr)};
+	case AF_INET6: return from_bytes(endpoint->at.in6.sin6_addr.s6_addr);
+	default: return (struct source){UINT64_C(0x100) << 48, uid};
+	}
+}
+
+/* The source with all but its first `bits` (0 to 128) bits cleared. */
+struct source addr_source_prefix(struct source source, unsigned bits) {
+	if (bits < 128)
+		source.low &= bits <= 64 ? 0 : ~(UINT64_MAX >> (bits - 64));
+	if (bits < 64)
+		source.high &= bits == 0 ? 0 : ~(UINT64_MAX >> bits);
+	return source;
+}

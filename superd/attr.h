@@ -1,0 +1,49 @@
+/* attr: what a row of the attribute table holds. Only attr.c and attr_types.c read this. */
+#ifndef ATTR_H
+#define ATTR_H
+
+#include "superd.h"
+
+/* A word that may be a value, and what it stands for. A list of them ends with a NULL name. */
+struct attr_word {
+	const char *name;
+	long value;
+};
+
+/* A kind of value: how it is read, how it is printed, and what the table says of it. */
+struct attr_type {
+	const char *values;
+	size_t least, most; /* how many words it takes */
+	int (*read)(struct arena *, void *field, const struct attr *, const struct entry *, struct reason *);
+	void (*print)(const void *field, const struct attr *, FILE *);
+	bool is_number; /* the field is a long, UNSET unless something sets it */
+	bool is_set;    /* += and -= work, and = in `defaults` adds */
+};
+
+enum attr_scope { IN_SERVICE = 1, IN_DEFAULTS = 2, IN_BOTH = 3 };
+
+struct attr {
+	const char *name;
+	const struct attr_type *type;
+	size_t field;
+	enum attr_scope scope;
+	const char *preset;
+	const char *doc;
+	const struct attr_word *words;
+	long min, max;
+};
+
+extern const struct attr_word attr_yes_no[], attr_socket_types[], attr_service_types[], attr_flags[],
+    attr_success_items[], attr_failure_items[], attr_on_limit[], attr_stderr[];
+
+extern const struct attr_type attr_number, attr_limit, attr_octal, attr_bytes, attr_load, attr_word,
+    attr_bits, attr_bit_set, attr_text, attr_path, attr_list, attr_word_set, attr_environment, attr_addresses,
+    attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner, attr_log, attr_redirect,
+    attr_minutes;
+
+/* attr_types.c, for attr_forms.c too */
+void attr_begin_line(FILE *to, const struct attr *attr);
+int attr_parse_number(const char *text, long min, long max, long *number, struct reason *why);
+int attr_parse_word(const char *text, const struct attr_word *words, long *value, struct reason *why);
+
+#endif

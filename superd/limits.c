@@ -1,0 +1,176 @@
+/*
+ * limits: how many may come. cps, per_source_cps, max_load, instances and per_source to a verdict. It neither logs nor
+ * closes. What it remembers of a source is bounded: sources with running children, and at most SOURCES_IDLE others.
+ */
+#include "superd.h"
+
+#include <stdlib.h>
+
+enum { SECOND = 1000, BUCKETS = 256, SOURCES_IDLE = 4096 };
+
+struct source_count {
+	struct source_count *next;
+	struct source source;
+	long running, second_count;
+	int64_t second_began;
+};
+
+struct source_table {
+	struct source_count *buckets[BUCKETS];
+	size_t count, tidy_at;
+};
+
+static bool counts_sources(const struct service *service) {
+	return service->per_source != UNLIMITED || service->per_source_cps != UNSET;
+}
+
+static struct source source_of(const struct listener *listener, struct source source) {
+	bool is_v6 = source.high != 0 || source.low >> 32 != 0xffff;
+	return is_v6 ? addr_source_prefix(source, (unsigned)listener->service->per_source_prefix6) : source;
+}
+
+static size_t bucket_of(struct source source) {
+	uint64_t mixed = (source.high ^ source.low) * UINT64_C(0x9e3779b97f4a7c15);
+	return (size_t)(mixed >> 56) % BUCKETS;
+}
+
+/* Forgets the sources that nothing runs for and whose last second is at least `age` ago. */
+static void forget_idle(struct source_table *table, int64_t age) {
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct source_count **link = &table->buckets[i]; *link != NULL;) {
+			struct source_count *count = *link;
+			if (count->running > 0 || loop_now() - count->second_began < age) {
+				link = &count->next;
+				continue;
+			}
+			*link = count->next;
+			free(count);
+			table->count--;
+		}
+}
+
+/* Keeps the table small: of those that nothing runs for, who came in this second is forgotten last. */
+static void tidy(struct source_table *table) {
+	size_t before = table->count;
+	forget_idle(table, SECOND);
+	if (table->count > before / 2)
+		forget_idle(table, 0);
+	table->tidy_at = table->count + SOURCES_IDLE;
+}
+
+static struct source_count *find(struct listener *listener, struct source source) {
+	if (listener->sources == NULL)
+		return NULL;
+	struct source_count *count = listener->sources->buckets[bucket_of(source)];
+	while (count != NULL && (count->source.high != source.high || count->source.low != source.low))
+		count = count->next;
+	return count;
+}
+
+/* The count of a source, made where there is none yet. NULL for want of memory. */
+static struct source_count *find_or_make(struct listener *listener, struct source source) {
+	struct source_count *count = find(listener, source);
+	if (count != NULL)
+		return count;
+	if (listener->sources == NULL && (listener->sources = calloc(1, sizeof *listener->sources)) == NULL)
+		return NULL;
+	struct source_table *table = listener->sources;
+	if (table->count >= table->tidy_at)
+		tidy(table);
+	count = calloc(1, sizeof *count);
+	if (count == NULL)
+		return NULL;
+	struct source_count **bucket = &table->buckets[bucket_of(source)];
+	*count = (struct source_count){.next = *bucket, .source = source};
+	*bucket = count;
+	table->count++;
+	return count;
+}
+
+/* Counts an event in a window of one second. Returns how many there were in it. */
+static long count_second(int64_t *began, long *count) {
+	if (loop_now() - *began >= SECOND) {
+		*began = loop_now();
+		*count = 0;
+	}
+	return ++*count;
+}
+
+/* Whether, where on_limit = wait, who comes now has to wait: too many in this second, or still shut for that. */
+bool limits_is_too_fast(struct listener *listener) {
+	const struct rate *cps = &listener->service->cps;
+	if (cps->connections == 0 || listener->service->on_limit != ON_LIMIT_WAIT)
+		return false;
+	if (loop_now() - listener->second_began < SECOND && listener->second_count >= cps->connections)
+		listener->closed_until = loop_now() + cps->seconds * SECOND;
+	return loop_now() < listener->closed_until;
+}
+
+/* Whether, where on_limit = wait, who comes now has to wait for a child to end. */
+bool limits_is_full(const struct listener *listener) {
+	const struct service *service = listener->service;
+	return service->on_limit == ON_LIMIT_WAIT && service->instances != UNLIMITED &&
+	       listener->running >= service->instances;
+}
+
+/* The verdict on a client by how fast clients come, and by the machine's load. Counts the client. */
+enum verdict limits_check_rate(const struct client *client) {
+	struct listener *listener = client->listener;
+	const struct service *service = listener->service;
+	if (service->per_source_cps != UNSET) {
+		struct source_count *count = find_or_make(listener, source_of(listener, client->source));
+		if (count == NULL ||
+		    count_second(&count->second_began, &count->second_count) > service->per_source_cps)
+			return VERDICT_PER_SOURCE_CPS;
+	}
+	if (service->cps.connections > 0) {
+		if (loop_now() < listener->closed_until)
+			return VERDICT_CPS;
+		if (count_second(&listener->second_began, &listener->second_count) >
+		    service->cps.connections) {
+			listener->closed_until = loop_now() + service->cps.seconds * SECOND;
+			return VERDICT_CPS;
+		}
+	}
+	if (service->max_load != UNSET && sys_load() >= service->max_load)
+		return VERDICT_LOAD;
+	return VERDICT_WELCOME;
+}
+
+/* The verdict on a client by how many are running. */
+enum verdict limits_check_room(const struct client *client) {
+	struct listener *listener = client->listener;
+	const struct service *service = listener->service;
+	if (service->instances != UNLIMITED && listener->running >= service->instances)
+		return VERDICT_SERVICE_LIMIT;
+	if (service->per_source == UNLIMITED)
+		return VERDICT_WELCOME;
+	const struct source_count *count = find(listener, source_of(listener, client->source));
+	if (service->per_source == 0 || (count != NULL && count->running >= service->per_source))
+		return VERDICT_PER_SOURCE_LIMIT;
+	return VERDICT_WELCOME;
+}
+
+/* A child of that source has begun (+1) or ended (-1). */
+void limits_count(struct listener *listener, struct source source, int change) {
+	if (!counts_sources(listener->service))
+		return;
+	source = source_of(listener, source);
+	struct source_count *count = change > 0 ? find_or_make(listener, source) : find(listener, source);
+	if (count != NULL)
+		count->running += change;
+}
+
+/* Forgets what is known of the sources: a reload may count them otherwise. */
+void limits_forget(struct listener *listener) {
+	if (listener->sources == NULL)
+		return;
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct source_count *count = listener->sources->buckets[i], *next; count != NULL;
+		     count = next) {
+			next = count->next;
+			free(count);
+		}
+	free(listener->sources);
+	listener->sources = NULL;
+}

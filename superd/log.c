@@ -1,0 +1,241 @@
+/*
+ * log: the only writer of superd's own log, one function an event. Lines go to stderr, each with `superd: ` before
+ * it, or to syslog. Nothing that a client can choose reaches a line unescaped, and a log that nobody reads never
+ * blocks the loop: what cannot be written is counted, and said later.
+ */
+#include "superd.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+#include <unistd.h>
+
+enum { LINE_MAX_LENGTH = 1000 };
+
+static struct {
+	bool to_syslog, bare, quiet, verbose;
+	struct outlet outlet;
+	unsigned long lost;
+} log_state = {.outlet.fd = STDERR_FILENO};
+
+struct name {
+	const char *name;
+	int value;
+};
+
+static const struct name facilities[] = {
+    {"auth",     LOG_AUTH  },
+    {"authpriv", 10 << 3   },
+    {"cron",     LOG_CRON  },
+    {"daemon",   LOG_DAEMON},
+    {"ftp",      11 << 3   },
+    {"kern",     LOG_KERN  },
+    {"lpr",      LOG_LPR   },
+    {"mail",     LOG_MAIL  },
+    {"news",     LOG_NEWS  },
+    {"user",     LOG_USER  },
+    {"uucp",     LOG_UUCP  },
+    {"local0",   LOG_LOCAL0},
+    {"local1",   LOG_LOCAL1},
+    {"local2",   LOG_LOCAL2},
+    {"local3",   LOG_LOCAL3},
+    {"local4",   LOG_LOCAL4},
+    {"local5",   LOG_LOCAL5},
+    {"local6",   LOG_LOCAL6},
+    {"local7",   LOG_LOCAL7},
+    {NULL,       0         }
+};
+
+static const struct name levels[] = {
+    {"emerg",   LOG_EMERG  },
+    {"alert",   LOG_ALERT  },
+    {"crit",    LOG_CRIT   },
+    {"err",     LOG_ERR    },
+    {"warning", LOG_WARNING},
+    {"notice",  LOG_NOTICE },
+    {"info",    LOG_INFO   },
+    {"debug",   LOG_DEBUG  },
+    {NULL,      0          }
+};
+
+/* In the order of enum verdict; xinetd's words, where xinetd has one. */
+static const char *const verdict_words[VERDICTS] = {[VERDICT_ADDRESS] = "address",
+    [VERDICT_TIME] = "time",
+    [VERDICT_LOAD] = "load",
+    [VERDICT_SERVICE_LIMIT] = "service_limit",
+    [VERDICT_PER_SOURCE_LIMIT] = "per_source_limit",
+    [VERDICT_CPS] = "cps",
+    [VERDICT_PER_SOURCE_CPS] = "per_source_cps",
+    [VERDICT_SENSOR] = "sensor",
+    [VERDICT_PROXY] = "proxy",
+    [VERDICT_FORK] = "fork"};
+
+static int value_of(const struct name *names, const char *name) {
+	for (; names->name != NULL; names++)
+		if (strcasecmp(names->name, name) == 0)
+			return names->value;
+	return -1;
+}
+
+static const char *name_of(const struct name *names, int value) {
+	for (; names->name != NULL; names++)
+		if (names->value == value)
+			return names->name;
+	return "";
+}
+
+/* The syslog facility of that name, or -1. (authpriv and ftp are not in POSIX; their numbers are in RFC 5424.) */
+int log_find_facility(const char *name) {
+	return value_of(facilities, name);
+}
+
+/* The syslog level of that name, or -1. */
+int log_find_level(const char *name) {
+	return value_of(levels, name);
+}
+
+const char *log_facility_name(int facility) {
+	return name_of(facilities, facility);
+}
+
+const char *log_level_name(int level) {
+	return name_of(levels, level);
+}
+
+/* FAIL's word for a verdict, which is the metrics' reason too; NULL for VERDICT_WELCOME. */
+const char *log_verdict_word(enum verdict verdict) {
+	return verdict_words[verdict];
+}
+
+/*
+ * Opens the log: to syslog if the options name a facility, else to stderr. Call once, before any other descriptor
+ * is opened. While a configuration is only checked, lines are bare (`file:line: message`), as a compiler's are.
+ */
+void log_open(const struct options *options) {
+	log_state.bare = options->check;
+	log_state.quiet = options->quiet;
+	log_state.verbose = options->verbose;
+	if (options->facility != NULL) {
+		openlog("superd", LOG_PID | LOG_NDELAY, log_find_facility(options->facility));
+		log_state.to_syslog = true;
+	} else {
+		sys_outlet_open(&log_state.outlet, STDERR_FILENO);
+	}
+}
+
+/* Copies `text` with every control byte as \xHH, so that a line stays one line. Returns the length. */
+size_t log_escape(char *line, size_t size, const char *text) {
+	static const char digits[] = "0123456789abcdef";
+	size_t length = 0;
+	for (; *text != '\0' && length + 5 < size; text++) {
+		unsigned char byte = (unsigned char)*text;
+		if (byte >= ' ' && byte != 0x7f) {
+			line[length++] = *text;
+			continue;
+		}
+		memcpy(line + length, "\\x", 2);
+		line[length + 2] = digits[byte >> 4];
+		line[length + 3] = digits[byte & 15];
+		length += 4;
+	}
+	line[length] = '\0';
+	return length;
+}
+
+static void say(int level, const char *prefix, const char *text) {
+	char line[LINE_MAX_LENGTH];
+	if (log_state.to_syslog) {
+		log_escape(line, sizeof line, text);
+		syslog(level, "%s%s", prefix, line);
+		return;
+	}
+	if (log_state.lost > 0) {
+		char lost[80];
+		int length =
+		    snprintf(lost, sizeof lost, "superd: warning: %lu log lines lost\n", log_state.lost);
+		if (sys_outlet_write(&log_state.outlet, lost, (size_t)length) == 0)
+			log_state.lost = 0;
+	}
+	size_t length = (size_t)snprintf(line, sizeof line, "%s%s", log_state.bare ? "" : "superd: ", prefix);
+	length += log_escape(line + length, sizeof line - length - 1, text);
+	line[length++] = '\n';
+	if (sys_outlet_write(&log_state.outlet, line, length) < 0)
+		log_state.lost++;
+}
+
+static void say_formatted(int level, const char *prefix, const char *format, va_list arguments) {
+	char text[LINE_MAX_LENGTH];
+	vsnprintf(text, sizeof text, format, arguments);
+	say(level, prefix, text);
+}
+
+void log_error(const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	say_formatted(LOG_ERR, "", format, arguments);
+	va_end(arguments);
+}
+
+void log_warning(const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	say_formatted(LOG_WARNING, "warning: ", format, arguments);
+	va_end(arguments);
+}
+
+/* What is said at every level. */
+void log_always(const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	say_formatted(LOG_NOTICE, "", format, arguments);
+	va_end(arguments);
+}
+
+/* What an operator wants to know unless -q. */
+void log_notice(const char *format, ...) {
+	if (log_state.quiet)
+		return;
+	va_list arguments;
+	va_start(arguments, format);
+	say_formatted(LOG_INFO, "", format, arguments);
+	va_end(arguments);
+}
+
+/* What an operator wants to know with -v only. */
+void log_detail(const char *format, ...) {
+	if (!log_state.verbose)
+		return;
+	va_list arguments;
+	va_start(arguments, format);
+	say_formatted(LOG_DEBUG, "", format, arguments);
+	va_end(arguments);
+}
+
+static void say_at(
+    int level, const struct place *place, const char *kind, const char *format, va_list arguments) {
+	char text[LINE_MAX_LENGTH], line[LINE_MAX_LENGTH];
+	vsnprintf(text, sizeof text, format, arguments);
+	const char *before = log_state.bare ? "" : kind, *after = log_state.bare ? kind : "";
+	if (place->line > 0)
+		snprintf(line, sizeof line, "%.300s:%d: %s%.600s", place->file, place->line, after, text);
+	else
+		snprintf(line, sizeof line, "%s%.900s", after, text);
+	say(level, before, line);
+}
+
+/* An error of the configuration, with its place before it. */
+void log_error_at(const struct place *place, const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	say_at(LOG_ERR, place, "", format, arguments);
+	va_end(arguments);
+}
+
+void log_warning_at(const struct place *place, const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	say_at(LOG_WARNING, place, "warning: ", format, arguments);
+	va_end(arguments);
+}

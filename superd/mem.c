@@ -1,0 +1,130 @@
+/*
+ * mem: memory for what is loaded together and thrown away together. Each service has an arena of its own,
+ * so that a reload frees the services it replaces and nothing else. Also word lists, and reasons.
+ */
+#include "superd.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct block {
+	struct block *next;
+	max_align_t bytes[];
+};
+
+struct arena {
+	struct block *blocks;
+	char *free;
+	size_t left;
+};
+
+enum { BLOCK_SIZE = 1000 };
+
+static _Noreturn void mem_exhausted(void) {
+	log_error("out of memory while the configuration is read");
+	exit(1);
+}
+
+/* A new, empty arena. A configuration that does not fit into memory ends the program. */
+struct arena *mem_arena_new(void) {
+	struct arena *arena = calloc(1, sizeof *arena);
+	if (arena == NULL)
+		mem_exhausted();
+	return arena;
+}
+
+void mem_arena_free(struct arena *arena) {
+	struct block *next;
+	for (struct block *block = arena->blocks; block != NULL; block = next) {
+		next = block->next;
+		free(block);
+	}
+	free(arena);
+}
+
+/* `size` zeroed bytes that live as long as the arena. Never NULL. */
+void *mem_alloc(struct arena *arena, size_t size) {
+	size = (size + sizeof(max_align_t) - 1) & ~(sizeof(max_align_t) - 1);
+	if (size > arena->left) {
+		size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+		struct block *block = calloc(1, sizeof *block + room);
+		if (block == NULL)
+			mem_exhausted();
+		block->next = arena->blocks;
+		arena->blocks = block;
+		arena->free = (char *)block->bytes;
+		arena->left = room;
+	}
+	void *memory = arena->free;
+	arena->free += size;
+	arena->left -= size;
+	return memory;
+}
+
+char *mem_copy(struct arena *arena, const char *text) {
+	size_t size = strlen(text) + 1;
+	return memcpy(mem_alloc(arena, size), text, size);
+}
+
+/* The formatted text, in the arena. */
+char *mem_print(struct arena *arena, const char *format, ...) {
+	va_list arguments, again;
+	va_start(arguments, format);
+	va_copy(again, arguments);
+	int length = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	char *text = mem_alloc(arena, (size_t)length + 1);
+	vsnprintf(text, (size_t)length + 1, format, again);
+	va_end(again);
+	return text;
+}
+
+/* Adds a word at the end; the list stays NULL-terminated, so that it can serve as argv. */
+void words_add(struct arena *arena, struct words *words, const char *word) {
+	bool full =
+	    (words->count & (words->count + 1)) == 0; /* there is room for 2^n - 1 words and the NULL */
+	if (full) {
+		const char **larger = mem_alloc(arena, 2 * (words->count + 1) * sizeof *larger);
+		for (size_t i = 0; i < words->count; i++)
+			larger[i] = words->word[i];
+		words->word = larger;
+	}
+	words->word[words->count++] = word;
+	words->word[words->count] = NULL;
+	words->set = true;
+}
+
+/* Adds the blank-separated words of `text`. */
+void words_split(struct arena *arena, struct words *words, const char *text) {
+	char *rest, *copy = mem_copy(arena, text);
+	for (char *word = strtok_r(copy, " \t\n", &rest); word != NULL; word = strtok_r(NULL, " \t\n", &rest))
+		words_add(arena, words, word);
+	words->set = true;
+}
+
+void words_remove(struct words *words, const char *word) {
+	size_t kept = 0;
+	for (size_t i = 0; i < words->count; i++)
+		if (strcmp(words->word[i], word) != 0)
+			words->word[kept++] = words->word[i];
+	words->count = kept;
+	if (words->word != NULL)
+		words->word[kept] = NULL;
+}
+
+bool words_contain(const struct words *words, const char *word) {
+	for (size_t i = 0; i < words->count; i++)
+		if (strcmp(words->word[i], word) == 0)
+			return true;
+	return false;
+}
+
+/* Notes why something cannot be. Returns -1, so that a function can end with it. */
+int reason_set(struct reason *why, const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(why->text, sizeof why->text, format, arguments);
+	va_end(arguments);
+	return -1;
+}

@@ -1,0 +1,137 @@
+/*
+ * options: the command line. What is wrong with it is said in one line, and ends the program with 2.
+ */
+#include "superd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] = "usage: superd [-nqv] [-l FACILITY] [-P FILE] [-m FILE] [-r FD] -p PORT [-b "
+			    "ADDRESS]... [-u USER[:GROUP]]\n"
+			    "              [-o ATTRIBUTE=VALUE]... PROGRAM [ARGUMENT...]\n"
+			    "       superd [-nqv] [-l FACILITY] [-P FILE] [-m FILE] [-r FD] -c PATH [-c "
+			    "PATH]... [-o ATTRIBUTE=VALUE]...\n"
+			    "       superd -t ...\n"
+			    "       superd -A | -V | -h\n";
+
+static const char help[] =
+    "  -p PORT             listen on this port, a number or a name; 0: the kernel chooses\n"
+    "  -b ADDRESS          listen on this address, host name, * (every interface) or /path (a UNIX-domain\n"
+    "                      socket); 127.0.0.1 and ::1 unless set\n"
+    "  -u USER[:GROUP]     run PROGRAM as this user\n"
+    "  -o ATTRIBUTE=VALUE  set an attribute of superd.conf(5); += and -= too\n"
+    "  -c PATH             read the services from a file, or from each file of a directory\n"
+    "  -t                  check only: print the services as they would run\n"
+    "  -n                  look up no names\n"
+    "  -q                  log warnings and errors only\n"
+    "  -v                  log more\n"
+    "  -r FD               write a newline to descriptor FD when listening, and close it\n"
+    "  -P FILE             write the process id to FILE\n"
+    "  -l FACILITY         log to syslog instead of stderr\n"
+    "  -m FILE             keep metrics in FILE, in Prometheus text format\n"
+    "  -A                  print the attribute table\n"
+    "  -V                  print the version\n"
+    "  -h                  print this help\n";
+
+static _Noreturn void PRINTF_LIKE(1, 2) wrong_usage(const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	fputs("superd: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputs("; superd -h shows the usage\n", stderr);
+	va_end(arguments);
+	exit(EXIT_USAGE);
+}
+
+/* Ends the program after something has been printed: a full disk is an error, too. */
+static _Noreturn void printed(void) {
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "superd: stdout: %s\n", strerror(errno));
+		exit(1);
+	}
+	exit(0);
+}
+
+static void add(struct words *words, int argc, const char *word) {
+	if (words->word == NULL)
+		words->word = calloc((size_t)argc, sizeof *words->word);
+	if (words->word == NULL)
+		wrong_usage("out of memory");
+	words->word[words->count++] = word;
+	words->set = true;
+}
+
+static int read_descriptor(const char *text) {
+	char *end;
+	long fd = strtol(text, &end, 10);
+	if (end == text || *end != '\0' || fd < 0 || fd > INT_MAX || fcntl((int)fd, F_GETFD) < 0)
+		wrong_usage("-r %s: not an open descriptor", text);
+	return (int)fd;
+}
+
+static void read_option(struct options *options, int option, int argc) {
+	switch (option) {
+	case 'A': attr_print_table(stdout); printed();
+	case 'V': puts("superd " VERSION); printed();
+	case 'h': printf("%s\n%s", usage, help); printed();
+	case 'b': add(&options->addresses, argc, optarg); break;
+	case 'c': add(&options->paths, argc, optarg); break;
+	case 'l':
+		options->facility = optarg;
+		if (log_find_facility(optarg) < 0)
+			wrong_usage("-l %s: unknown syslog facility", optarg);
+		break;
+	case 'm': options->metrics_file = optarg; break;
+	case 'n': options->numeric = true; break;
+	case 'o': add(&options->assignments, argc, optarg); break;
+	case 'P': options->pid_file = optarg; break;
+	case 'p': options->port = optarg; break;
+	case 'q': options->quiet = true; break;
+	case 'r': options->ready_fd = read_descriptor(optarg); break;
+	case 't': options->check = true; break;
+	case 'u': options->user = optarg; break;
+	case 'v': options->verbose = true; break;
+	case ':': wrong_usage("-%c needs a value", optopt);
+	default: wrong_usage("unknown option -%c", optopt);
+	}
+}
+
+static bool listens_on_paths_only(const struct options *options) {
+	for (size_t i = 0; i < options->addresses.count; i++)
+		if (options->addresses.word[i][0] != '/')
+			return false;
+	return options->addresses.count > 0;
+}
+
+static void check_together(const struct options *options) {
+	if (options->paths.count > 0) {
+		if (options->program != NULL)
+			wrong_usage("-c and PROGRAM '%s' do not go together", options->program[0]);
+		if (options->port != NULL || options->addresses.count > 0 || options->user != NULL)
+			wrong_usage("-p, -b and -u do not go with -c");
+		return;
+	}
+	if (options->program == NULL)
+		wrong_usage("PROGRAM, or -c PATH, is missing");
+	bool is_handed_sockets = options->addresses.count == 0 && getenv("LISTEN_FDS") != NULL;
+	if (options->port == NULL && !listens_on_paths_only(options) && !is_handed_sockets)
+		wrong_usage("-p PORT is missing");
+}
+
+/* Reads the command line; ends the program where it is wrong, or where it only asks for something to be printed. */
+void options_read(struct options *options, int argc, char **argv) {
+	int option;
+	*options = (struct options){.ready_fd = -1};
+	opterr = 0;
+	while ((option = getopt(argc, argv, "+:Ab:c:hl:m:no:P:p:qr:tu:Vv")) != -1)
+		read_option(options, option, argc);
+	if (optind < argc)
+		options->program = argv + optind;
+	check_together(options);
+}

@@ -1,0 +1,297 @@
+/*
+ * service: from attributes as they were read to a service that is ready to run. All that can be looked up is looked up
+ * here, once: user and groups, program, addresses, the environment. Nothing is looked up while serving.
+ */
+#include "superd.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* A service with every attribute at its preset. Its `places` last as long as `loading`. */
+struct service *service_new(const char *name, const struct place *place, struct arena *loading) {
+	struct reason why;
+	struct arena *arena = mem_arena_new();
+	struct service *service = mem_alloc(arena, sizeof *service);
+	service->arena = arena;
+	service->name = mem_copy(arena, name);
+	service->place = (struct place){mem_copy(arena, place->file), place->line};
+	attr_keep_places(service, loading);
+	if (attr_apply_presets(service, &why) < 0)
+		log_error("%s", why.text);
+	return service;
+}
+
+void service_free(struct service *service) {
+	mem_arena_free(service->arena);
+}
+
+/* What superd has and will not do: the service is left out, with the reason. Returns SERVICE_LEFT_OUT or 0. */
+static int check_refused(const struct service *service, struct reason *why) {
+	static const struct {
+		bool in_type;
+		long bit;
+		const char *why;
+	} refused[] = {
+	    {true,  TYPE_RPC,                      "type = RPC: superd does not speak to a portmapper"        },
+	    {true,  TYPE_TCPMUX | TYPE_TCPMUXPLUS,
+             "type = TCPMUX: superd does not multiplex services on one port"                                  },
+	    {false, FLAG_IDONLY,
+             "flags = IDONLY: superd asks no ident server (RFC 1413), whose answer proves nothing"            },
+	    {false, FLAG_INTERCEPT,                "flags = INTERCEPT: superd does not read what clients send"},
+	    {false, FLAG_LABELED,                  "flags = LABELED: superd does not change SELinux contexts" },
+	};
+	for (size_t i = 0; i < LENGTH(refused); i++)
+		if ((refused[i].in_type ? service->type : service->flags) & refused[i].bit) {
+			attr_fail(service, refused[i].in_type ? "type" : "flags", why, "%s", refused[i].why);
+			return SERVICE_LEFT_OUT;
+		}
+	return 0;
+}
+
+/* socket_type and protocol, each from the other if need be. */
+static int resolve_socket(struct service *service, struct reason *why) {
+	if (service->socket_type == UNSET && service->protocol == NULL)
+		return attr_fail(service, "socket_type", why, "socket_type: missing, and protocol too");
+	if (service->socket_type == UNSET)
+		service->socket_type = strcmp(service->protocol, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
+	if (service->protocol == NULL && service->socket_type == SOCK_STREAM)
+		service->protocol = "tcp";
+	if (service->protocol == NULL && service->socket_type == SOCK_DGRAM)
+		service->protocol = "udp";
+	if (service->protocol == NULL)
+		return attr_fail(service, "protocol", why, "protocol: missing, which this socket_type needs");
+
+	bool is_tcp = strcmp(service->protocol, "tcp") == 0, is_udp = strcmp(service->protocol, "udp") == 0;
+	if (is_tcp != (service->socket_type == SOCK_STREAM) || is_udp != (service->socket_type == SOCK_DGRAM))
+		if (is_tcp || is_udp)
+			return attr_fail(service, "protocol", why,
+			    "protocol: %s does not go with this socket_type", service->protocol);
+	if (!is_tcp && !is_udp) {
+		const struct protoent *entry = getprotobyname(service->protocol);
+		if (entry == NULL)
+			return attr_fail(
+			    service, "protocol", why, "protocol: unknown protocol '%s'", service->protocol);
+		service->protocol_number = entry->p_proto;
+	}
+	if (service->wait == UNSET)
+		return attr_fail(service, "wait", why, "wait: missing");
+	if (service->socket_type != SOCK_STREAM && !service->wait)
+		return attr_fail(service, "wait", why, "wait: only a stream service can have wait = no");
+	return 0;
+}
+
+/* The port: as given, or as /etc/services has it. */
+static int resolve_port(struct service *service, struct reason *why) {
+	const struct servent *listed = getservbyname(service->name, service->protocol);
+	if (service->port == UNSET && listed == NULL)
+		return attr_fail(service, "port", why,
+		    "port: missing, and no %s service '%s' is in /etc/services", service->protocol,
+		    service->name);
+	if (service->port == UNSET)
+		service->port = ntohs((uint16_t)listed->s_port);
+	else if (listed != NULL && ntohs((uint16_t)listed->s_port) != service->port &&
+		 !(service->type & TYPE_UNLISTED) && service->port != 0)
+		log_warning_at(&service->place, "port: %ld, though /etc/services has %d for %s; %ld is used",
+		    service->port, ntohs((uint16_t)listed->s_port), service->name, service->port);
+	return 0;
+}
+
+static void add_address(struct service *service, const struct endpoint *address) {
+	for (size_t i = 0; i < service->address_count; i++)
+		if (addr_equal(&service->addresses[i], address))
+			return;
+	struct endpoint *larger = mem_alloc(service->arena, (service->address_count + 1) * sizeof *larger);
+	for (size_t i = 0; i < service->address_count; i++)
+		larger[i] = service->addresses[i];
+	larger[service->address_count++] = *address;
+	service->addresses = larger;
+}
+
+static int add_host(struct service *service, const char *host, struct reason *why) {
+	char port[16];
+	struct endpoint *found;
+	size_t count;
+	struct reason detail;
+	bool only_v4 = service->flags & FLAG_IPV4 && !(service->flags & FLAG_IPV6);
+	bool only_v6 = service->flags & FLAG_IPV6 && !(service->flags & FLAG_IPV4);
+	snprintf(port, sizeof port, "%ld", service->port);
+	if (addr_resolve(service->arena, host, port,
+		only_v4   ? AF_INET
+		: only_v6 ? AF_INET6
+			  : AF_UNSPEC,
+		SOCK_STREAM, &found, &count, &detail) < 0)
+		return attr_fail(service, "bind", why, "bind: %s", detail.text);
+	for (size_t i = 0; i < count; i++)
+		add_address(service, &found[i]);
+	return 0;
+}
+
+static int add_path(struct service *service, const char *path, struct reason *why) {
+	struct endpoint address;
+	struct reason detail;
+	if (service->socket_type == SOCK_RAW)
+		return attr_fail(service, "bind", why, "bind: %s: a raw socket has no path", path);
+	if (addr_from_path(path, &address, &detail) < 0)
+		return attr_fail(service, "bind", why, "bind: %s", detail.text);
+	add_address(service, &address);
+	return 0;
+}
+
+/* Where to listen. Every interface is [::], which takes IPv4 too, or 0.0.0.0 where there is no IPv6. */
+static int resolve_addresses(struct service *service, struct reason *why) {
+	static const char *const loopback[] = {"127.0.0.1", "::1"}, *const every[] = {"*"};
+	const char *const *words = (const char *const *)service->bind.word;
+	size_t count = service->bind.count;
+	if (!service->bind.set) {
+		service->any_loopback = service->from_command_line;
+		words = service->from_command_line ? loopback : every;
+		count = service->from_command_line ? LENGTH(loopback) : LENGTH(every);
+	}
+	bool needs_port = false;
+	for (size_t i = 0; i < count; i++)
+		needs_port |= words[i][0] != '/';
+	if (needs_port && resolve_port(service, why) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		const char *word = words[i];
+		if (strcmp(word, "*") == 0)
+			word = service->flags & FLAG_IPV4 && !(service->flags & FLAG_IPV6) ? "0.0.0.0" : "::";
+		if ((word[0] == '/' ? add_path(service, word, why) : add_host(service, word, why)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The user and the groups. Without root there is nobody to change to; a mere check does not mind. */
+static int resolve_user(struct service *service, bool checking, struct reason *why) {
+	if (!service->user.set && !service->group.set)
+		return 0;
+	if (!service->user.set)
+		service->user.uid = geteuid();
+	if (!service->group.set && !service->user.group_set)
+		return attr_fail(
+		    service, "user", why, "user: %s has no group; set group", service->user.word);
+	if (!service->group.set)
+		service->group.gid = service->user.gid;
+	bool is_own = service->user.uid == geteuid() && service->group.gid == getegid();
+	if (geteuid() != 0) {
+		if (is_own || checking)
+			return 0;
+		return attr_fail(service, service->user.set ? "user" : "group", why,
+		    "user: only root can run a program as another user or group");
+	}
+	service->change_user = true;
+	if (service->groups && service->user.name != NULL)
+		service->group_count = sys_user_groups(
+		    service->arena, service->user.name, service->group.gid, &service->group_ids);
+	return 0;
+}
+
+static int resolve_program(struct service *service, struct reason *why) {
+	struct stat about;
+	if (service->server == NULL)
+		return attr_fail(service, "server", why, "server: missing");
+	if (service->server[0] != '/')
+		return attr_fail(
+		    service, "server", why, "server: '%s' is not an absolute path", service->server);
+	const char *path = service->chroot == NULL
+			       ? service->server
+			       : mem_print(service->arena, "%s%s", service->chroot, service->server);
+	if (stat(path, &about) < 0)
+		return attr_fail(service, "server", why, "server: %s: %s", path, strerror(errno));
+	if (!S_ISREG(about.st_mode))
+		return attr_fail(service, "server", why, "server: %s: not a regular file", path);
+	if (access(path, X_OK) < 0)
+		return attr_fail(service, "server", why, "server: %s: not executable", path);
+	struct words argv = {0};
+	size_t first = 0;
+	const char *name = strrchr(service->server, '/') + 1;
+	if (service->flags & FLAG_NAMEINARGS && service->server_args.count > 0)
+		name = service->server_args.word[first++];
+	words_add(service->arena, &argv, name);
+	for (size_t i = first; i < service->server_args.count; i++)
+		words_add(service->arena, &argv, service->server_args.word[i]);
+	service->argv = (char **)(void *)argv.word;
+	service->path = service->relative_path != NULL && !service->change_directory ? service->relative_path
+										     : service->server;
+	return 0;
+}
+
+/* Variables of a connection, or of superd's own place under its supervisor: never handed down from superd's own. */
+static bool is_of_a_connection(const char *variable) {
+	static const char *const names[] = {"PROTO", "TCPLOCALIP", "TCPLOCALPORT", "TCPLOCALHOST",
+	    "TCPREMOTEIP", "TCPREMOTEPORT", "TCPREMOTEHOST", "TCPREMOTEINFO", "UNIXLOCALPATH",
+	    "UNIXREMOTEUID", "UNIXREMOTEPATH", "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "LISTEN_FDS",
+	    "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "SUPERD_STATE"};
+	size_t length = strcspn(variable, "=");
+	for (size_t i = 0; i < LENGTH(names); i++)
+		if (strlen(names[i]) == length && strncmp(names[i], variable, length) == 0)
+			return true;
+	return false;
+}
+
+static bool is_passed(const struct service *service, const char *variable) {
+	if (is_of_a_connection(variable))
+		return false;
+	size_t length = strcspn(variable, "=");
+	for (size_t i = 0; i < service->env.count; i++)
+		if (strncmp(service->env.word[i], variable, length + 1) == 0)
+			return false;
+	if (!service->passenv.set)
+		return true;
+	for (size_t i = 0; i < service->passenv.count; i++)
+		if (strlen(service->passenv.word[i]) == length &&
+		    strncmp(service->passenv.word[i], variable, length) == 0)
+			return true;
+	return false;
+}
+
+static void resolve_environment(struct service *service) {
+	struct words variables = {0};
+	for (size_t i = 0; i < PEER_SLOTS; i++)
+		words_add(service->arena, &variables, "");
+	for (char **variable = environ; *variable != NULL; variable++)
+		if (is_passed(service, *variable))
+			words_add(service->arena, &variables, *variable);
+	for (size_t i = 0; i < service->env.count; i++)
+		if (!is_of_a_connection(service->env.word[i]))
+			words_add(service->arena, &variables, service->env.word[i]);
+	service->environment = (char **)(void *)variables.word;
+}
+
+static void resolve_world(struct service *service) {
+	char own_directory[PATH_MAX];
+	mode_t own_umask = umask(022);
+	umask(own_umask);
+	if (service->umask == UNSET)
+		service->umask = own_umask | 022;
+	service->change_umask = (mode_t)service->umask != own_umask;
+	service->change_directory = service->chroot != NULL ||
+				    getcwd(own_directory, sizeof own_directory) == NULL ||
+				    strcmp(own_directory, service->directory) != 0;
+	if (service->backlog == UNSET)
+		service->backlog = SOMAXCONN;
+}
+
+/*
+ * Makes a service ready to run, or says what keeps it from that. Returns 0, SERVICE_LEFT_OUT (1) if superd refuses such a
+ * service by design, or -1; in both of the latter cases with `why`.
+ */
+int service_resolve(struct service *service, bool checking, struct reason *why) {
+	if (service->id == NULL)
+		service->id = service->name;
+	if (check_refused(service, why) != 0)
+		return SERVICE_LEFT_OUT;
+	resolve_world(service);
+	if (resolve_socket(service, why) < 0 || resolve_addresses(service, why) < 0 ||
+	    resolve_user(service, checking, why) < 0 || resolve_program(service, why) < 0)
+		return -1;
+	resolve_environment(service);
+	return 0;
+}

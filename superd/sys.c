@@ -1,0 +1,238 @@
+/*
+ * sys: all that is not in POSIX, each with a plain-POSIX way beside it (-DSUPERD_POSIX takes that one).
+ * vfork is the exception; it has to stand in the function that execs, in spawn.c.
+ */
+#ifndef SUPERD_POSIX
+#define _GNU_SOURCE
+#endif
+
+#include "superd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/select.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SUPERD_POSIX
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
+
+enum { DESCRIPTORS_CHECKED = 65536 };
+
+/*
+ * Waits until a descriptor is ready, a signal of those that `mask` lets through has been handled (EINTR), or
+ * `timeout` milliseconds have passed (-1: for ever). Returns as poll(2) does.
+ */
+int sys_poll(struct pollfd *polls, size_t count, int timeout, const sigset_t *mask) {
+	struct timespec span = {timeout / 1000, timeout % 1000 * 1000000L};
+#ifndef SUPERD_POSIX
+	return ppoll(polls, (nfds_t)count, timeout < 0 ? NULL : &span, mask);
+#else
+	fd_set readable;
+	int highest = -1;
+	FD_ZERO(&readable);
+	for (size_t i = 0; i < count; i++) {
+		if (polls[i].fd >= FD_SETSIZE) {
+			errno = EINVAL;
+			return -1;
+		}
+		if (polls[i].fd >= 0)
+			FD_SET(polls[i].fd, &readable);
+		highest = polls[i].fd > highest ? polls[i].fd : highest;
+	}
+	int ready = pselect(highest + 1, &readable, NULL, NULL, timeout < 0 ? NULL : &span, mask);
+	for (size_t i = 0; i < count; i++)
+		polls[i].revents =
+		    ready > 0 && polls[i].fd >= 0 && FD_ISSET(polls[i].fd, &readable) ? POLLIN : 0;
+	return ready;
+#endif
+}
+
+/* Accepts a connection, blocking and closed on exec, and notes the peer. Returns the descriptor or -1 and errno. */
+int sys_accept(int fd, struct endpoint *peer) {
+	peer->length = sizeof peer->at;
+#ifndef SUPERD_POSIX
+	return accept4(fd, &peer->at.any, &peer->length, SOCK_CLOEXEC);
+#else
+	int accepted = accept(fd, &peer->at.any, &peer->length);
+	if (accepted >= 0) {
+		fcntl(accepted, F_SETFD, FD_CLOEXEC);
+		fcntl(accepted, F_SETFL, 0); /* some systems hand on the listener's O_NONBLOCK */
+	}
+	return accepted;
+#endif
+}
+
+/* Closes every descriptor from `first` on at the next exec, whoever left it open. */
+void sys_close_on_exec_from(int first) {
+#if !defined(SUPERD_POSIX) && defined(SYS_close_range)
+	enum { CLOSE_ON_EXEC = 4 }; /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */
+	if (syscall(SYS_close_range, (unsigned)first, ~0u, CLOSE_ON_EXEC) == 0)
+		return;
+#endif
+	long limit = sysconf(_SC_OPEN_MAX);
+	for (int fd = first; fd < (limit > 0 && limit < DESCRIPTORS_CHECKED ? limit : DESCRIPTORS_CHECKED);
+	     fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/*
+ * The supplementary groups that `user` has, with `gid` among them, as initgroups(3) would set them. The array is the
+ * arena's. Returns how many; without getgrouplist(3) only `gid` itself.
+ */
+size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups) {
+#ifndef SUPERD_POSIX
+	int room = 0;
+	getgrouplist(user, gid, NULL, &room);
+	*groups = mem_alloc(arena, (size_t)room * sizeof **groups);
+	return getgrouplist(user, gid, *groups, &room) < 0 ? 0 : (size_t)room;
+#else
+	(void)user;
+	*groups = mem_alloc(arena, sizeof **groups);
+	**groups = gid;
+	return 1;
+#endif
+}
+
+/* Sets the supplementary groups; they cannot be set with POSIX alone, which is an error if any are asked for. */
+int sys_set_groups(size_t count, const gid_t *groups) {
+#ifndef SUPERD_POSIX
+	return setgroups(count, groups);
+#else
+	(void)groups;
+	if (count <= 1)
+		return 0;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+/* Adds to the priority, as nice(2) does (which is in POSIX's XSI part). Returns 0, or -1 and errno. */
+int sys_nice(int change) {
+#ifndef SUPERD_POSIX
+	errno = 0;
+	return nice(change) == -1 && errno != 0 ? -1 : 0;
+#else
+	(void)change;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+int sys_chroot(const char *path) {
+#ifndef SUPERD_POSIX
+	return chroot(path);
+#else
+	(void)path;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+/* From here on no exec gives a privilege (Linux, prctl(2)); elsewhere an error. */
+int sys_no_new_privs(void) {
+#if !defined(SUPERD_POSIX) && defined(PR_SET_NO_NEW_PRIVS)
+	return prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+#else
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+/* The user id of a UNIX-domain peer, or (uid_t)-1 where the system does not tell. */
+uid_t sys_peer_uid(int fd) {
+#if !defined(SUPERD_POSIX) && defined(SO_PEERCRED)
+	struct ucred credentials;
+	socklen_t length = sizeof credentials;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0)
+		return credentials.uid;
+#else
+	(void)fd;
+#endif
+	return (uid_t)-1;
+}
+
+/* The one-minute load average in hundredths, or -1 where the system does not tell. */
+long sys_load(void) {
+#ifndef SUPERD_POSIX
+	double load;
+	if (getloadavg(&load, 1) == 1)
+		return (long)(load * 100);
+#endif
+	return -1;
+}
+
+/*
+ * Makes an outlet of a descriptor: something that is written to and must never block the loop. The descriptor may be
+ * shared with others, who would not expect O_NONBLOCK on it; where the system can, it is opened anew instead.
+ */
+void sys_outlet_open(struct outlet *outlet, int fd) {
+	struct stat about;
+	*outlet = (struct outlet){.fd = fd, .kind = OUTLET_POLLED};
+	if (fstat(fd, &about) < 0 || S_ISREG(about.st_mode)) {
+		outlet->kind = OUTLET_PLAIN;
+		return;
+	}
+#ifndef SUPERD_POSIX
+	if (S_ISSOCK(about.st_mode)) {
+		outlet->kind = OUTLET_SOCKET;
+		return;
+	}
+	char path[40];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	int anew = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (anew >= 0)
+		*outlet = (struct outlet){.fd = anew, .kind = OUTLET_PLAIN};
+#endif
+}
+
+/* Writes a whole line, or nothing where that would block. Returns 0, or -1 if it could not. */
+int sys_outlet_write(const struct outlet *outlet, const char *line, size_t length) {
+	ssize_t written;
+#ifndef SUPERD_POSIX
+	if (outlet->kind == OUTLET_SOCKET)
+		written = send(outlet->fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+#endif
+	{
+		struct pollfd writable = {.fd = outlet->fd, .events = POLLOUT};
+		if (outlet->kind == OUTLET_POLLED && poll(&writable, 1, 0) != 1)
+			return -1;
+		written = write(outlet->fd, line, length);
+	}
+	return written == (ssize_t)length ? 0 : -1;
+}
+
+/* Sends what the socket takes at once. */
+void sys_send_unblocked(int fd, const char *text, size_t length) {
+	if (length == 0)
+		return;
+#ifndef SUPERD_POSIX
+	if (send(fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return;
+#else
+	int flags = fcntl(fd, F_GETFL);
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	if (write(fd, text, length) >= 0 || errno != EINTR)
+		fcntl(fd, F_SETFL, flags);
+#endif
+}
+
+/* Reads what has already come in, up to `size`. Returns how much, 0 at the end, or -1 and errno. */
+ssize_t sys_receive_unblocked(int fd, char *bytes, size_t size) {
+#ifndef SUPERD_POSIX
+	return recv(fd, bytes, size, MSG_DONTWAIT);
+#else
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	if (poll(&readable, 1, 0) == 1)
+		return read(fd, bytes, size);
+	errno = EAGAIN;
+	return -1;
+#endif
+}
