@@ -6,9 +6,11 @@
 #ifndef CMD_H
 #define CMD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/types.h>
 
 /* A run of bytes; no NUL ends it. */
 struct text {
@@ -99,13 +101,25 @@ enum session { SESSION_GOES_ON, SESSION_ENDS };
 enum session dispatch_request(const struct request *request);
 
 /* directory.c: which files of the -d directory are commands. */
+enum { DIRECTORY_NAME_MAX = 255 };
+
 int directory_open(const char *name);
 const char *directory_program(struct text name);
-void directory_each(void (*visit)(struct text name, struct text summary));
 struct text directory_summary(const char *path);
+void directory_each(void (*visit)(struct text name, struct text summary));
+
+/* launch.c: a program that runs. */
+struct launch {
+	pid_t pid;
+	int output;
+	int errors;
+};
+
+int launch_program(
+    struct launch *launch, const sigset_t *mask, const char *path, const struct request *request);
 
 /* program.c: a command that is a program. */
-int program_open(unsigned time_limit);
+int program_open(unsigned seconds);
 void program_run(const char *path, const struct request *request);
 
 /* peer.c: who is at the other end. */

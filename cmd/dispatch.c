@@ -57,9 +57,14 @@ enum session
 dispatch_request(const struct request *request)
 {
 	const struct command *command = dispatch_find(request->name);
+	const char *program;
 
 	if (command != NULL)
 		return run_command(command, request);
-	reply_error("unknown", request->name);
+	program = directory_program(request->name);
+	if (program != NULL)
+		program_run(program, request);
+	else
+		reply_error("unknown", request->name);
 	return SESSION_GOES_ON;
 }

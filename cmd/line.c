@@ -90,10 +90,10 @@ enum line_status
 line_next(struct line_reader *reader, struct text *line)
 {
 	const char *feed = memchr(reader->buffer + reader->searched, '\n', reader->end - reader->searched);
-	size_t end;
 
 	if (feed != NULL) {
-		end = (size_t)(feed - reader->buffer);
+		size_t end = (size_t)(feed - reader->buffer);
+
 		return take_line(reader, end, end + 1, line);
 	}
 	reader->searched = reader->end;

@@ -120,5 +120,11 @@ main(int argc, char **argv)
 	status = options_read(&options, argc, argv);
 	if (status != -1)
 		return status;
+	if (options.directory != NULL) {
+		if (directory_open(options.directory) == -1)
+			return 2;
+		if (program_open(options.time_limit) == -1)
+			return fail("make a pipe", errno);
+	}
 	return run_session(&options);
 }

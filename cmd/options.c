@@ -141,7 +141,6 @@ int
 options_read(struct options *options, int argc, char **argv)
 {
 	char letters[2 * TABLE_LENGTH + 2];
-	const struct option *option;
 	int letter;
 
 	memset(options, 0, sizeof *options);
@@ -150,7 +149,8 @@ options_read(struct options *options, int argc, char **argv)
 
 	write_letters(letters);
 	while ((letter = getopt(argc, argv, letters)) != -1) {
-		option = find_option(letter == ':' ? optopt : letter);
+		const struct option *option = find_option(letter == ':' ? optopt : letter);
+
 		if (letter == '?') {
 			screen_error("-%c: no such option; cmd -h lists them", optopt);
 			return 2;

@@ -17,11 +17,10 @@ from_environment(struct peer *peer)
 	const char *address = getenv("TCPREMOTEIP");
 	const char *port = getenv("TCPREMOTEPORT");
 
-	if (address == NULL || port == NULL || strlen(address) >= sizeof peer->address ||
-	    strlen(port) >= sizeof peer->port)
+	if (address == NULL || port == NULL)
 		return false;
-	strcpy(peer->address, address);
-	strcpy(peer->port, port);
+	snprintf(peer->address, sizeof peer->address, "%s", address);
+	snprintf(peer->port, sizeof peer->port, "%s", port);
 	return true;
 }
 

@@ -315,7 +315,6 @@ peak_kib() {
 	assert_line --index 0 'usage: cmd [-n] [-d DIR] [-i SECONDS] [-l BYTES] [-t SECONDS]'
 	run -0 --separate-stderr "$CMD" -V
 	assert_output --regexp '^cmd [0-9]'
-	status=0
 	"$CMD" -V >/dev/full || status=$?
 	[ "$status" -eq 1 ]
 }

@@ -33,30 +33,53 @@ show_command(const struct command *command)
 }
 
 static void
+show_program(struct text name, struct text summary)
+{
+	static const struct text unknown = TEXT("");
+
+	/* A built-in of the same name is what a request would get. */
+	if (dispatch_find(name) == NULL)
+		show(name, unknown, summary);
+}
+
+static void
 show_all(void)
 {
 	size_t i;
 
 	for (i = 0; i < dispatch_table_length; i++)
 		show_command(&dispatch_table[i]);
+	directory_each(show_program);
+}
+
+/* Shows the command with this name. Returns whether there is one. */
+static bool
+show_one(struct text name)
+{
+	const struct command *command = dispatch_find(name);
+	const char *program;
+
+	if (command != NULL) {
+		show_command(command);
+		return true;
+	}
+	program = directory_program(name);
+	if (program == NULL)
+		return false;
+	show_program(name, directory_summary(program));
+	return true;
 }
 
 enum session
 command_help(const struct text *arguments, size_t count)
 {
-	const struct command *command;
-
-	if (count == 0) {
+	if (count == 0)
 		show_all();
-		reply_ok();
+	else if (!show_one(arguments[0])) {
+		reply_error("unknown", arguments[0]);
 		return SESSION_GOES_ON;
 	}
-	command = dispatch_find(arguments[0]);
-	if (command != NULL) {
-		show_command(command);
-		reply_ok();
-	} else
-		reply_error("unknown", arguments[0]);
+	reply_ok();
 	return SESSION_GOES_ON;
 }
 
@@ -70,7 +93,7 @@ command_time(const struct text *arguments, size_t count)
 	(void)arguments;
 	(void)count;
 	if (gmtime_r(&now, &tm) == NULL || strftime(result, sizeof result, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		reply_error("clock", text_from_string("the clock is out of range"));
+		reply_error("failed", text_from_string("the clock is out of range"));
 	else
 		reply_result(text_from_string(result));
 	return SESSION_GOES_ON;
