@@ -69,9 +69,10 @@ environment() {
 }
 
 @test "a name stands once in the environment" {
-	run environment 127.0.0.1 -o env=REMOTE_X=1 -o env+=PATH=/bin
-	[ -n "$output" ]
-	run sh -c 'cut -d = -f 1 | sort | uniq -d' <<<"$output"
+	superd_start -p 0 -o env=REMOTE_ADDR=1 -o env+=PATH=/bin env -0
+	ask "$PORT" </dev/null | tr '\n\0' ' \n' | cut -d = -f 1 >"$BATS_TEST_TMPDIR/names"
+	grep -qx TCPREMOTEIP "$BATS_TEST_TMPDIR/names"
+	run uniq -d < <(sort "$BATS_TEST_TMPDIR/names")
 	assert_output ''
 }
 

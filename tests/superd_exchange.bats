@@ -69,7 +69,7 @@ load helper
 	superd_start -p 0 "$CMD"
 	mkfifo "$BATS_TEST_TMPDIR/keys"
 	exec 5<>"$BATS_TEST_TMPDIR/keys"
-	printf 'echo<>hello\r\nexit\r\n' >&5
+	printf 'echo<>hello\nexit\n' >&5
 	run timeout "$WAIT_SECONDS" telnet 127.0.0.1 "$PORT" <"$BATS_TEST_TMPDIR/keys" 3>&-
 	exec 5>&-
 	assert_line 'ok<>hello'
