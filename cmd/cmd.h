@@ -20,21 +20,15 @@ struct text {
 
 /* A string constant as the initializer of a struct text. */
 #define TEXT(constant)                                                                                       \
-	{                                                                                                    \
-		(constant), sizeof(constant) - 1                                                             \
-	}
+	{ (constant), sizeof(constant) - 1 }
 
-static inline struct text
-text_from_string(const char *string)
-{
+static inline struct text text_from_string(const char *string) {
 	struct text text = {string, strlen(string)};
 
 	return text;
 }
 
-static inline bool
-text_equals(struct text a, struct text b)
-{
+static inline bool text_equals(struct text a, struct text b) {
 	return a.length == b.length && memcmp(a.start, b.start, a.length) == 0;
 }
 

@@ -25,9 +25,7 @@ static char directory[PATH_MAX]; /* resolved; empty where there is none */
 static uid_t directory_owner;
 
 /* Why others could change a file or what is in a directory; NULL where they cannot. */
-static const char *
-distrust(const struct stat *status, bool sticky_will_do)
-{
+static const char *distrust(const struct stat *status, bool sticky_will_do) {
 	bool others = (status->st_mode & S_IWOTH) != 0;
 	bool group = (status->st_mode & S_IWGRP) != 0 && status->st_gid != 0;
 
@@ -39,9 +37,7 @@ distrust(const struct stat *status, bool sticky_will_do)
 }
 
 /* Looks at one component of a path. Returns -1, having said why, where it is not to be trusted. */
-static int
-check_component(const char *path, bool is_parent)
-{
+static int check_component(const char *path, bool is_parent) {
 	struct stat status;
 	const char *reason;
 
@@ -61,9 +57,7 @@ check_component(const char *path, bool is_parent)
  * Looks at each component of a resolved path, from the root down. Those above the directory may be
  * writable where they have the sticky bit: nobody can replace there what is another's.
  */
-static int
-check_path(const char *path)
-{
+static int check_path(const char *path) {
 	char component[PATH_MAX];
 	char *slash;
 
@@ -80,9 +74,7 @@ check_path(const char *path)
 }
 
 /* Takes the directory that holds the commands. Returns -1, having said why, where it will not do. */
-int
-directory_open(const char *name)
-{
+int directory_open(const char *name) {
 	struct stat status;
 
 	if (realpath(name, directory) == NULL || stat(directory, &status) == -1) {
@@ -98,9 +90,7 @@ directory_open(const char *name)
 }
 
 /* A name is one path component of plain characters, neither hidden nor an option. */
-static bool
-is_name(struct text name)
-{
+static bool is_name(struct text name) {
 	static const char characters[] = "abcdefghijklmnopqrstuvwxyz"
 					 "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 					 "0123456789_-.";
@@ -116,9 +106,7 @@ is_name(struct text name)
 	return true;
 }
 
-static bool
-is_inside(const char *path)
-{
+static bool is_inside(const char *path) {
 	size_t length = strlen(directory);
 
 	/* The root directory ends with a slash of its own. */
@@ -131,9 +119,7 @@ is_inside(const char *path)
  * Returns the path of the program with this name, good until the next call; NULL where there is none.
  * One that others could have written is none, and the screen says so.
  */
-const char *
-directory_program(struct text name)
-{
+const char *directory_program(struct text name) {
 	static char path[PATH_MAX];
 	char resolved[PATH_MAX];
 	struct stat status;
@@ -154,9 +140,7 @@ directory_program(struct text name)
 }
 
 /* Returns what stands after `# summary:` in the first lines of a program, or an empty text. */
-struct text
-directory_summary(const char *path)
-{
+struct text directory_summary(const char *path) {
 	static const char mark[] = "# summary:";
 	static char head[DIRECTORY_SUMMARY_WITHIN + 1];
 	struct text summary = TEXT("");
@@ -184,16 +168,12 @@ directory_summary(const char *path)
 	return summary;
 }
 
-static int
-has_name(const struct dirent *entry)
-{
+static int has_name(const struct dirent *entry) {
 	return is_name(text_from_string(entry->d_name));
 }
 
 /* Calls visit for each program in turn, sorted by name. */
-void
-directory_each(void (*visit)(struct text name, struct text summary))
-{
+void directory_each(void (*visit)(struct text name, struct text summary)) {
 	struct dirent **entries;
 	int count, i;
 

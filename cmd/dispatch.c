@@ -18,9 +18,7 @@ const struct command dispatch_table[] = {
 const size_t dispatch_table_length = sizeof dispatch_table / sizeof dispatch_table[0];
 
 /* Returns NULL where there is no such command in the table. */
-const struct command *
-dispatch_find(struct text name)
-{
+const struct command *dispatch_find(struct text name) {
 	size_t i;
 
 	for (i = 0; i < dispatch_table_length; i++) {
@@ -30,18 +28,14 @@ dispatch_find(struct text name)
 	return NULL;
 }
 
-static void
-reply_usage(const struct command *command)
-{
+static void reply_usage(const struct command *command) {
 	char usage[128];
 
 	snprintf(usage, sizeof usage, "%s%s", command->name.start, command->parameters);
 	reply_error("usage", text_from_string(usage));
 }
 
-static enum session
-run_command(const struct command *command, const struct request *request)
-{
+static enum session run_command(const struct command *command, const struct request *request) {
 	struct text arguments[PARSE_ARGUMENTS_MAX];
 	size_t count = parse_arguments(request, arguments, command->most);
 
@@ -53,9 +47,7 @@ run_command(const struct command *command, const struct request *request)
 }
 
 /* Serves one request and leaves its whole reply with reply.c. Returns whether the session goes on. */
-enum session
-dispatch_request(const struct request *request)
-{
+enum session dispatch_request(const struct request *request) {
 	const struct command *command = dispatch_find(request->name);
 	const char *program;
 

@@ -14,9 +14,7 @@ static bool has_deadline;
 static struct timespec deadline;
 
 /* Gives the client so many seconds from now for a whole line; 0 is no limit. */
-void
-input_patience(unsigned seconds)
-{
+void input_patience(unsigned seconds) {
 	has_deadline = seconds > 0;
 	if (!has_deadline)
 		return;
@@ -25,9 +23,7 @@ input_patience(unsigned seconds)
 }
 
 /* Milliseconds until the deadline, rounded up, for poll(2): -1 where there is none. */
-static int
-time_left(void)
-{
+static int time_left(void) {
 	struct timespec now;
 	long long left;
 
@@ -39,9 +35,7 @@ time_left(void)
 }
 
 /* Waits until there is something to read, or the deadline has passed. */
-static enum input_status
-wait_readable(void)
-{
+static enum input_status wait_readable(void) {
 	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
 
 	for (;;) {
@@ -63,9 +57,7 @@ wait_readable(void)
  * Puts what one read(2) returns into the reader, and waits for it where there is a deadline or the
  * descriptor does not block. INPUT_FAILED leaves errno.
  */
-enum input_status
-input_read(struct line_reader *reader)
-{
+enum input_status input_read(struct line_reader *reader) {
 	size_t size;
 	char *space = line_space(reader, &size);
 	bool must_wait = has_deadline;

@@ -21,9 +21,7 @@ struct pipes {
 	int started[2];
 };
 
-static void
-close_ends(int ends[2])
-{
+static void close_ends(int ends[2]) {
 	if (ends[0] != -1) {
 		close(ends[0]);
 		close(ends[1]);
@@ -31,9 +29,7 @@ close_ends(int ends[2])
 }
 
 /* Opens a pipe that exec closes. Returns -1 with errno, and nothing open. */
-static int
-open_ends(int ends[2])
-{
+static int open_ends(int ends[2]) {
 	if (pipe(ends) == -1) {
 		ends[0] = -1;
 		return -1;
@@ -43,17 +39,13 @@ open_ends(int ends[2])
 	return 0;
 }
 
-static void
-close_pipes(struct pipes *pipes)
-{
+static void close_pipes(struct pipes *pipes) {
 	close_ends(pipes->output);
 	close_ends(pipes->errors);
 	close_ends(pipes->started);
 }
 
-static int
-open_pipes(struct pipes *pipes)
-{
+static int open_pipes(struct pipes *pipes) {
 	int reason;
 
 	pipes->errors[0] = pipes->started[0] = -1;
@@ -69,9 +61,7 @@ open_pipes(struct pipes *pipes)
  * Makes argv: the path, then each argument as it was sent. Every separator but the first ends one, so a
  * line has at most half as many as it has bytes, and one.
  */
-static char **
-make_arguments(const char *path, const struct request *request)
-{
+static char **make_arguments(const char *path, const struct request *request) {
 	struct text rest = request->arguments, argument;
 	char **arguments = calloc(rest.length / 2 + 3, sizeof *arguments);
 	char *copy = malloc(rest.length + 1);
@@ -92,9 +82,7 @@ make_arguments(const char *path, const struct request *request)
 }
 
 /* A server that sets no environment leaves the peer to the socket, which the program does not get. */
-static void
-export_peer(void)
-{
+static void export_peer(void) {
 	struct peer peer;
 
 	if (!peer_find(&peer))
@@ -103,9 +91,8 @@ export_peer(void)
 	setenv("TCPREMOTEPORT", peer.port, 1);
 }
 
-static _Noreturn void
-child_exec(const struct pipes *pipes, const sigset_t *mask, const char *path, const struct request *request)
-{
+static _Noreturn void child_exec(
+    const struct pipes *pipes, const sigset_t *mask, const char *path, const struct request *request) {
 	char **arguments;
 	int null, reason;
 
@@ -125,9 +112,7 @@ child_exec(const struct pipes *pipes, const sigset_t *mask, const char *path, co
 }
 
 /* Waits until the child has become the program. Returns 0, or the errno that kept it from that. */
-static int
-wait_for_exec(int started)
-{
+static int wait_for_exec(int started) {
 	int reason;
 	ssize_t count;
 
@@ -142,9 +127,8 @@ wait_for_exec(int started)
  * Otherwise *launch has its process id, which is its group's, and our ends of its output and its errors,
  * which do not block.
  */
-int
-launch_program(struct launch *launch, const sigset_t *mask, const char *path, const struct request *request)
-{
+int launch_program(
+    struct launch *launch, const sigset_t *mask, const char *path, const struct request *request) {
 	struct pipes pipes;
 	pid_t pid;
 	int reason;

@@ -8,9 +8,7 @@
 #include "cmd.h"
 
 /* The buffer must have LINE_BUFFER_SIZE(limit) bytes. */
-void
-line_open(struct line_reader *reader, char *buffer, size_t limit)
-{
+void line_open(struct line_reader *reader, char *buffer, size_t limit) {
 	memset(reader, 0, sizeof *reader);
 	reader->buffer = buffer;
 	reader->size = LINE_BUFFER_SIZE(limit);
@@ -18,9 +16,7 @@ line_open(struct line_reader *reader, char *buffer, size_t limit)
 }
 
 /* Says where the next bytes go, and how many may be put there: at least LINE_READ_SIZE. */
-char *
-line_space(struct line_reader *reader, size_t *size)
-{
+char *line_space(struct line_reader *reader, size_t *size) {
 	size_t start = reader->start;
 
 	/* An empty buffer starts again at its first page, so a quiet session touches no other. */
@@ -35,18 +31,14 @@ line_space(struct line_reader *reader, size_t *size)
 	return reader->buffer + reader->end;
 }
 
-static size_t
-find_nul(const struct line_reader *reader, size_t from)
-{
+static size_t find_nul(const struct line_reader *reader, size_t from) {
 	const char *nul = memchr(reader->buffer + from, '\0', reader->end - from);
 
 	return nul == NULL ? reader->end : (size_t)(nul - reader->buffer);
 }
 
 /* Tells the reader that count bytes were put into its space. */
-void
-line_fill(struct line_reader *reader, size_t count)
-{
+void line_fill(struct line_reader *reader, size_t count) {
 	size_t old_end = reader->end;
 
 	reader->end += count;
@@ -54,16 +46,12 @@ line_fill(struct line_reader *reader, size_t count)
 		reader->nul = find_nul(reader, old_end);
 }
 
-static void
-drop_all(struct line_reader *reader)
-{
+static void drop_all(struct line_reader *reader) {
 	reader->start = reader->searched = reader->nul = reader->end;
 }
 
 /* Hands out the bytes from start to end as a line, and goes on at next. */
-static enum line_status
-take_line(struct line_reader *reader, size_t end, size_t next, struct text *line)
-{
+static enum line_status take_line(struct line_reader *reader, size_t end, size_t next, struct text *line) {
 	bool holds_nul = reader->nul < end;
 	bool was_skipping = reader->skipping;
 
@@ -86,9 +74,7 @@ take_line(struct line_reader *reader, size_t end, size_t next, struct text *line
  * Takes out the next line that has its LF. Only LINE_WHOLE sets *line, which is good until the next
  * line_space(). LINE_NONE asks for more bytes.
  */
-enum line_status
-line_next(struct line_reader *reader, struct text *line)
-{
+enum line_status line_next(struct line_reader *reader, struct text *line) {
 	const char *feed = memchr(reader->buffer + reader->searched, '\n', reader->end - reader->searched);
 
 	if (feed != NULL) {
@@ -106,9 +92,7 @@ line_next(struct line_reader *reader, struct text *line)
 }
 
 /* Takes out what is left after line_next() has said LINE_NONE, as a line that has no LF. */
-enum line_status
-line_rest(struct line_reader *reader, struct text *line)
-{
+enum line_status line_rest(struct line_reader *reader, struct text *line) {
 	if (reader->start == reader->end && !reader->skipping)
 		return LINE_NONE;
 	return take_line(reader, reader->end, reader->end, line);

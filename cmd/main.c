@@ -20,9 +20,7 @@ static char usual_buffer[LINE_BUFFER_SIZE(OPTIONS_LIMIT_DEFAULT)];
  * Takes descriptors 0, 1 and 2 where they are closed, so that no other file gets one of those numbers.
  * The wrong way round, so that reading 0 and writing 1 still fail.
  */
-static void
-occupy_descriptors(void)
-{
+static void occupy_descriptors(void) {
 	static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
 	int fd;
 
@@ -32,9 +30,7 @@ occupy_descriptors(void)
 	}
 }
 
-static enum session
-serve_line(enum line_status status, struct text line, const struct options *options)
-{
+static enum session serve_line(enum line_status status, struct text line, const struct options *options) {
 	static const struct text nul = TEXT("a line may not hold a NUL byte");
 	struct request request;
 
@@ -52,9 +48,7 @@ serve_line(enum line_status status, struct text line, const struct options *opti
 enum served { SERVED_NONE, SERVED_SOME, SERVED_LAST };
 
 /* Serves the whole lines that were read and, with rest_too, what is left after them. */
-static enum served
-serve_lines(struct line_reader *reader, const struct options *options, bool rest_too)
-{
+static enum served serve_lines(struct line_reader *reader, const struct options *options, bool rest_too) {
 	enum served served = SERVED_NONE;
 	enum line_status status;
 	struct text line;
@@ -69,17 +63,13 @@ serve_lines(struct line_reader *reader, const struct options *options, bool rest
 }
 
 /* A client that goes away is nothing to tell the operator; any other failure is. */
-static int
-fail(const char *what, int reason)
-{
+static int fail(const char *what, int reason) {
 	if (reason != EPIPE && reason != ECONNRESET && reason != ETIMEDOUT)
 		screen_error("cannot %s: %s", what, strerror(reason));
 	return 1;
 }
 
-static int
-run_session(const struct options *options)
-{
+static int run_session(const struct options *options) {
 	struct line_reader reader;
 	char *buffer = usual_buffer;
 
@@ -108,9 +98,7 @@ run_session(const struct options *options)
 	}
 }
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
 	struct options options;
 	int status;
 

@@ -42,9 +42,7 @@ static const char usage[] = "usage: cmd [-n] [-d DIR] [-i SECONDS] [-l BYTES] [-
 			    "Reads NAME<>ARGUMENT<>... lines, serves them, and writes the replies.\n"
 			    "\n";
 
-static int
-print_help(void)
-{
+static int print_help(void) {
 	char line[128];
 	size_t i;
 
@@ -57,17 +55,13 @@ print_help(void)
 	return reply_flush() == 0 ? 0 : 1;
 }
 
-static int
-print_version(void)
-{
+static int print_version(void) {
 	reply_plain("cmd " VERSION "\n");
 	return reply_flush() == 0 ? 0 : 1;
 }
 
 /* Writes the table's options the way getopt(3) reads them. */
-static void
-write_letters(char *letters)
-{
+static void write_letters(char *letters) {
 	size_t i;
 
 	*letters++ = ':';
@@ -79,9 +73,7 @@ write_letters(char *letters)
 	*letters = '\0';
 }
 
-static const struct option *
-find_option(int letter)
-{
+static const struct option *find_option(int letter) {
 	size_t i;
 
 	for (i = 0; i < TABLE_LENGTH; i++) {
@@ -92,9 +84,7 @@ find_option(int letter)
 }
 
 /* Reads a decimal number. Returns -1 where it is none, or out of range. */
-static int
-read_number(const char *string, unsigned least, unsigned most, unsigned *number)
-{
+static int read_number(const char *string, unsigned least, unsigned most, unsigned *number) {
 	unsigned long value = 0;
 	const char *digit;
 
@@ -107,20 +97,14 @@ read_number(const char *string, unsigned least, unsigned most, unsigned *number)
 }
 
 /* Sets the option's field. Returns -1, having said why, where the value is bad. */
-static int
-set_option(struct options *options, const struct option *option, const char *value)
-{
+static int set_option(struct options *options, const struct option *option, const char *value) {
 	char *field = (char *)options + option->field;
 	bool yes = true;
 	unsigned number;
 
 	switch (option->type) {
-	case OPTION_FLAG:
-		memcpy(field, &yes, sizeof yes);
-		return 0;
-	case OPTION_STRING:
-		memcpy(field, &value, sizeof value);
-		return 0;
+	case OPTION_FLAG: memcpy(field, &yes, sizeof yes); return 0;
+	case OPTION_STRING: memcpy(field, &value, sizeof value); return 0;
 	case OPTION_NUMBER:
 		if (read_number(value, option->least, option->most, &number) == -1) {
 			screen_error("-%c %s: not a number from %u to %u", option->letter, value,
@@ -130,16 +114,13 @@ set_option(struct options *options, const struct option *option, const char *val
 		memcpy(field, &number, sizeof number);
 		return 0;
 	case OPTION_HELP:
-	case OPTION_VERSION:
-		break;
+	case OPTION_VERSION: break;
 	}
 	return 0;
 }
 
 /* Reads the command line. Returns -1 to go on, or the status to exit with. */
-int
-options_read(struct options *options, int argc, char **argv)
-{
+int options_read(struct options *options, int argc, char **argv) {
 	char letters[2 * TABLE_LENGTH + 2];
 	int letter;
 

@@ -8,9 +8,7 @@
  * Cuts the text up to the first separator off *rest, and returns whether there was one. Where there is
  * none, all of it is cut off. A loop, since what it cuts off is a few bytes long: memchr(3) is slower.
  */
-static bool
-cut(struct text *rest, struct text *part)
-{
+static bool cut(struct text *rest, struct text *part) {
 	const char *start = rest->start;
 	const char *end = start + rest->length;
 	const char *separator;
@@ -30,17 +28,13 @@ cut(struct text *rest, struct text *part)
 	return false;
 }
 
-void
-parse_request(struct text line, struct request *request)
-{
+void parse_request(struct text line, struct request *request) {
 	request->arguments = line;
 	request->has_arguments = cut(&request->arguments, &request->name);
 }
 
 /* Cuts one argument off *rest. Returns whether another follows. */
-bool
-parse_argument(struct text *rest, struct text *argument)
-{
+bool parse_argument(struct text *rest, struct text *argument) {
 	return cut(rest, argument);
 }
 
@@ -48,9 +42,7 @@ parse_argument(struct text *rest, struct text *argument)
  * Splits a request into at most so many arguments, the last of which takes the rest of the line, `<>`
  * and all. Returns how many there are; where most is 0 and there are some, 1, so that the caller sees it.
  */
-size_t
-parse_arguments(const struct request *request, struct text *arguments, size_t most)
-{
+size_t parse_arguments(const struct request *request, struct text *arguments, size_t most) {
 	struct text rest = request->arguments;
 	size_t count = 0;
 

@@ -11,9 +11,7 @@
 
 #include "cmd.h"
 
-static bool
-from_environment(struct peer *peer)
-{
+static bool from_environment(struct peer *peer) {
 	const char *address = getenv("TCPREMOTEIP");
 	const char *port = getenv("TCPREMOTEPORT");
 
@@ -25,18 +23,14 @@ from_environment(struct peer *peer)
 }
 
 /* Writes an IPv6 address, or the IPv4 address that it stands for. */
-static void
-print_address6(const struct in6_addr *address, struct peer *peer)
-{
+static void print_address6(const struct in6_addr *address, struct peer *peer) {
 	if (IN6_IS_ADDR_V4MAPPED(address))
 		inet_ntop(AF_INET, &address->s6_addr[12], peer->address, sizeof peer->address);
 	else
 		inet_ntop(AF_INET6, address, peer->address, sizeof peer->address);
 }
 
-static bool
-from_socket(struct peer *peer)
-{
+static bool from_socket(struct peer *peer) {
 	struct sockaddr_storage storage;
 	socklen_t size = sizeof storage;
 	const struct sockaddr_in *in4 = (const struct sockaddr_in *)&storage;
@@ -58,8 +52,6 @@ from_socket(struct peer *peer)
 }
 
 /* Returns false where there is no peer with an address and a port: a pipe, a UNIX-domain socket. */
-bool
-peer_find(struct peer *peer)
-{
+bool peer_find(struct peer *peer) {
 	return from_environment(peer) || from_socket(peer);
 }

@@ -37,9 +37,7 @@ static volatile sig_atomic_t time_is_up; /* for that program */
 static int wake_pipe[2];                 /* has a byte in it when a child may have ended */
 
 /* Kills the group, and the leader by itself, should it have joined another one. */
-static void
-kill_group(void)
-{
+static void kill_group(void) {
 	pid_t leader = (pid_t)group;
 
 	if (leader == 0)
@@ -48,9 +46,7 @@ kill_group(void)
 	kill(leader, SIGKILL);
 }
 
-static void
-on_child(int number)
-{
+static void on_child(int number) {
 	int saved = errno;
 
 	(void)number;
@@ -58,9 +54,7 @@ on_child(int number)
 	errno = saved;
 }
 
-static void
-on_alarm(int number)
-{
+static void on_alarm(int number) {
 	int saved = errno;
 
 	(void)number;
@@ -70,17 +64,13 @@ on_alarm(int number)
 }
 
 /* Ends cmd as the signal would have without a handler: it is blocked here, and comes on return. */
-static void
-on_end(int number)
-{
+static void on_end(int number) {
 	kill_group();
 	signal(number, SIG_DFL);
 	raise(number);
 }
 
-static void
-handle(int number, void (*handler)(int), int flags)
-{
+static void handle(int number, void (*handler)(int), int flags) {
 	struct sigaction action;
 
 	memset(&action, 0, sizeof action);
@@ -91,17 +81,13 @@ handle(int number, void (*handler)(int), int flags)
 }
 
 /* nohup(1) and its like ask that a signal does nothing. */
-static bool
-is_ignored(int number)
-{
+static bool is_ignored(int number) {
 	struct sigaction action;
 
 	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-static int
-open_wake_pipe(void)
-{
+static int open_wake_pipe(void) {
 	int i;
 
 	if (pipe(wake_pipe) == -1)
@@ -115,9 +101,7 @@ open_wake_pipe(void)
 }
 
 /* Gets ready to run programs, each for so many seconds; 0 is no limit. Returns -1 with errno. */
-int
-program_open(unsigned seconds)
-{
+int program_open(unsigned seconds) {
 	size_t i;
 
 	if (open_wake_pipe() == -1)
@@ -138,9 +122,7 @@ program_open(unsigned seconds)
 }
 
 /* Relays what one read(2) returns. Returns its count: 0 at the end, -1 when there is nothing now. */
-static ssize_t
-relay_output(int fd)
-{
+static ssize_t relay_output(int fd) {
 	static char bytes[PROGRAM_READ_SIZE];
 	ssize_t count = read(fd, bytes, sizeof bytes);
 
@@ -152,9 +134,7 @@ relay_output(int fd)
 	return count;
 }
 
-static void
-show_error(struct text name, const char *start, size_t length)
-{
+static void show_error(struct text name, const char *start, size_t length) {
 	char prefix[DIRECTORY_NAME_MAX + sizeof ": "];
 	struct text line = {start, length};
 
@@ -163,9 +143,7 @@ show_error(struct text name, const char *start, size_t length)
 }
 
 /* Where to cut a line that is too long: before its last character of UTF-8, which may not be whole. */
-static size_t
-cut_position(const struct error_line *line)
-{
+static size_t cut_position(const struct error_line *line) {
 	size_t cut = line->length;
 
 	while (cut > line->length - 3 && (line->bytes[cut - 1] & 0xc0) == 0x80)
@@ -176,9 +154,7 @@ cut_position(const struct error_line *line)
 }
 
 /* Shows the whole lines on the screen, and what fills the buffer without becoming one. */
-static void
-show_errors(struct error_line *line, struct text name)
-{
+static void show_errors(struct error_line *line, struct text name) {
 	const char *start = line->bytes;
 	const char *end = line->bytes + line->length;
 	const char *feed;
@@ -198,9 +174,7 @@ show_errors(struct error_line *line, struct text name)
 }
 
 /* The same for stderr, which goes to the screen. */
-static ssize_t
-relay_errors(int fd, struct error_line *line, struct text name)
-{
+static ssize_t relay_errors(int fd, struct error_line *line, struct text name) {
 	ssize_t count = read(fd, line->bytes + line->length, sizeof line->bytes - line->length);
 
 	if (count > 0) {
@@ -211,18 +185,14 @@ relay_errors(int fd, struct error_line *line, struct text name)
 }
 
 /* Tells whether the program has ended, and leaves it to be reaped. */
-static bool
-has_ended(pid_t pid)
-{
+static bool has_ended(pid_t pid) {
 	siginfo_t info;
 
 	info.si_pid = 0;
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid != 0;
 }
 
-static void
-empty_wake_pipe(void)
-{
+static void empty_wake_pipe(void) {
 	char bytes[64];
 
 	while (read(wake_pipe[0], bytes, sizeof bytes) > 0)
@@ -233,9 +203,7 @@ empty_wake_pipe(void)
  * Relays until the program has ended. A client that is gone shows on descriptor 1, which is only asked
  * for errors: that its side of the conversation has ended means nothing, so descriptor 0 is not looked at.
  */
-static void
-relay(const struct launch *launch, struct error_line *line, struct text name)
-{
+static void relay(const struct launch *launch, struct error_line *line, struct text name) {
 	enum { OUTPUT, ERRORS, WAKE, CLIENT };
 	struct pollfd fds[] = {
 	    [OUTPUT] = {.fd = launch->output, .events = POLLIN},
@@ -266,9 +234,7 @@ relay(const struct launch *launch, struct error_line *line, struct text name)
 }
 
 /* Takes out what is left in the pipes. Their end may not come: a daemon may have kept them. */
-static void
-relay_last_words(const struct launch *launch, struct error_line *line, struct text name)
-{
+static void relay_last_words(const struct launch *launch, struct error_line *line, struct text name) {
 	int reads;
 
 	for (reads = 0; reads < PROGRAM_LAST_READS && relay_output(launch->output) > 0; reads++)
@@ -281,9 +247,7 @@ relay_last_words(const struct launch *launch, struct error_line *line, struct te
 }
 
 /* Ends what is left of the group, and returns how its leader ended, as waitpid(2) says it. */
-static int
-reap(pid_t pid)
-{
+static int reap(pid_t pid) {
 	int status = 0;
 
 	kill_group();
@@ -293,9 +257,7 @@ reap(pid_t pid)
 	return status;
 }
 
-static void
-reply_status(int status)
-{
+static void reply_status(int status) {
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && time_is_up)
 		reply_error_number("timeout", time_limit);
 	else if (WIFSIGNALED(status))
@@ -307,9 +269,7 @@ reply_status(int status)
 }
 
 /* Runs the program at path, and leaves its whole reply with reply.c. */
-void
-program_run(const char *path, const struct request *request)
-{
+void program_run(const char *path, const struct request *request) {
 	struct error_line line = {.length = 0};
 	struct launch launch;
 	sigset_t former;

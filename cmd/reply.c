@@ -20,9 +20,7 @@ static size_t used;
 static int failure;
 static bool out_line_open;
 
-static void
-wait_writable(void)
-{
+static void wait_writable(void) {
 	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
 
 	/* Whatever poll(2) says, the write(2) that follows says it better. */
@@ -30,9 +28,7 @@ wait_writable(void)
 }
 
 /* Sends all that has gathered. Returns -1 when the client is gone or the write failed. */
-int
-reply_flush(void)
-{
+int reply_flush(void) {
 	size_t done = 0;
 
 	while (failure == 0 && done < used) {
@@ -50,24 +46,18 @@ reply_flush(void)
 }
 
 /* Gives the client up for the given reason, an errno value. */
-void
-reply_give_up(int reason)
-{
+void reply_give_up(int reason) {
 	if (failure == 0)
 		failure = reason;
 }
 
 /* Why the client was given up, as an errno value; 0 while it is there. */
-int
-reply_failure(void)
-{
+int reply_failure(void) {
 	return failure;
 }
 
 /* Adds what does not fit into the buffer as it is. */
-static void
-add_in_pieces(const char *bytes, size_t length)
-{
+static void add_in_pieces(const char *bytes, size_t length) {
 	size_t room;
 
 	while ((room = sizeof buffer - used) < length) {
@@ -81,9 +71,7 @@ add_in_pieces(const char *bytes, size_t length)
 	used += length;
 }
 
-static inline void
-add(const char *bytes, size_t length)
-{
+static inline void add(const char *bytes, size_t length) {
 	if (length > sizeof buffer - used) {
 		add_in_pieces(bytes, length);
 		return;
@@ -92,29 +80,21 @@ add(const char *bytes, size_t length)
 	used += length;
 }
 
-static void
-add_string(const char *string)
-{
+static void add_string(const char *string) {
 	add(string, strlen(string));
 }
 
-void
-reply_ok(void)
-{
+void reply_ok(void) {
 	add("ok\n", 3);
 }
 
-void
-reply_result(struct text result)
-{
+void reply_result(struct text result) {
 	add("ok<>", 4);
 	add(result.start, result.length);
 	add("\n", 1);
 }
 
-void
-reply_error(const char *code, struct text text)
-{
+void reply_error(const char *code, struct text text) {
 	add("error<>", 7);
 	add_string(code);
 	add("<>", 2);
@@ -122,9 +102,7 @@ reply_error(const char *code, struct text text)
 	add("\n", 1);
 }
 
-void
-reply_error_number(const char *code, unsigned long number)
-{
+void reply_error_number(const char *code, unsigned long number) {
 	char digits[24];
 
 	snprintf(digits, sizeof digits, "%lu", number);
@@ -135,9 +113,7 @@ reply_error_number(const char *code, unsigned long number)
  * Adds bytes of output, in pieces of any size. Each of their lines becomes an `out<>` line; a line that
  * is not ended stays open for more.
  */
-void
-reply_out_bytes(struct text bytes)
-{
+void reply_out_bytes(struct text bytes) {
 	const char *position = bytes.start;
 	const char *end = bytes.start + bytes.length;
 
@@ -154,17 +130,13 @@ reply_out_bytes(struct text bytes)
 }
 
 /* Ends an `out<>` line that is open, as it must be before another kind of line. */
-void
-reply_out_end(void)
-{
+void reply_out_end(void) {
 	if (out_line_open)
 		add("\n", 1);
 	out_line_open = false;
 }
 
 /* Adds text that is no reply: what -h and -V print. */
-void
-reply_plain(const char *string)
-{
+void reply_plain(const char *string) {
 	add_string(string);
 }

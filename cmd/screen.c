@@ -28,9 +28,7 @@ static char buffer[SCREEN_BUFFER_SIZE + 1]; /* one more for the NUL that syslog(
 static size_t used;
 
 /* Tells whether descriptor 2 is the socket that descriptor 1 is. Asked once, when first needed. */
-static bool
-stderr_is_client(void)
-{
+static bool stderr_is_client(void) {
 	static bool known, answer;
 	struct stat out, err;
 
@@ -44,9 +42,7 @@ stderr_is_client(void)
 	return answer;
 }
 
-static void
-write_buffer(void)
-{
+static void write_buffer(void) {
 	size_t done = 0;
 
 	while (done < used) {
@@ -62,9 +58,7 @@ write_buffer(void)
 	}
 }
 
-static void
-show_buffer(void)
-{
+static void show_buffer(void) {
 	if (stderr_is_client()) {
 		buffer[used] = '\0';
 		syslog(LOG_INFO, "%s", buffer);
@@ -74,9 +68,7 @@ show_buffer(void)
 }
 
 /* The continuation bytes that a lead byte of UTF-8 calls for; 0 where it is no lead byte. */
-static size_t
-continuation_bytes(unsigned char lead)
-{
+static size_t continuation_bytes(unsigned char lead) {
 	if (lead >= 0xc2 && lead <= 0xdf)
 		return 1;
 	if (lead >= 0xe0 && lead <= 0xef)
@@ -87,9 +79,7 @@ continuation_bytes(unsigned char lead)
 }
 
 /* Tells whether a lead byte's first continuation is in the range that RFC 3629, section 4, has for it. */
-static bool
-second_byte_fits(unsigned char lead, unsigned char second)
-{
+static bool second_byte_fits(unsigned char lead, unsigned char second) {
 	unsigned char low = 0x80, high = 0xbf;
 
 	if (lead == 0xe0 || lead == 0xc2)
@@ -104,9 +94,7 @@ second_byte_fits(unsigned char lead, unsigned char second)
 }
 
 /* How many bytes at the start of the text may pass as they are: one character, or 0. */
-static size_t
-printable(const unsigned char *bytes, size_t length)
-{
+static size_t printable(const unsigned char *bytes, size_t length) {
 	size_t more, i;
 
 	if (bytes[0] == '\t' || (bytes[0] >= 0x20 && bytes[0] < 0x7f))
@@ -121,9 +109,7 @@ printable(const unsigned char *bytes, size_t length)
 	return more + 1;
 }
 
-static void
-add_escaped(struct text text)
-{
+static void add_escaped(struct text text) {
 	static const char hex[] = "0123456789abcdef";
 	const unsigned char *position = (const unsigned char *)text.start;
 	const unsigned char *end = position + text.length;
@@ -149,9 +135,7 @@ add_escaped(struct text text)
 }
 
 /* Shows one line, with something before it (or nothing). */
-void
-screen_line(struct text prefix, struct text line)
-{
+void screen_line(struct text prefix, struct text line) {
 	add_escaped(prefix);
 	add_escaped(line);
 	if (!stderr_is_client())
@@ -160,9 +144,7 @@ screen_line(struct text prefix, struct text line)
 }
 
 /* Shows a message of cmd's own, `cmd: ` and what printf(3) would make of the rest. */
-void
-screen_error(const char *format, ...)
-{
+void screen_error(const char *format, ...) {
 	static const struct text prefix = TEXT("cmd: ");
 	char message[SCREEN_MESSAGE_SIZE];
 	va_list arguments;

@@ -9,9 +9,7 @@
 enum { HELP_COLUMN = 18 };
 
 /* One line of help: the command as it is written, two blanks or more, what it does. */
-static void
-show(struct text name, struct text parameters, struct text summary)
-{
+static void show(struct text name, struct text parameters, struct text summary) {
 	static const struct text blanks = TEXT("                  "), line_feed = TEXT("\n");
 	size_t width = name.length + parameters.length;
 	struct text gap = blanks;
@@ -26,15 +24,11 @@ show(struct text name, struct text parameters, struct text summary)
 	reply_out_bytes(line_feed);
 }
 
-static void
-show_command(const struct command *command)
-{
+static void show_command(const struct command *command) {
 	show(command->name, text_from_string(command->parameters), text_from_string(command->summary));
 }
 
-static void
-show_program(struct text name, struct text summary)
-{
+static void show_program(struct text name, struct text summary) {
 	static const struct text unknown = TEXT("");
 
 	/* A built-in of the same name is what a request would get. */
@@ -42,9 +36,7 @@ show_program(struct text name, struct text summary)
 		show(name, unknown, summary);
 }
 
-static void
-show_all(void)
-{
+static void show_all(void) {
 	size_t i;
 
 	for (i = 0; i < dispatch_table_length; i++)
@@ -53,9 +45,7 @@ show_all(void)
 }
 
 /* Shows the command with this name. Returns whether there is one. */
-static bool
-show_one(struct text name)
-{
+static bool show_one(struct text name) {
 	const struct command *command = dispatch_find(name);
 	const char *program;
 
@@ -70,9 +60,7 @@ show_one(struct text name)
 	return true;
 }
 
-enum session
-command_help(const struct text *arguments, size_t count)
-{
+enum session command_help(const struct text *arguments, size_t count) {
 	if (count == 0)
 		show_all();
 	else if (!show_one(arguments[0])) {
@@ -83,9 +71,7 @@ command_help(const struct text *arguments, size_t count)
 	return SESSION_GOES_ON;
 }
 
-enum session
-command_time(const struct text *arguments, size_t count)
-{
+enum session command_time(const struct text *arguments, size_t count) {
 	char result[sizeof "2026-01-31T12:00:00Z"];
 	time_t now = time(NULL);
 	struct tm tm;
@@ -99,9 +85,7 @@ command_time(const struct text *arguments, size_t count)
 	return SESSION_GOES_ON;
 }
 
-enum session
-command_version(const struct text *arguments, size_t count)
-{
+enum session command_version(const struct text *arguments, size_t count) {
 	static const struct text version = TEXT("cmd " VERSION);
 
 	(void)arguments;

@@ -5,9 +5,7 @@
 
 #include "../commands.h"
 
-enum session
-command_exit(const struct text *arguments, size_t count)
-{
+enum session command_exit(const struct text *arguments, size_t count) {
 	static const struct text farewell = TEXT("bye");
 
 	(void)arguments;
@@ -16,9 +14,7 @@ command_exit(const struct text *arguments, size_t count)
 	return SESSION_ENDS;
 }
 
-enum session
-command_peer(const struct text *arguments, size_t count)
-{
+enum session command_peer(const struct text *arguments, size_t count) {
 	static const struct text nobody = TEXT("-");
 	struct peer peer;
 	char result[PEER_ADDRESS_SIZE + PEER_PORT_SIZE + 2];

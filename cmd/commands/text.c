@@ -3,17 +3,13 @@
  */
 #include "../commands.h"
 
-enum session
-command_echo(const struct text *arguments, size_t count)
-{
+enum session command_echo(const struct text *arguments, size_t count) {
 	(void)count;
 	reply_result(arguments[0]);
 	return SESSION_GOES_ON;
 }
 
-enum session
-command_printf(const struct text *arguments, size_t count)
-{
+enum session command_printf(const struct text *arguments, size_t count) {
 	static const struct text no_prefix = TEXT("");
 
 	(void)count;
