@@ -167,12 +167,6 @@ os.execv(sys.argv[1], sys.argv[1:])')
 	assert_output unlimited
 }
 
-@test "an rlimit above superd's own is set before privileges are dropped" {
-	SUPERD_PREFIX=(prlimit --nofile=500:500)
-	run printed_by -u nobody -o rlimit_files=600 sh -c 'ulimit -Hn'
-	assert_output 600
-}
-
 @test "argv[0] is the program's last path component" {
 	run printed_by /bin/sh -c 'tr "\0" "|" </proc/$$/cmdline'
 	assert_output --regexp '^sh\|-c\|'
