@@ -109,14 +109,13 @@ occupy() {
 @test "unless said otherwise, 256 run at once and the next waits" {
 	superd_start -p 0 sh -c "$HELLO"
 	occupy -c 256 "$PORT"
+	first=$BG_PID
 	background "$TALK" "$PORT" line >"$BATS_TEST_TMPDIR/next"
 	next=$BG_PID
 	wait_until connected 257
 	children_are 256
 	[ ! -s "$BATS_TEST_TMPDIR/next" ]
-	end=$(head -n 1 "$BATS_TEST_TMPDIR/pids")
-	[ "$end" = "$SUPERD_PID" ]
-	kill "$(sed -n 2p "$BATS_TEST_TMPDIR/pids")"
+	kill "$first"
 	wait_until is_gone "$next"
 	[ "$(cat "$BATS_TEST_TMPDIR/next")" = here ]
 }
@@ -204,6 +203,6 @@ occupy() {
 
 @test "unless said otherwise the backlog is SOMAXCONN" {
 	superd_start -p 0 -b 127.0.0.1 cat
-	run ss -ltnH "( sport = :$PORT )"
-	assert_output --regexp "^LISTEN +0 +4096 "
+	# 4096 in glibc, 128 in musl; the kernel may allow less.
+	[ "$(ss -ltnH "( sport = :$PORT )" | awk '{ print $3 }')" -ge 128 ]
 }
