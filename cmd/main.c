@@ -69,14 +69,9 @@ static int fail(const char *what, int reason) {
 	return 1;
 }
 
-static int run_session(const struct options *options) {
+static int run_session(const struct options *options, char *buffer) {
 	struct line_reader reader;
-	char *buffer = usual_buffer;
 
-	if (options->limit > OPTIONS_LIMIT_DEFAULT)
-		buffer = malloc(LINE_BUFFER_SIZE(options->limit));
-	if (buffer == NULL)
-		return fail("make room for a line", errno);
 	line_open(&reader, buffer, options->limit);
 	input_patience(options->idle);
 
@@ -98,6 +93,21 @@ static int run_session(const struct options *options) {
 	}
 }
 
+/* The usual lines need no memory but what is there; longer ones do. */
+static int run_session_with_room(const struct options *options) {
+	char *buffer;
+	int status;
+
+	if (options->limit <= OPTIONS_LIMIT_DEFAULT)
+		return run_session(options, usual_buffer);
+	buffer = malloc(LINE_BUFFER_SIZE(options->limit));
+	if (buffer == NULL)
+		return fail("make room for a line", errno);
+	status = run_session(options, buffer);
+	free(buffer);
+	return status;
+}
+
 int main(int argc, char **argv) {
 	struct options options;
 	int status;
@@ -114,5 +124,5 @@ int main(int argc, char **argv) {
 		if (program_open(options.time_limit) == -1)
 			return fail("make a pipe", errno);
 	}
-	return run_session(&options);
+	return run_session_with_room(&options);
 }
