@@ -30,11 +30,12 @@ files() {
 	done
 }
 
-@test "the default is /usr/local" {
+@test "the default is /usr/local, and /etc for the entries, where both servers look" {
 	make_in_tree install
 	[ -x "$DEST/usr/local/bin/cmd" ]
 	[ -x "$DEST/usr/local/sbin/superd" ]
-	run grep -rh '^[[:space:]]*server[[:space:]]*=' "$DEST/usr/local/etc/xinetd.d/cmd"
+	[ -f "$DEST/etc/xinetd.d/cmd" ]
+	run grep -h '^[[:space:]]*server[[:space:]]*=' "$DEST/etc/xinetd.d/cmd"
 	assert_output --regexp '= /usr/local/bin/cmd$'
 }
 
