@@ -3,9 +3,7 @@
 
 #include "cmdc.h"
 
-long long
-clock_milliseconds(void)
-{
+long long clock_milliseconds(void) {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);

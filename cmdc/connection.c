@@ -22,9 +22,7 @@
 enum { BACKLOG_INTERVAL = 10 };
 
 /* What poll is to wait, where the time ends at end; timeout 0 is for ever. */
-static int
-time_left(int timeout, long long end)
-{
+static int time_left(int timeout, long long end) {
 	long long left = end - clock_milliseconds();
 
 	if (timeout == 0)
@@ -33,9 +31,7 @@ time_left(int timeout, long long end)
 }
 
 /* Wait for a connect that is under way. Returns 0 or an errno. */
-static int
-await_connect(int fd, int timeout, long long end)
-{
+static int await_connect(int fd, int timeout, long long end) {
 	struct pollfd event = {.fd = fd, .events = POLLOUT};
 	int ready;
 
@@ -55,9 +51,7 @@ await_connect(int fd, int timeout, long long end)
 }
 
 /* Returns 0 or an errno. */
-static int
-connect_within(int fd, const struct sockaddr *address, socklen_t length, int timeout)
-{
+static int connect_within(int fd, const struct sockaddr *address, socklen_t length, int timeout) {
 	long long end = clock_milliseconds() + timeout;
 
 	while (connect(fd, address, length) == -1) {
@@ -74,9 +68,7 @@ connect_within(int fd, const struct sockaddr *address, socklen_t length, int tim
 }
 
 /* Returns the socket, or -1 with errno set. */
-static int
-open_address(const struct sockaddr *address, socklen_t length, int timeout)
-{
+static int open_address(const struct sockaddr *address, socklen_t length, int timeout) {
 	int fd = socket(address->sa_family, SOCK_STREAM, 0);
 
 	if (fd == -1)
@@ -96,9 +88,7 @@ open_address(const struct sockaddr *address, socklen_t length, int timeout)
 }
 
 /* Add `ADDRESS: why` to the reason; the address only where it is not what the user wrote. */
-static void
-add_reason(char *reason, const char *host, const struct addrinfo *address, const char *why)
-{
+static void add_reason(char *reason, const char *host, const struct addrinfo *address, const char *why) {
 	char name[256];
 	size_t used = strlen(reason);
 	const char *comma = used > 0 ? ", " : "";
@@ -112,9 +102,7 @@ add_reason(char *reason, const char *host, const struct addrinfo *address, const
 }
 
 /* Connect to a host within timeout milliseconds, 0 for ever. Returns the socket, or -1 with the reason. */
-int
-connection_open_host(const char *host, const char *port, int timeout, char *reason)
-{
+int connection_open_host(const char *host, const char *port, int timeout, char *reason) {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
 	int failure = getaddrinfo(host, port, &hints, &list);
@@ -145,9 +133,7 @@ connection_open_host(const char *host, const char *port, int timeout, char *reas
 }
 
 /* The same for a UNIX-domain socket. */
-int
-connection_open_path(const char *path, int timeout, char *reason)
-{
+int connection_open_path(const char *path, int timeout, char *reason) {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	size_t length = strlen(path);

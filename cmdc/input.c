@@ -9,9 +9,7 @@
 
 #include "cmdc.h"
 
-static void
-begin_line(struct input *input, const char *bytes, size_t length)
-{
+static void begin_line(struct input *input, const char *bytes, size_t length) {
 	if (input->length < sizeof input->head) {
 		size_t room = sizeof input->head - input->length;
 
@@ -21,9 +19,7 @@ begin_line(struct input *input, const char *bytes, size_t length)
 }
 
 /* The line has ended. An empty one is no request, and a CR at its end is not part of it. */
-static void
-end_line(struct input *input)
-{
+static void end_line(struct input *input) {
 	size_t length = input->length;
 
 	input->length = 0;
@@ -37,9 +33,7 @@ end_line(struct input *input)
 }
 
 /* Count the requests in bytes. Returns how many of the bytes to send: all, or those up to the end of `exit`. */
-size_t
-input_take(struct input *input, const char *bytes, size_t length)
-{
+size_t input_take(struct input *input, const char *bytes, size_t length) {
 	size_t at = 0;
 
 	while (at < length && !input->ended) {
@@ -57,9 +51,7 @@ input_take(struct input *input, const char *bytes, size_t length)
 }
 
 /* The input has ended. Returns whether its last line lacks its newline, which is then to be sent. */
-bool
-input_end(struct input *input)
-{
+bool input_end(struct input *input) {
 	bool open = input->length > 0;
 
 	if (open)

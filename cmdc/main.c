@@ -36,9 +36,7 @@ struct options {
 
 static struct output out, err;
 
-static void
-say(const char *format, ...)
-{
+static void say(const char *format, ...) {
 	char message[REASON_SIZE * 2];
 	va_list values;
 
@@ -51,9 +49,7 @@ say(const char *format, ...)
 	output_flush(&err);
 }
 
-static _Noreturn void
-refuse_usage(void)
-{
+static _Noreturn void refuse_usage(void) {
 	output_text(&err, usage);
 	output_flush(&err);
 	exit(CMDC_USAGE);
@@ -61,18 +57,14 @@ refuse_usage(void)
 
 /* Where one of the standard descriptors is closed, the connection must not become it. What is put there fails
  * with EBADF when it is used, as the closed one would. */
-static void
-occupy_standard_descriptors(void)
-{
+static void occupy_standard_descriptors(void) {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) == -1 && errno == EBADF)
 			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 /* A number in decimal, from lowest to highest; -1 for all else. */
-static int
-number_read(const char *text, int lowest, int highest)
-{
+static int number_read(const char *text, int lowest, int highest) {
 	size_t length = strlen(text);
 
 	if (length == 0 || length > 9 || strspn(text, "0123456789") != length)
@@ -83,9 +75,7 @@ number_read(const char *text, int lowest, int highest)
 	return number >= lowest && number <= highest ? (int)number : -1;
 }
 
-static void
-set_option(struct options *options, int letter, const char *value)
-{
+static void set_option(struct options *options, int letter, const char *value) {
 	switch (letter) {
 	case 'h':
 		options->host = value;
@@ -105,18 +95,13 @@ set_option(struct options *options, int letter, const char *value)
 			return;
 		say("-t %.200s: not a number of seconds from 0 to %d", value, longest_timeout);
 		break;
-	case ':':
-		say("-%c needs a value", optopt);
-		break;
-	default:
-		say("no such option: -%c", optopt);
+	case ':': say("-%c needs a value", optopt); break;
+	default: say("no such option: -%c", optopt);
 	}
 	refuse_usage();
 }
 
-static _Noreturn void
-print_version(void)
-{
+static _Noreturn void print_version(void) {
 	output_text(&out, "cmdc " VERSION "\n");
 	if (output_flush(&out) == 0)
 		exit(CMDC_OK);
@@ -124,9 +109,7 @@ print_version(void)
 	exit(CMDC_LOST);
 }
 
-static void
-read_options(struct options *options, int argc, char *argv[])
-{
+static void read_options(struct options *options, int argc, char *argv[]) {
 	int letter;
 
 	opterr = 0;
@@ -138,9 +121,7 @@ read_options(struct options *options, int argc, char *argv[])
 }
 
 /* Fill in what the session needs of the connection. Returns -1 where there is none, which has been said. */
-static int
-open_connection(struct session *session, const struct options *options)
-{
+static int open_connection(struct session *session, const struct options *options) {
 	static char peer[REASON_SIZE];
 	char reason[REASON_SIZE];
 	int timeout = options->timeout * 1000;
@@ -159,9 +140,7 @@ open_connection(struct session *session, const struct options *options)
 	return session->fd;
 }
 
-int
-main(int argc, char *argv[])
-{
+int main(int argc, char *argv[]) {
 	static struct session session = {
 	    .reply = {.out = &out, .err = &err}
         };

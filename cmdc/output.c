@@ -12,9 +12,7 @@
 
 #include "cmdc.h"
 
-void
-output_init(struct output *output, int fd)
-{
+void output_init(struct output *output, int fd) {
 	memset(output, 0, sizeof *output);
 	output->fd = fd;
 	output->terminal = isatty(fd) == 1;
@@ -22,9 +20,7 @@ output_init(struct output *output, int fd)
 
 /* Write the buffer. A descriptor that whoever started us left non-blocking is waited for. Returns -1 where this
  * write or an earlier one failed, with output->error set. */
-int
-output_flush(struct output *output)
-{
+int output_flush(struct output *output) {
 	size_t done = 0;
 
 	while (output->error == 0 && done < output->length) {
@@ -41,9 +37,7 @@ output_flush(struct output *output)
 	return output->error == 0 ? 0 : -1;
 }
 
-static void
-append(struct output *output, const char *bytes, size_t length)
-{
+static void append(struct output *output, const char *bytes, size_t length) {
 	while (length > 0) {
 		size_t n = sizeof output->bytes - output->length;
 
@@ -59,9 +53,7 @@ append(struct output *output, const char *bytes, size_t length)
 	}
 }
 
-static void
-append_escaped(struct output *output, unsigned char byte)
-{
+static void append_escaped(struct output *output, unsigned char byte) {
 	static const char digits[] = "0123456789abcdef";
 	char shown[] = {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
 
@@ -69,9 +61,7 @@ append_escaped(struct output *output, unsigned char byte)
 }
 
 /* How many bytes the UTF-8 character has that begins with this one; 0 where none does. */
-static size_t
-character_length(unsigned char first)
-{
+static size_t character_length(unsigned char first) {
 	if (first >= 0xC2 && first <= 0xDF)
 		return 2;
 	if (first >= 0xE0 && first <= 0xEF)
@@ -83,34 +73,22 @@ character_length(unsigned char first)
 
 /* Whether byte can follow what is held. The ranges of a second byte are those of RFC 3629, which leave no
  * overlong form and no surrogate, without U+0080 to U+009F. */
-static bool
-character_continues(const struct output *output, unsigned char byte)
-{
+static bool character_continues(const struct output *output, unsigned char byte) {
 	unsigned char lowest = 0x80, highest = 0xBF;
 
 	if (output->held == 1) {
 		switch (output->character[0]) {
 		case 0xC2:
-		case 0xE0:
-			lowest = 0xA0;
-			break;
-		case 0xED:
-			highest = 0x9F;
-			break;
-		case 0xF0:
-			lowest = 0x90;
-			break;
-		case 0xF4:
-			highest = 0x8F;
-			break;
+		case 0xE0: lowest = 0xA0; break;
+		case 0xED: highest = 0x9F; break;
+		case 0xF0: lowest = 0x90; break;
+		case 0xF4: highest = 0x8F; break;
 		}
 	}
 	return byte >= lowest && byte <= highest;
 }
 
-static void
-show_byte(struct output *output, unsigned char byte)
-{
+static void show_byte(struct output *output, unsigned char byte) {
 	if (output->held > 0 && character_continues(output, byte)) {
 		output->character[output->held++] = byte;
 		if (output->held == character_length(output->character[0])) {
@@ -131,32 +109,24 @@ show_byte(struct output *output, unsigned char byte)
 }
 
 /* Escape also where output is no terminal, for a stranger's bytes in a message. */
-void
-output_write_shown(struct output *output, const char *bytes, size_t length)
-{
+void output_write_shown(struct output *output, const char *bytes, size_t length) {
 	for (size_t i = 0; i < length; i++)
 		show_byte(output, (unsigned char)bytes[i]);
 }
 
-void
-output_write(struct output *output, const char *bytes, size_t length)
-{
+void output_write(struct output *output, const char *bytes, size_t length) {
 	if (output->terminal)
 		output_write_shown(output, bytes, length);
 	else
 		append(output, bytes, length);
 }
 
-void
-output_text(struct output *output, const char *text)
-{
+void output_text(struct output *output, const char *text) {
 	output_write(output, text, strlen(text));
 }
 
 /* On a terminal, leave a line that has begun, so that what comes next does not run on behind it. */
-void
-output_end_line(struct output *output)
-{
+void output_end_line(struct output *output) {
 	if (output->terminal && (output->midline || output->held > 0))
 		output_text(output, "\n");
 }

@@ -21,9 +21,7 @@ static const struct reply_kind kinds[] = {
 };
 
 /* Whether the line's first bytes are the beginning of any head; sets kind where they are the whole of it. */
-static bool
-recognise_head(struct reply *reply)
-{
+static bool recognise_head(struct reply *reply) {
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		if (strncmp(kinds[i].head, reply->head, reply->head_length) != 0)
 			continue;
@@ -34,15 +32,11 @@ recognise_head(struct reply *reply)
 	return false;
 }
 
-static bool
-is_plain_error(const struct reply *reply)
-{
+static bool is_plain_error(const struct reply *reply) {
 	return reply->plain && reply->kind->verdict == REPLY_ERROR;
 }
 
-static void
-write_head(struct reply *reply)
-{
+static void write_head(struct reply *reply) {
 	if (!reply->plain) {
 		output_write(reply->out, reply->head, reply->head_length);
 	} else if (is_plain_error(reply)) {
@@ -54,9 +48,7 @@ write_head(struct reply *reply)
 }
 
 /* The first `<>` becomes `: `; it may come in two pieces. */
-static void
-write_error(struct reply *reply, const char *bytes, size_t length)
-{
+static void write_error(struct reply *reply, const char *bytes, size_t length) {
 	for (size_t i = 0; i < length; i++) {
 		if (reply->in_text) {
 			output_write(reply->err, bytes + i, length - i);
@@ -76,9 +68,7 @@ write_error(struct reply *reply, const char *bytes, size_t length)
 	}
 }
 
-static enum reply_verdict
-finish_line(struct reply *reply)
-{
+static enum reply_verdict finish_line(struct reply *reply) {
 	enum reply_verdict verdict = reply->kind->verdict;
 
 	reply->kind = NULL;
@@ -87,9 +77,7 @@ finish_line(struct reply *reply)
 	return verdict;
 }
 
-static void
-write_newline(struct reply *reply)
-{
+static void write_newline(struct reply *reply) {
 	if (!is_plain_error(reply)) {
 		output_text(reply->out, "\n");
 		return;
@@ -102,9 +90,7 @@ write_newline(struct reply *reply)
  * Write what the bytes hold, up to the end of the line. Returns the verdict on the line, and how many bytes were
  * taken; after REPLY_BAD, the head and the bytes behind the taken ones are what is not understood.
  */
-enum reply_verdict
-reply_take(struct reply *reply, const char *bytes, size_t length, size_t *taken)
-{
+enum reply_verdict reply_take(struct reply *reply, const char *bytes, size_t length, size_t *taken) {
 	*taken = 0;
 	while (reply->kind == NULL) {
 		if (*taken == length)

@@ -11,9 +11,7 @@
 #include "cmdc.h"
 
 /* Why the argument at place, counted from 0 for NAME, cannot be said; NULL where it can. */
-static const char *
-refusal(const char *argument, size_t place, bool last)
-{
+static const char *refusal(const char *argument, size_t place, bool last) {
 	size_t length = strlen(argument);
 
 	if (place == 0 && length == 0)
@@ -31,9 +29,7 @@ refusal(const char *argument, size_t place, bool last)
  * Join NAME and its arguments, NULL at the end, to one line with its newline. Returns the line, from malloc, and
  * its length; NULL where it cannot be said or there is no memory, with the reason.
  */
-char *
-request_build(char *const arguments[], size_t *length, char *reason)
-{
+char *request_build(char *const arguments[], size_t *length, char *reason) {
 	size_t size = 1;
 
 	for (size_t i = 0; arguments[i] != NULL; i++) {

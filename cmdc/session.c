@@ -23,59 +23,60 @@
 /* How much of what is no reply to show: enough to know a banner or another protocol by. */
 enum { STRANGE_SIZE = 60 };
 
-/* End the session: say why, in printf's format, and leave status 3. Returns -1. */
-static int
-give_up(struct session *session, const char *format, ...)
-{
+/* Begin a message on a line of its own, behind everything that the server has said. */
+static void begin_message(struct session *session) {
 	struct output *err = session->reply.err;
+
+	output_end_line(session->reply.out);
+	output_flush(session->reply.out);
+	if (err->midline)
+		output_text(err, "\n");
+	output_text(err, "cmdc: ");
+}
+
+/* End the session behind a message: status 3. Returns -1. */
+static int end_message(struct session *session) {
+	output_text(session->reply.err, "\n");
+	output_flush(session->reply.err);
+	session->status = CMDC_LOST;
+	return -1;
+}
+
+/* End the session: say why, in printf's format. Returns -1. */
+static int give_up(struct session *session, const char *format, ...) {
 	char message[REASON_SIZE];
 	va_list values;
 
 	va_start(values, format);
 	vsnprintf(message, sizeof message, format, values);
 	va_end(values);
-	output_end_line(session->reply.out);
-	output_flush(session->reply.out);
-	output_text(err, "cmdc: ");
-	output_text(err, message);
-	output_text(err, "\n");
-	output_flush(err);
-	session->status = CMDC_LOST;
-	return -1;
+	begin_message(session);
+	output_text(session->reply.err, message);
+	return end_message(session);
 }
 
-/* Whether the server owes us something: to read what we send, or a reply. */
-static bool
-is_owed(const struct session *session)
-{
+/* Whether the server owes us something: to read what we send, a reply, or the end of what it no longer reads. */
+static bool is_owed(const struct session *session) {
 	return session->unsent_length > 0 || session->answered < session->input.requests ||
-	       session->reply.begun;
+	       session->reply.begun || session->send_error != 0;
 }
 
-static bool
-is_done(const struct session *session)
-{
-	return session->input.ended && !is_owed(session) && session->send_error == 0;
+static bool is_done(const struct session *session) {
+	return session->input.ended && !is_owed(session);
 }
 
-static void
-note_progress(struct session *session)
-{
+static void note_progress(struct session *session) {
 	session->left = session->timeout;
 	session->moved = 0;
 }
 
-static void
-note_moved(struct session *session, size_t length)
-{
+static void note_moved(struct session *session, size_t length) {
 	session->moved += length;
 	if (session->moved >= CHUNK_SIZE)
 		note_progress(session);
 }
 
-static int
-flush_output(struct session *session)
-{
+static int flush_output(struct session *session) {
 	struct output *out = session->reply.out;
 
 	if (output_flush(out) == 0)
@@ -83,9 +84,7 @@ flush_output(struct session *session)
 	return give_up(session, "standard output: %s", strerror(out->error));
 }
 
-static int
-prompt(struct session *session)
-{
+static int prompt(struct session *session) {
 	if (session->prompt == NULL || session->prompted || is_owed(session) || session->input.length > 0)
 		return 0;
 	output_text(session->reply.out, session->prompt);
@@ -94,9 +93,7 @@ prompt(struct session *session)
 }
 
 /* What to wait for: replies, and either that the server takes what is unsent, or more input. */
-static void
-choose_events(const struct session *session, struct pollfd *server, struct pollfd *input)
-{
+static void choose_events(const struct session *session, struct pollfd *server, struct pollfd *input) {
 	*server = (struct pollfd){.fd = session->fd, .events = POLLIN};
 	*input = (struct pollfd){.fd = -1, .events = POLLIN};
 	if (session->unsent_length > 0)
@@ -105,9 +102,7 @@ choose_events(const struct session *session, struct pollfd *server, struct pollf
 		input->fd = STDIN_FILENO;
 }
 
-static int
-await_events(struct session *session, struct pollfd events[2])
-{
+static int await_events(struct session *session, struct pollfd events[2]) {
 	bool limited = session->timeout > 0 && is_owed(session);
 	long long start = clock_milliseconds();
 
@@ -123,9 +118,7 @@ await_events(struct session *session, struct pollfd events[2])
 }
 
 /* What is left of the requests is not sent after a failure, but replies may have come before it. */
-static void
-send_requests(struct session *session)
-{
+static void send_requests(struct session *session) {
 	ssize_t n = send(session->fd, session->unsent, session->unsent_length, 0);
 
 	if (n >= 0) {
@@ -139,9 +132,7 @@ send_requests(struct session *session)
 	}
 }
 
-static int
-read_input(struct session *session)
-{
+static int read_input(struct session *session) {
 	ssize_t n = read(STDIN_FILENO, session->chunk, sizeof session->chunk);
 
 	if (n == -1 && (errno == EINTR || errno == EAGAIN))
@@ -164,9 +155,7 @@ read_input(struct session *session)
 	return 0;
 }
 
-static int
-explain_end(struct session *session)
-{
+static int explain_end(struct session *session) {
 	if (session->reply.begun)
 		return give_up(
 		    session, "%s: the server closed the connection in the middle of a reply", session->peer);
@@ -177,9 +166,7 @@ explain_end(struct session *session)
 }
 
 /* What came is no reply. Show the beginning of the line, escaped wherever the message goes. */
-static int
-refuse_strange(struct session *session, const char *rest, size_t length)
-{
+static int refuse_strange(struct session *session, const char *rest, size_t length) {
 	const char *newline = memchr(rest, '\n', length);
 	struct output *err = session->reply.err;
 	struct reply *reply = &session->reply;
@@ -192,47 +179,35 @@ refuse_strange(struct session *session, const char *rest, size_t length)
 	}
 	if (length > STRANGE_SIZE)
 		length = STRANGE_SIZE;
-	output_end_line(reply->out);
-	output_flush(reply->out);
-	output_text(err, "cmdc: ");
+	begin_message(session);
 	output_text(err, session->peer);
 	output_text(err, ": not a reply of cmd: \"");
 	output_write_shown(err, reply->head, reply->head_length);
 	output_write_shown(err, rest, length);
-	output_text(err, "\"\n");
-	output_flush(err);
-	session->status = CMDC_LOST;
-	return -1;
+	output_text(err, "\"");
+	return end_message(session);
 }
 
-static int
-take_replies(struct session *session, const char *bytes, size_t length)
-{
+static int take_replies(struct session *session, const char *bytes, size_t length) {
 	size_t taken;
 
 	for (size_t at = 0; at < length && !is_done(session); at += taken) {
 		switch (reply_take(&session->reply, bytes + at, length - at, &taken)) {
-		case REPLY_PART:
-			break;
+		case REPLY_PART: break;
 		case REPLY_ERROR:
 			session->status = CMDC_ERROR;
 			/* FALLTHROUGH */
 		case REPLY_OK:
 			session->answered++;
 			/* FALLTHROUGH */
-		case REPLY_LINE:
-			note_progress(session);
-			break;
-		case REPLY_BAD:
-			return refuse_strange(session, bytes + at + taken, length - at - taken);
+		case REPLY_LINE: note_progress(session); break;
+		case REPLY_BAD: return refuse_strange(session, bytes + at + taken, length - at - taken);
 		}
 	}
 	return flush_output(session);
 }
 
-static int
-read_replies(struct session *session)
-{
+static int read_replies(struct session *session) {
 	char bytes[CHUNK_SIZE];
 	ssize_t n = recv(session->fd, bytes, sizeof bytes, 0);
 
@@ -253,9 +228,7 @@ read_replies(struct session *session)
  * Send the input and write the replies. Returns the exit status: CMDC_OK, CMDC_ERROR where any reply was an error,
  * or CMDC_LOST, and then the reason has been said.
  */
-int
-session_run(struct session *session)
-{
+int session_run(struct session *session) {
 	struct pollfd events[2], *server = &events[0], *input = &events[1];
 
 	note_progress(session);

@@ -94,6 +94,14 @@ lost() {
 	assert_output "$(printf 'one\ntwo')"
 }
 
+@test "an error that is cut off is no whole reply, and the message has a line of its own" {
+	serve - accept line 'send:error<>exit<>par' close
+	run --separate-stderr cmdc time
+	assert_failure 3
+	assert_equal "${stderr_lines[0]}" 'cmdc: exit: par'
+	assert_regex "${stderr_lines[1]}" '^cmdc: .* in the middle of a reply$'
+}
+
 @test "what is no reply is shown, escaped, and ends the session" {
 	serve - accept line 'send:SSH-2.0-\x1b[2JOpenSSH\r\nmore\n' hold
 	lost 'not a reply of cmd: "SSH-2.0-\x1b[2JOpenSSH\x0d"' time
