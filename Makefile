@@ -5,7 +5,7 @@
 VERSION = 0.1.0
 
 PREFIX = /usr/local
-SYSCONFDIR = $(PREFIX)/etc
+SYSCONFDIR = /etc
 BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
@@ -29,7 +29,7 @@ cmd/cmd: cmd/*.[ch] cmd/commands/*.c
 superd/superd: superd/*.[ch]
 	$(COMPILE) $(LDFLAGS) -o $@ superd/*.c $(LDLIBS)
 
-cmdc/cmdc: cmdc/*.c
+cmdc/cmdc: cmdc/*.[ch]
 	$(COMPILE) $(LDFLAGS) -o $@ cmdc/*.c $(LDLIBS)
 
 # The release build: no shared library, `make static CC=musl-gcc` for the fastest start.
@@ -46,7 +46,31 @@ check: all
 lint:
 	tests/lint
 
+# The service entries are installed with their programs' paths, and shut: an install alone starts nothing.
+install: all
+	mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(SYSCONFDIR)/xinetd.d
+	install -m 755 cmd/cmd cmdc/cmdc $(DESTDIR)$(BINDIR)
+	install -m 755 superd/superd $(DESTDIR)$(SBINDIR)
+	install -m 755 share/health $(DESTDIR)$(DATADIR)
+	for page in man/*.[0-9]; do \
+		mkdir -p $(DESTDIR)$(MANDIR)/man$${page##*.} && \
+		install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; \
+	done
+	for entry in xinetd.d/*; do \
+		sed -e 's|/usr/local/bin|$(BINDIR)|; s|/usr/local/share/superd|$(DATADIR)|' \
+		    -e 's|\(disable[[:blank:]]*=[[:blank:]]*\)no$$|\1yes|' \
+		    $$entry >$(DESTDIR)$(SYSCONFDIR)/$$entry && \
+		chmod 644 $(DESTDIR)$(SYSCONFDIR)/$$entry || exit 1; \
+	done
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/cmd $(DESTDIR)$(BINDIR)/cmdc $(DESTDIR)$(SBINDIR)/superd
+	rm -f $(DESTDIR)$(DATADIR)/health
+	rmdir $(DESTDIR)$(DATADIR) 2>/dev/null || :
+	for page in man/*.[0-9]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page#man/}; done
+	for entry in xinetd.d/*; do rm -f $(DESTDIR)$(SYSCONFDIR)/$$entry; done
+
 clean:
 	rm -f $(PROGRAMS)
 
-.PHONY: all static run check lint clean
+.PHONY: all static run check lint install uninstall clean

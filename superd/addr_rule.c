@@ -25,13 +25,15 @@ static struct prefix prefix_v4_wildcard(uint32_t address) {
 }
 
 static void rule_add(struct arena *arena, struct address_rule *rule, struct prefix prefix) {
-	struct prefix *prefixes = mem_alloc(arena, (rule->count + 1) * sizeof *prefixes);
-	for (size_t i = 0; i < rule->count; i++)
-		prefixes[i] = rule->prefixes[i];
+	bool full = (rule->count & (rule->count - 1)) == 0; /* room doubles at 0, 1, 2, 4... */
+	if (full) {
+		struct prefix *larger = mem_alloc(arena, (rule->count * 2 + 1) * sizeof *larger);
+		for (size_t i = 0; i < rule->count; i++)
+			larger[i] = rule->prefixes[i];
+		rule->prefixes = larger;
+	}
 	prefix.source = addr_source_prefix(prefix.source, prefix.bits);
-	prefixes[rule->count] = prefix;
-	rule->prefixes = prefixes;
-	rule->count++;
+	rule->prefixes[rule->count++] = prefix;
 }
 
 /* A decimal number of at most three digits, up to max. Moves *text past it; returns -1 if it is not one. */
@@ -145,26 +147,6 @@ int addr_read_rule(struct arena *arena, const char *word, const struct place *pl
 		address <<= 8;
 	rule_add(arena, rule, prefix_v4_wildcard(address));
 	return 0;
-}
-
-static bool rules_equal(const struct address_rule *a, const struct address_rule *b) {
-	if (a->count != b->count || (a->count == 0 && strcasecmp(a->word, b->word) != 0))
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (a->prefixes[i].bits != b->prefixes[i].bits ||
-		    a->prefixes[i].source.high != b->prefixes[i].source.high ||
-		    a->prefixes[i].source.low != b->prefixes[i].source.low)
-			return false;
-	return true;
-}
-
-/* Takes every rule that means the same as `rule` out of the list. */
-void addr_remove_rule(struct address_list *list, const struct address_rule *rule) {
-	size_t kept = 0;
-	for (size_t i = 0; i < list->count; i++)
-		if (!rules_equal(&list->rules[i], rule))
-			list->rules[kept++] = list->rules[i];
-	list->count = kept;
 }
 
 static void print_prefix(const struct prefix *prefix, FILE *to) {

@@ -84,15 +84,28 @@ static const struct attr table[] = {
 /* clang-format on */
 
 static const struct attr *find(const char *name) {
+	if (strcasecmp(name, "interface") == 0)
+		name = "bind";
 	for (size_t i = 0; i < LENGTH(table); i++)
 		if (strcasecmp(table[i].name, name) == 0)
 			return &table[i];
 	return NULL;
 }
 
-/*
- * Applies one assignment to a service, or as part of `defaults`. Returns 0, or -1 and why.
- */
+/* The words of the attribute as this assignment leaves them. */
+static void merge(
+    struct words *words, const struct entry *entry, enum entry_operator operator, struct arena * arena) {
+	if (operator== OPERATOR_SET)
+		*words = (struct words){.set = true};
+	for (size_t i = 0; i < entry->count; i++)
+		if (operator== OPERATOR_REMOVE)
+			words_remove(words, entry->word[i]);
+		else if (operator== OPERATOR_SET || !words_contain(words, entry->word[i]))
+			words_add(arena, words, entry->word[i]);
+	words->set = true;
+}
+
+/* Applies one assignment to a service, or as part of `defaults`. Returns 0, or -1 and why. */
 int attr_apply(struct service *service, const struct entry *entry, bool in_defaults, struct reason *why) {
 	const struct attr *attr = find(entry->name);
 	if (attr == NULL)
@@ -103,21 +116,35 @@ int attr_apply(struct service *service, const struct entry *entry, bool in_defau
 		return reason_set(why, "%s: an attribute of defaults only", attr->name);
 	if (entry->operator!= OPERATOR_SET && !attr->type->is_set)
 		return reason_set(why, "%s: takes only '='", attr->name);
-
-	struct entry adding = *entry;
-	if (in_defaults && attr->type->is_set && entry->operator== OPERATOR_SET)
-		adding.operator= OPERATOR_ADD;
 	if (entry->count < attr->type->least)
-		return reason_set(why, "%s: needs a value", attr->name);
+		return reason_set(
+		    why, "%s: needs %s", attr->name, attr->type->least == 1 ? "a value" : "more values");
 	if (entry->count > attr->type->most)
 		return reason_set(
 		    why, "%s: too many values, from '%s' on", attr->name, entry->word[attr->type->most]);
+
+	struct value *value = &service->values[attr - table];
+	bool adds = in_defaults && attr->type->is_set && entry->operator== OPERATOR_SET;
+	merge(&value->words, entry, adds ? OPERATOR_ADD : entry->operator, service->loading);
+	value->place = entry->place;
 	struct reason detail;
-	if (attr->type->read(service->arena, (char *)service + attr->field, attr, &adding, &detail) < 0)
+	struct reading reading = {.arena = service->arena,
+	    .attr = attr,
+	    .word = value->words.word,
+	    .count = value->words.count,
+	    .place = &entry->place,
+	    .why = &detail};
+	if (attr->type->read((char *)service + attr->field, &reading) < 0)
 		return reason_set(why, "%s: %s", attr->name, detail.text);
-	if (service->places != NULL)
-		service->places[attr - table] = entry->place;
 	return 0;
+}
+
+/* Applies a value that superd itself knows; it cannot fail but for the want of a file or a name. */
+int attr_set(struct service *service, const char *name, const char *text, struct reason *why) {
+	struct words words = {0};
+	words_split(service->loading, &words, text);
+	struct entry entry = {name, OPERATOR_SET, words.word, words.count, service->place};
+	return attr_apply(service, &entry, !(find(name)->scope & IN_SERVICE), why);
 }
 
 /* Notes why an attribute's value will not do, with the place where it was set, or else the service's. Returns -1. */
@@ -126,32 +153,22 @@ int attr_fail(const struct service *service, const char *name, struct reason *wh
 	va_start(arguments, format);
 	vsnprintf(why->text, sizeof why->text, format, arguments);
 	va_end(arguments);
-	const struct place *place = &service->places[find(name) - table];
+	const struct place *place = &service->values[find(name) - table].place;
 	why->place = place->file != NULL ? *place : service->place;
 	return -1;
 }
 
-/* Room for the places of all attributes, for attr_fail while the service is loaded. */
-void attr_keep_places(struct service *service, struct arena *arena) {
-	service->places = mem_alloc(arena, LENGTH(table) * sizeof *service->places);
-}
-
-/* What every attribute is before anything sets it. Returns -1 and why if the table itself is wrong. */
-int attr_apply_presets(struct service *service, struct reason *why) {
+/* Makes room for the attributes' words, and gives each what it is before anything sets it. */
+void attr_begin(struct service *service, struct arena *loading) {
+	struct reason why;
+	service->loading = loading;
+	service->values = mem_alloc(loading, LENGTH(table) * sizeof *service->values);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
 		if (attr->type->is_number)
 			*(long *)(void *)((char *)service + attr->field) = UNSET;
-		if (attr->preset == NULL)
-			continue;
-		struct entry entry = {.name = attr->name, .operator= OPERATOR_SET };
-		struct words words = {0};
-		words_split(service->arena, &words, attr->preset);
-		entry.word = words.word;
-		entry.count = words.count;
-		if (attr_apply(service, &entry, !(attr->scope & IN_SERVICE), why) < 0)
-			return -1;
+		if (attr->preset != NULL && attr_set(service, attr->name, attr->preset, &why) < 0)
+			log_error("%s", why.text);
 	}
-	return 0;
 }
 
 /* Whether the attribute is a set, which may be assigned to again. */
@@ -163,9 +180,18 @@ bool attr_is_set(const char *name) {
 /* Prints the service as a configuration file would have it, complete. */
 void attr_print_service(const struct service *service, FILE *to) {
 	fprintf(to, "service %s\n{\n", service->name);
-	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++)
-		if (attr->scope & IN_SERVICE && strcmp(attr->name, "interface") != 0)
-			attr->type->print((const char *)service + attr->field, attr, to);
+	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
+		const struct words *words = &service->values[attr - table].words;
+		if (!(attr->scope & IN_SERVICE) || !words->set)
+			continue;
+		fprintf(to, "\t%-18s =", attr->name);
+		if (attr->type->print != NULL)
+			attr->type->print((const char *)service + attr->field, to);
+		else
+			for (size_t i = 0; i < words->count; i++)
+				fprintf(to, " %s", words->word[i]);
+		fputc('\n', to);
+	}
 	fputs("}\n", to);
 }
 

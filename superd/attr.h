@@ -10,14 +10,26 @@ struct attr_word {
 	long value;
 };
 
-/* A kind of value: how it is read, how it is printed, and what the table says of it. */
+struct attr;
+
+/* What a reader gets: the words of the value, and where to take memory and leave a reason. */
+struct reading {
+	struct arena *arena;
+	const struct attr *attr;
+	const char **word;
+	size_t count;
+	const struct place *place;
+	struct reason *why;
+};
+
+/* A kind of value: how many words it takes, and how they are read. */
 struct attr_type {
 	const char *values;
-	size_t least, most; /* how many words it takes */
-	int (*read)(struct arena *, void *field, const struct attr *, const struct entry *, struct reason *);
-	void (*print)(const void *field, const struct attr *, FILE *);
-	bool is_number; /* the field is a long, UNSET unless something sets it */
-	bool is_set;    /* += and -= work, and = in `defaults` adds */
+	size_t least, most;
+	int (*read)(void *field, const struct reading *in);
+	void (*print)(const void *field, FILE *to); /* NULL: as written */
+	bool is_number;                             /* the field is a long, UNSET unless something sets it */
+	bool is_set;                                /* += and -= work, and = in `defaults` adds */
 };
 
 enum attr_scope { IN_SERVICE = 1, IN_DEFAULTS = 2, IN_BOTH = 3 };
@@ -42,7 +54,6 @@ extern const struct attr_type attr_number, attr_limit, attr_octal, attr_bytes, a
     attr_minutes;
 
 /* attr_types.c, for attr_forms.c too */
-void attr_begin_line(FILE *to, const struct attr *attr);
 int attr_parse_number(const char *text, long min, long max, long *number, struct reason *why);
 int attr_parse_word(const char *text, const struct attr_word *words, long *value, struct reason *why);
 

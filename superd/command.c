@@ -13,12 +13,6 @@
 
 static const struct place here = {"the command line", 0};
 
-static int set(struct service *service, const char *name, const char *value, struct reason *why) {
-	struct entry entry = {
-	    .name = name, .operator= OPERATOR_SET, .word = &value, .count = 1, .place = here};
-	return attr_apply(service, &entry, false, why);
-}
-
 /* Reads -o's NAME=VALUE, NAME+=VALUE or NAME-=VALUE; VALUE is split at blanks. Returns 0, or -1 and why. */
 int command_read_assignment(struct arena *arena, const char *text, struct entry *entry, struct reason *why) {
 	const char *sign = strchr(text, '=');
@@ -34,6 +28,12 @@ int command_read_assignment(struct arena *arena, const char *text, struct entry 
 		sign--;
 	entry->name = mem_print(arena, "%.*s", (int)(sign - text), text);
 	return 0;
+}
+
+static int set_words(
+    struct service *service, const char *name, const char **word, size_t count, struct reason *why) {
+	struct entry entry = {name, OPERATOR_SET, word, count, here};
+	return count == 0 ? 0 : attr_apply(service, &entry, false, why);
 }
 
 static bool is_executable_file(const char *path) {
@@ -59,22 +59,17 @@ static const char *find_in_path(struct arena *arena, const char *name) {
 }
 
 /* Where PROGRAM is a directory, the executable of its own name inside it: ./cmd is ./cmd/cmd. */
-static const char *program_in(struct arena *arena, const char *directory, struct reason *why) {
-	char *name, *full = realpath(directory, NULL);
-	if (full == NULL) {
-		reason_set(why, "%s: %s", directory, strerror(errno));
-		return NULL;
-	}
-	name = strrchr(full, '/') + 1;
-	const char *program = mem_print(arena, "%s/%s", directory, name);
-	free(full);
+static const char *program_in(const struct service *service, const char *directory, struct reason *why) {
 	struct stat about;
-	if (stat(program, &about) < 0) {
-		reason_set(why, "%s is a directory without its program: %s: %s", directory, program,
-		    strerror(errno));
-		return NULL;
-	}
-	return program;
+	char *path = mem_copy(service->arena, directory);
+	for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--)
+		path[length - 1] = '\0';
+	const char *slash = strrchr(strcmp(path, ".") == 0 ? service->directory : path, '/');
+	const char *program = mem_print(service->arena, "%s/%s", path, slash != NULL ? slash + 1 : path);
+	if (stat(program, &about) == 0)
+		return program;
+	reason_set(why, "%s is a directory without its program: %s: %s", directory, program, strerror(errno));
+	return NULL;
 }
 
 static int find_program(struct service *service, const char *word, struct reason *why) {
@@ -84,7 +79,7 @@ static int find_program(struct service *service, const char *word, struct reason
 		return reason_set(why, "%s: no such program in PATH", word);
 	if (stat(path, &about) < 0)
 		return reason_set(why, "%s: %s", path, strerror(errno));
-	if (S_ISDIR(about.st_mode) && (path = program_in(service->arena, path, why)) == NULL)
+	if (S_ISDIR(about.st_mode) && (path = program_in(service, path, why)) == NULL)
 		return -1;
 	if (path[0] != '/') {
 		service->relative_path = path;
@@ -93,67 +88,79 @@ static int find_program(struct service *service, const char *word, struct reason
 		path = mem_print(
 		    service->arena, "%s/%s", strcmp(service->directory, "/") ? service->directory : "", path);
 	}
-	service->server = path;
-	return 0;
+	return set_words(service, "server", &path, 1, why);
 }
 
-static int find_port(struct service *service, const char *word, struct reason *why) {
+static int set_port(struct service *service, const char *word, struct reason *why) {
+	char number[16];
 	const struct servent *listed = getservbyname(word, "tcp");
-	if (listed != NULL) {
-		service->port = ntohs((uint16_t)listed->s_port);
-		return 0;
-	}
-	if (strspn(word, "0123456789") != strlen(word))
+	if (listed == NULL && strspn(word, "0123456789") != strlen(word))
 		return reason_set(why, "port: no tcp service '%s' in /etc/services", word);
-	return set(service, "port", word, why);
+	snprintf(number, sizeof number, "%d", listed != NULL ? ntohs((uint16_t)listed->s_port) : 0);
+	return attr_set(service, "port", listed != NULL ? number : word, why);
 }
 
 static int set_user(struct service *service, const char *word, struct reason *why) {
 	char *user = mem_copy(service->arena, word), *group = strchr(user, ':');
 	if (group != NULL)
 		*group++ = '\0';
-	if (set(service, "user", user, why) < 0 || (group != NULL && set(service, "group", group, why) < 0))
+	if (attr_set(service, "user", user, why) < 0 ||
+	    (group != NULL && attr_set(service, "group", group, why) < 0))
 		return -1;
-	service->no_new_privs = true;
+	return attr_set(service, "no_new_privs", "yes", why);
+}
+
+static int set_presets(struct service *service, struct reason *why) {
+	static const char *const presets[][2] = {
+	    {"type",           "UNLISTED"              },
+            {"socket_type",    "stream"                },
+            {"wait",           "no"                    },
+            {"instances",      "256"                   },
+	    {"on_limit",       "wait"                  },
+            {"cps",            "0"                     },
+            {"stderr",         "log"                   },
+	    {"log_on_success", "PID HOST EXIT DURATION"},
+            {"log_on_failure", "HOST"                  }
+        };
+	for (size_t i = 0; i < LENGTH(presets); i++)
+		if (attr_set(service, presets[i][0], presets[i][1], why) < 0)
+			return -1;
 	return 0;
 }
 
 static int apply_command(struct service *service, const struct options *options, struct reason *why) {
 	char directory[PATH_MAX];
+	size_t arguments = 0;
 	if (getcwd(directory, sizeof directory) == NULL)
 		return reason_set(why, "the current directory: %s", strerror(errno));
 	service->from_command_line = true;
-	service->directory = mem_copy(service->arena, directory);
-	service->type = TYPE_UNLISTED;
-	service->socket_type = SOCK_STREAM;
-	service->wait = false;
-	service->instances = 256;
-	service->on_limit = ON_LIMIT_WAIT;
-	service->cps = (struct rate){0, 0};
-	service->stderr_to = STDERR_LOG;
-	service->log_on_success = LOG_ITEM_PID | LOG_ITEM_HOST | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
-	service->log_on_failure = LOG_ITEM_HOST;
-	if (find_program(service, options->program[0], why) < 0)
+	const char *own = mem_copy(service->arena, directory),
+		   **words = (const char **)(void *)options->program;
+	if (set_presets(service, why) < 0 || set_words(service, "directory", &own, 1, why) < 0 ||
+	    find_program(service, words[0], why) < 0)
 		return -1;
-	service->name = service->id = strrchr(service->server, '/') + 1;
-	for (char **argument = options->program + 1; *argument != NULL; argument++)
-		words_add(service->arena, &service->server_args, *argument);
-	for (size_t i = 0; i < options->addresses.count; i++)
-		words_add(service->arena, &service->bind, options->addresses.word[i]);
-	if (options->port != NULL && find_port(service, options->port, why) < 0)
+	while (words[arguments + 1] != NULL)
+		arguments++;
+	service->name = strrchr(service->server, '/') + 1;
+	if (set_words(service, "id", &service->name, 1, why) < 0 ||
+	    set_words(service, "server_args", words + 1, arguments, why) < 0 ||
+	    set_words(service, "bind", options->addresses.word, options->addresses.count, why) < 0)
+		return -1;
+	if (options->port != NULL && set_port(service, options->port, why) < 0)
 		return -1;
 	if (options->user != NULL && set_user(service, options->user, why) < 0)
 		return -1;
 	for (size_t i = 0; i < options->assignments.count; i++) {
 		struct entry entry;
-		if (command_read_assignment(service->arena, options->assignments.word[i], &entry, why) < 0 ||
+		if (command_read_assignment(service->loading, options->assignments.word[i], &entry, why) <
+			0 ||
 		    attr_apply(service, &entry, false, why) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* The service that the options describe. Its places last as long as `loading`. NULL and why if it cannot be. */
+/* The service that the options describe. NULL and why if it cannot be. */
 struct service *command_service(const struct options *options, struct arena *loading, struct reason *why) {
 	struct service *service = service_new("", &here, loading);
 	if (apply_command(service, options, why) == 0 && service_resolve(service, options->check, why) == 0)

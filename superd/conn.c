@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { GROUP_POLL = 200 };
+enum { GROUP_POLL = 200, KILL_GRACE = 5000 };
 
 static struct {
 	struct conn **buckets;

@@ -44,28 +44,6 @@ static void tell_ready(void) {
 	close(options.ready_fd);
 }
 
-static int start_command(void) {
-	struct reason why = {0};
-	struct arena *loading = mem_arena_new();
-	struct service *service = command_service(&options, loading, &why);
-	int status = -1;
-	if (service == NULL) {
-		log_error("%s", why.text);
-	} else if (options.check) {
-		attr_print_service(service, stdout);
-		status = 0;
-	} else {
-		struct listener *listener = listener_open(service, &why);
-		status = listener != NULL && listener_start(listener) == 0 ? 0 : -1;
-		if (status < 0)
-			log_error("%s", why.text);
-		else if (geteuid() == 0 && !service->user.set)
-			log_warning("%s will run as root; -u USER changes that", service->id);
-	}
-	mem_arena_free(loading);
-	return status;
-}
-
 static void stop(void) {
 	if (stopping) {
 		conn_hurry(0);
@@ -94,11 +72,12 @@ static void run(void) {
 		if (loop_signal_taken(SIGQUIT) || (stopping && conn_count() == 0 && !serve_is_holding()))
 			quit();
 		if (loop_signal_taken(SIGHUP))
-			log_notice("nothing to read again");
+			reload_again(&options);
 		if (loop_signal_taken(SIGUSR1))
 			serve_log_state();
 		if (loop_is_due()) {
 			conn_tick();
+			listener_tick();
 			serve_tick();
 		}
 		loop_sleep();
@@ -112,12 +91,13 @@ int main(int argc, char **argv) {
 	umask(umask(022) | 022);
 	log_open(&options);
 	loop_open();
-	if (start_command() < 0)
+	int status = reload_start(&options);
+	if (status != 0 || options.check)
+		return status;
+	if (options.pid_file != NULL && write_pid_file() < 0) {
+		serve_stop();
 		return 1;
-	if (options.check)
-		return fflush(stdout) == 0 ? 0 : 1;
-	if (options.pid_file != NULL && write_pid_file() < 0)
-		return 1;
+	}
 	tell_ready();
 	run();
 }

@@ -257,5 +257,5 @@ void serve_log_state(void) {
 void serve_stop(void) {
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		if (!listener->retired)
-			listener_retire(listener);
+			listener_retire(listener, false);
 }

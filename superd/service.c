@@ -13,17 +13,14 @@
 
 extern char **environ;
 
-/* A service with every attribute at its preset. Its `places` last as long as `loading`. */
+/* A service with every attribute at its preset. What is needed only to load it lasts as long as `loading`. */
 struct service *service_new(const char *name, const struct place *place, struct arena *loading) {
-	struct reason why;
 	struct arena *arena = mem_arena_new();
 	struct service *service = mem_alloc(arena, sizeof *service);
 	service->arena = arena;
 	service->name = mem_copy(arena, name);
 	service->place = (struct place){mem_copy(arena, place->file), place->line};
-	attr_keep_places(service, loading);
-	if (attr_apply_presets(service, &why) < 0)
-		log_error("%s", why.text);
+	attr_begin(service, loading);
 	return service;
 }
 
@@ -59,11 +56,12 @@ static int resolve_socket(struct service *service, struct reason *why) {
 	if (service->socket_type == UNSET && service->protocol == NULL)
 		return attr_fail(service, "socket_type", why, "socket_type: missing, and protocol too");
 	if (service->socket_type == UNSET)
-		service->socket_type = strcmp(service->protocol, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
+		attr_set(
+		    service, "socket_type", strcmp(service->protocol, "udp") == 0 ? "dgram" : "stream", why);
 	if (service->protocol == NULL && service->socket_type == SOCK_STREAM)
-		service->protocol = "tcp";
+		attr_set(service, "protocol", "tcp", why);
 	if (service->protocol == NULL && service->socket_type == SOCK_DGRAM)
-		service->protocol = "udp";
+		attr_set(service, "protocol", "udp", why);
 	if (service->protocol == NULL)
 		return attr_fail(service, "protocol", why, "protocol: missing, which this socket_type needs");
 
@@ -86,6 +84,13 @@ static int resolve_socket(struct service *service, struct reason *why) {
 	return 0;
 }
 
+static void set_number(struct service *service, const char *name, bool octal, long number) {
+	char text[24];
+	struct reason why;
+	snprintf(text, sizeof text, octal ? "%04lo" : "%ld", number);
+	attr_set(service, name, text, &why);
+}
+
 /* The port: as given, or as /etc/services has it. */
 static int resolve_port(struct service *service, struct reason *why) {
 	const struct servent *listed = getservbyname(service->name, service->protocol);
@@ -94,7 +99,7 @@ static int resolve_port(struct service *service, struct reason *why) {
 		    "port: missing, and no %s service '%s' is in /etc/services", service->protocol,
 		    service->name);
 	if (service->port == UNSET)
-		service->port = ntohs((uint16_t)listed->s_port);
+		set_number(service, "port", false, ntohs((uint16_t)listed->s_port));
 	else if (listed != NULL && ntohs((uint16_t)listed->s_port) != service->port &&
 		 !(service->type & TYPE_UNLISTED) && service->port != 0)
 		log_warning_at(&service->place, "port: %ld, though /etc/services has %d for %s; %ld is used",
@@ -145,14 +150,12 @@ static int add_path(struct service *service, const char *path, struct reason *wh
 
 /* Where to listen. Every interface is [::], which takes IPv4 too, or 0.0.0.0 where there is no IPv6. */
 static int resolve_addresses(struct service *service, struct reason *why) {
-	static const char *const loopback[] = {"127.0.0.1", "::1"}, *const every[] = {"*"};
-	const char *const *words = (const char *const *)service->bind.word;
-	size_t count = service->bind.count;
-	if (!service->bind.set) {
-		service->any_loopback = service->from_command_line;
-		words = service->from_command_line ? loopback : every;
-		count = service->from_command_line ? LENGTH(loopback) : LENGTH(every);
-	}
+	service->any_loopback = service->from_command_line && !service->bind.set;
+	if (service->any_loopback)
+		attr_set(service, "bind", "127.0.0.1 ::1", why);
+	static const char *every[] = {"*"};
+	const char **words = service->bind.set ? service->bind.word : every;
+	size_t count = service->bind.set ? service->bind.count : LENGTH(every);
 	bool needs_port = false;
 	for (size_t i = 0; i < count; i++)
 		needs_port |= words[i][0] != '/';
@@ -236,20 +239,18 @@ static bool is_of_a_connection(const char *variable) {
 	return false;
 }
 
-static bool is_passed(const struct service *service, const char *variable) {
-	if (is_of_a_connection(variable))
-		return false;
+/* Whether one of the list's words, from the first on, is NAME or NAME=VALUE of this variable. */
+static bool is_named(const struct words *words, size_t first, const char *variable) {
 	size_t length = strcspn(variable, "=");
-	for (size_t i = 0; i < service->env.count; i++)
-		if (strncmp(service->env.word[i], variable, length + 1) == 0)
-			return false;
-	if (!service->passenv.set)
-		return true;
-	for (size_t i = 0; i < service->passenv.count; i++)
-		if (strlen(service->passenv.word[i]) == length &&
-		    strncmp(service->passenv.word[i], variable, length) == 0)
+	for (size_t i = first; i < words->count; i++)
+		if (strcspn(words->word[i], "=") == length && strncmp(words->word[i], variable, length) == 0)
 			return true;
 	return false;
+}
+
+static bool is_passed(const struct service *service, const char *variable) {
+	return !is_of_a_connection(variable) && !is_named(&service->env, 0, variable) &&
+	       (!service->passenv.set || is_named(&service->passenv, 0, variable));
 }
 
 static void resolve_environment(struct service *service) {
@@ -260,7 +261,8 @@ static void resolve_environment(struct service *service) {
 		if (is_passed(service, *variable))
 			words_add(service->arena, &variables, *variable);
 	for (size_t i = 0; i < service->env.count; i++)
-		if (!is_of_a_connection(service->env.word[i]))
+		if (!is_of_a_connection(service->env.word[i]) &&
+		    !is_named(&service->env, i + 1, service->env.word[i]))
 			words_add(service->arena, &variables, service->env.word[i]);
 	service->environment = (char **)(void *)variables.word;
 }
@@ -270,13 +272,29 @@ static void resolve_world(struct service *service) {
 	mode_t own_umask = umask(022);
 	umask(own_umask);
 	if (service->umask == UNSET)
-		service->umask = own_umask | 022;
+		set_number(service, "umask", true, own_umask | 022);
 	service->change_umask = (mode_t)service->umask != own_umask;
 	service->change_directory = service->chroot != NULL ||
 				    getcwd(own_directory, sizeof own_directory) == NULL ||
 				    strcmp(own_directory, service->directory) != 0;
 	if (service->backlog == UNSET)
-		service->backlog = SOMAXCONN;
+		set_number(service, "backlog", false, SOMAXCONN);
+}
+
+/* FNV-1a of the service as it prints: two services that print alike are alike. */
+static void take_fingerprint(struct service *service) {
+	char *text = NULL;
+	size_t length = 0;
+	FILE *stream = open_memstream(&text, &length);
+	if (stream == NULL)
+		return;
+	attr_print_service(service, stream);
+	fclose(stream);
+	service->fingerprint = UINT64_C(0xcbf29ce484222325);
+	for (size_t i = 0; i < length; i++)
+		service->fingerprint =
+		    (service->fingerprint ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+	free(text);
 }
 
 /*
@@ -285,7 +303,7 @@ static void resolve_world(struct service *service) {
  */
 int service_resolve(struct service *service, bool checking, struct reason *why) {
 	if (service->id == NULL)
-		service->id = service->name;
+		attr_set(service, "id", service->name, why);
 	if (check_refused(service, why) != 0)
 		return SERVICE_LEFT_OUT;
 	resolve_world(service);
@@ -293,5 +311,6 @@ int service_resolve(struct service *service, bool checking, struct reason *why) 
 	    resolve_user(service, checking, why) < 0 || resolve_program(service, why) < 0)
 		return -1;
 	resolve_environment(service);
+	take_fingerprint(service);
 	return 0;
 }

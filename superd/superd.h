@@ -1,327 +1,28 @@
 /*
- * superd: the map. First the structs, then each file's functions under its name.
+ * superd: the map. What a service is stands in service.h; here what is at work, then each file's functions under its
+ * name.
  *
- * For one connection: loop wakes server -> listener accepts -> access, then limits, give a verdict ->
- * spawn -> the child walks one way to exec -> SIGCHLD -> server reaps -> conn and listener count down -> log.
+ * For one connection: loop wakes serve -> access, then limits, give a verdict -> spawn -> the child walks one way to
+ * exec -> SIGCHLD -> conn reaps -> listener and limits count down -> log_service.
  *
  * A `service` is constant once it is loaded; a `listener` is what runs and counts; the child limits itself.
- * Times are milliseconds of the monotonic clock, as `loop_now` gives them.
+ * Times are milliseconds of the monotonic clock, as loop_now gives them.
  */
 #ifndef SUPERD_H
 #define SUPERD_H
 
-#include <limits.h>
-#include <netinet/in.h>
+#include "service.h"
+
 #include <signal.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/types.h>
-#include <sys/un.h>
 
 #if defined(__GNUC__)
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 #else
 #define PRINTF_LIKE(text, first)
-/* addr.c: socket addresses as text; addr_rule.c: the words of only_from and the like */
-enum { ADDR_TEXT = 160 };
-void addr_set_numeric(bool numeric);
-int addr_resolve(struct arena *arena, const char *host, const char *port, int family, int socket_type,
-    struct endpoint **found, size_t *count, struct reason *why);
-int addr_find_first(const char *host, const char *port, struct endpoint *found, struct reason *why);
-int addr_from_path(const char *path, struct endpoint *endpoint, struct reason *why);
-bool addr_equal(const struct endpoint *a, const struct endpoint *b);
-unsigned addr_port(const struct endpoint *endpoint);
-void addr_set_port(struct endpoint *endpoint, unsigned port);
-bool addr_is_wildcard(const struct endpoint *endpoint);
-const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEXT]);
-const char *addr_format(const struct endpoint *endpoint, char text[ADDR_TEXT]);
-struct source addr_source(const struct endpoint *endpoint, uid_t uid);
-struct source addr_source_prefix(struct source source, unsigned bits);
-int addr_read_rule(struct arena *arena, const char *word, const struct place *place,
-    struct address_rule *rule, struct reason *why);
-void addr_remove_rule(struct address_list *list, const struct address_rule *rule);
-void addr_print_rule(const struct address_rule *rule, FILE *to);
-bool addr_list_matches(const struct address_list *list, struct source source);
-
-/* log.c: one function an event */
-int log_find_facility(const char *name);
-int log_find_level(const char *name);
-const char *log_facility_name(int facility);
-const char *log_level_name(int level);
-void log_error(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_warning(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_notice(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_detail(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_error_at(const struct place *place, const char *format, ...) PRINTF_LIKE(2, 3);
-void log_warning_at(const struct place *place, const char *format, ...) PRINTF_LIKE(2, 3);
-
-size_t log_escape(char *line, size_t size, const char *text);
-void log_open(const struct options *options);
-void log_always(const char *format, ...) PRINTF_LIKE(1, 2);
-const char *log_verdict_word(enum verdict verdict);
-
-/* log_service.c: what a service's log says of a connection */
-void log_start(const struct client *client, pid_t pid);
-void log_exit(const struct conn *conn, int status);
-void log_fail(const struct client *client, enum verdict verdict);
-void log_episode(const struct service *service, enum verdict verdict, unsigned long refused, int64_t span);
-
-/* loop.c: descriptors, clock, signals */
-void loop_open(void);
-bool loop_signal_taken(int number);
-void loop_read_clock(void);
-int64_t loop_now(void);
-void loop_wake_at(int64_t when);
-bool loop_is_due(void);
-int loop_watch(struct watch *watch);
-void loop_unwatch(struct watch *watch);
-void loop_pause(struct watch *watch, bool paused);
-void loop_sleep(void);
-
-/* listener.c: the sockets of a service */
-struct listener *listener_open(struct service *service, struct reason *why);
-int listener_start(struct listener *listener);
-void listener_pause(struct listener *listener, bool paused);
-void listener_retire(struct listener *listener);
-struct listener *listener_first(void);
-
-/* serve.c: one comer, from accept to the child, and the child's end */
-void serve_comer(struct watch *watch);
-void serve_ended(struct conn *conn, int status);
-void serve_tick(void);
-void serve_stop(void);
-bool serve_is_holding(void);
-void serve_log_state(void);
-
-/* access.c, limits.c: the verdicts */
-enum verdict access_check(const struct client *client);
-enum verdict limits_check_rate(const struct client *client);
-enum verdict limits_check_room(const struct client *client);
-bool limits_is_too_fast(struct listener *listener);
-bool limits_is_full(const struct listener *listener);
-void limits_count(struct listener *listener, struct source source, int change);
-void limits_forget(struct listener *listener);
-
-/* conn.c: the running children */
-int conn_reserve(void);
-struct conn *conn_add(const struct conn *conn);
-size_t conn_count(void);
-void conn_each(void (*visit)(struct conn *, void *), void *argument);
-void conn_reap(void (*ended)(struct conn *, int status));
-void conn_hurry(int64_t span);
-void conn_drain(void);
-void conn_tick(void);
-
-/* spawn.c: to exec */
-pid_t spawn_program(const struct client *client, struct spawn_failure *why);
-
-/* sys.c: what is not in POSIX */
-struct pollfd;
-int sys_poll(struct pollfd *polls, size_t count, int timeout, const sigset_t *mask);
-int sys_accept(int fd, struct endpoint *peer);
-void sys_close_on_exec_from(int first);
-size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups);
-int sys_set_groups(size_t count, const gid_t *groups);
-int sys_nice(int change);
-int sys_chroot(const char *path);
-int sys_no_new_privs(void);
-uid_t sys_peer_uid(int fd);
-long sys_load(void);
-void sys_outlet_open(struct outlet *outlet, int fd);
-void sys_send_unblocked(int fd, const char *text, size_t length);
-ssize_t sys_receive_unblocked(int fd, char *bytes, size_t size);
-int sys_outlet_write(const struct outlet *outlet, const char *line, size_t length);
-
 #endif
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
-#define UNSET LONG_MIN /* a number that nothing has set */
-
-enum { UNLIMITED = -1, RLIMITS = 6, PEER_SLOTS = 8, KILL_GRACE = 5000 };
-
-/* Where a word of the configuration stands; line 0: `file` is a name for the command line. */
-struct place {
-	const char *file;
-	int line;
-};
-
-/* Why something cannot be: the text that a function leaves when it returns -1, and where, if it knows. */
-struct reason {
-	struct place place;
-	char text[400];
-};
-
-struct arena;
-
-struct words {
-	const char **word;
-	size_t count;
-	bool set;
-};
-
-/* A socket address, its family in any.sa_family. */
-struct endpoint {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-		struct sockaddr_un un;
-	} at;
-	socklen_t length;
-};
-
-/* Who a peer is, for access and for limits: an IPv6 address (IPv4 mapped into it), or a user id. */
-struct source {
-	uint64_t high, low;
-};
-
-struct prefix {
-	struct source source;
-	unsigned bits;
-};
-
-/* One word of only_from and the like, and the prefixes that it stands for (none for a .domain). */
-struct address_rule {
-	const char *word;
-	struct prefix *prefixes;
-	size_t count;
-};
-
-struct address_list {
-	struct address_rule *rules;
-	size_t count;
-	bool set, domains;
-};
-
-struct minutes {
-	int from, to;
-};
-
-struct times {
-	struct minutes *spans;
-	size_t count;
-};
-
-struct rate {
-	long connections, seconds;
-};
-
-/* A name that was looked up at load: a user with its group, or a group. */
-struct identity {
-	const char *word, *name;
-	uid_t uid;
-	gid_t gid;
-	bool set, group_set;
-};
-
-struct banner {
-	const char *path;
-	char *text;
-	size_t length;
-};
-
-struct log_type {
-	int facility, level;
-	const char *file;
-	long soft, hard;
-	bool set;
-};
-
-struct redirect {
-	const char *host, *port;
-	struct endpoint to;
-};
-
-enum service_type {
-	TYPE_INTERNAL = 1,
-	TYPE_UNLISTED = 2,
-	TYPE_RPC = 4,
-	TYPE_TCPMUX = 8,
-	TYPE_TCPMUXPLUS = 16
-};
-enum service_flag {
-	FLAG_NAMEINARGS = 1,
-	FLAG_NODELAY = 2,
-	FLAG_KEEPALIVE = 4,
-	FLAG_IPV4 = 8,
-	FLAG_IPV6 = 16,
-	FLAG_SENSOR = 32,
-	FLAG_NORETRY = 64,
-	FLAG_IDONLY = 128,
-	FLAG_INTERCEPT = 256,
-	FLAG_LABELED = 512,
-	FLAG_NOLIBWRAP = 1024,
-	FLAG_REUSE = 2048
-};
-enum log_item {
-	LOG_ITEM_PID = 1,
-	LOG_ITEM_HOST = 2,
-	LOG_ITEM_USERID = 4,
-	LOG_ITEM_EXIT = 8,
-	LOG_ITEM_DURATION = 16,
-	LOG_ITEM_TRAFFIC = 32,
-	LOG_ITEM_ATTEMPT = 64
-};
-enum { STDERR_CLIENT, STDERR_LOG };
-enum { ON_LIMIT_REFUSE, ON_LIMIT_WAIT };
-enum { DENY_NEVER = 0, DENY_FOREVER = -1 };
-
-struct builtin;
-
-/* One service as it was configured. Constant once loaded; numbers are `long` so that one reader serves all. */
-struct service {
-	struct arena *arena;
-	const char *name;
-	struct place place, *places; /* of the block, and while it is loaded of each attribute */
-	bool from_command_line;
-
-	const char *id;
-	long type, flags;
-	long socket_type;
-	const char *protocol;
-	long wait, disable, v6only, port, backlog, socket_mode;
-	struct words bind;
-	struct identity socket_user;
-	struct redirect redirect;
-	struct words enabled, disabled;
-
-	struct address_list only_from, no_access, proxy_from;
-	struct times access_times;
-	long deny_time;
-
-	long instances, per_source, per_source_cps, per_source_prefix6, max_load, on_limit;
-	struct rate cps;
-
-	const char *server;
-	struct words server_args, env, passenv;
-	struct identity user, group;
-	long groups, nice, umask, rlimits[RLIMITS];
-	const char *directory, *chroot;
-	long no_new_privs, stderr_to, time_limit, drain_time, linger;
-
-	struct banner banner, banner_success, banner_fail;
-	struct log_type log_type;
-	long log_on_success, log_on_failure;
-	const char *libwrap, *rpc_version;
-	long mdns, rpc_number;
-
-	/* made from the above by service_resolve */
-	int protocol_number;
-	struct endpoint *addresses;
-	size_t address_count;
-	bool any_loopback; /* an address whose family is missing may be left out */
-	const struct builtin *builtin;
-	const char *path, *relative_path;
-	char **argv,
-	    **environment; /* the environment begins with PEER_SLOTS places for the peer's variables */
-	bool change_user, change_directory, change_umask;
-	gid_t *group_ids;
-	size_t group_count;
-};
 
 /* One assignment as it was written, not yet understood. */
 enum entry_operator { OPERATOR_SET = 1, OPERATOR_ADD = 2, OPERATOR_REMOVE = 4 };
@@ -331,10 +32,6 @@ struct entry {
 	const char **word;
 	size_t count;
 	struct place place;
-};
-struct entries {
-	struct entry *entry;
-	size_t count;
 };
 
 /* What the checks say of a comer. The words stand in log.c, in this order. */
@@ -377,8 +74,8 @@ struct listener;
 struct listening_socket {
 	struct watch watch;
 	struct listener *listener;
-	struct endpoint configured,
-	    address; /* as asked for, and as it is: the kernel may have chosen the port */
+	/* As asked for, and as it is: the kernel may have chosen the port. */
+	struct endpoint configured, address;
 	bool wildcard;
 };
 
@@ -435,8 +132,22 @@ struct options {
 	char **program; /* with its arguments, or NULL */
 };
 
+/* What the options name, read and resolved. */
+struct config {
+	struct arena *loading; /* what the services need only while they are loaded */
+	struct service **services;
+	size_t count;
+	struct words failed; /* the ids of services in error */
+	int errors;
+	bool broken; /* an error in `defaults`, or outside the blocks */
+};
+
 /* options.c: the command line */
 void options_read(struct options *options, int argc, char **argv);
+
+/* config.c: the services of a configuration */
+void config_load(const struct options *options, struct config *config);
+void config_free(struct config *config);
 
 /* command.c: the one service that the command line describes */
 struct service *command_service(const struct options *options, struct arena *loading, struct reason *why);
@@ -461,12 +172,11 @@ void words_split(struct arena *arena, struct words *words, const char *text);
 int reason_set(struct reason *why, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* attr.c: one row an attribute; attr_types.c: how each kind of value is read and printed */
-struct attr;
 int attr_apply(struct service *service, const struct entry *entry, bool in_defaults, struct reason *why);
-int attr_apply_presets(struct service *service, struct reason *why);
+int attr_set(struct service *service, const char *name, const char *text, struct reason *why);
 int attr_fail(const struct service *service, const char *name, struct reason *why, const char *format, ...)
     PRINTF_LIKE(4, 5);
-void attr_keep_places(struct service *service, struct arena *arena);
+void attr_begin(struct service *service, struct arena *loading);
 bool attr_is_set(const char *name);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
@@ -488,7 +198,6 @@ struct source addr_source(const struct endpoint *endpoint, uid_t uid);
 struct source addr_source_prefix(struct source source, unsigned bits);
 int addr_read_rule(struct arena *arena, const char *word, const struct place *place,
     struct address_rule *rule, struct reason *why);
-void addr_remove_rule(struct address_list *list, const struct address_rule *rule);
 void addr_print_rule(const struct address_rule *rule, FILE *to);
 bool addr_list_matches(const struct address_list *list, struct source source);
 
@@ -527,12 +236,26 @@ void loop_unwatch(struct watch *watch);
 void loop_pause(struct watch *watch, bool paused);
 void loop_sleep(void);
 
-/* listener.c: the sockets of a service */
-struct listener *listener_open(struct service *service, struct reason *why);
-int listener_start(struct listener *listener);
-void listener_pause(struct listener *listener, bool paused);
-void listener_retire(struct listener *listener);
+/* socket.c: one socket, made or at hand */
+void socket_offer(int fd, const struct endpoint *configured, const char *name, bool borrowed);
+const struct endpoint *socket_offered(size_t n, const char *name);
+int socket_drop_offers(bool borrowed);
+int socket_open(const struct service *service, const struct endpoint *address, struct reason *why);
+void socket_read_address(int fd, struct endpoint *address);
+
+/* listener.c: a service at work */
 struct listener *listener_first(void);
+struct listener *listener_find(const char *id);
+int listener_open(struct service *service, struct reason *why);
+int listener_update(struct listener *listener, struct service *service, struct reason *why);
+void listener_pause(struct listener *listener, bool paused);
+void listener_retire(struct listener *listener, bool at_hand);
+void listener_collect(void);
+void listener_tick(void);
+
+/* reload.c: from a configuration to listeners, at start and at HUP */
+int reload_start(const struct options *options);
+void reload_again(const struct options *options);
 
 /* serve.c: one comer, from accept to the child, and the child's end */
 void serve_comer(struct watch *watch);

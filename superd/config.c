@@ -1,0 +1,205 @@
+/*
+ * config: from the blocks of a configuration to its services. `defaults` and the -o options first, then the block's own
+ * assignments. One error keeps the one service from running, and every error is said.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct loader {
+	const struct options *options;
+	struct lexed lexed;
+	struct block *defaults;
+	struct service *common; /* what defaults alone make: enabled and disabled */
+	struct config *config;
+};
+
+static void fail(struct loader *loader, const struct place *place, const char *text) {
+	log_error_at(place, "%s", text);
+	loader->config->errors++;
+}
+
+/* Applies `defaults` and then -o. Errors are counted where they are to be said: once, not once a service. */
+static bool apply_defaults(struct loader *loader, struct service *service, bool say) {
+	struct reason why;
+	struct entry entry;
+	bool is_good = true;
+	for (struct assignment *a = loader->defaults ? loader->defaults->assignments : NULL; a != NULL;
+	     a = a->next)
+		if (attr_apply(service, &a->entry, true, &why) < 0) {
+			is_good = false;
+			if (say)
+				fail(loader, &a->entry.place, why.text);
+		}
+	for (size_t i = 0; i < loader->options->assignments.count; i++)
+		if (command_read_assignment(
+			loader->lexed.arena, loader->options->assignments.word[i], &entry, &why) < 0 ||
+		    attr_apply(service, &entry, true, &why) < 0) {
+			is_good = false;
+			if (say)
+				fail(loader, &entry.place, why.text);
+		}
+	return is_good;
+}
+
+/* The one `defaults` block, wherever it stands. */
+static void find_defaults(struct loader *loader) {
+	for (struct block *block = loader->lexed.blocks; block != NULL; block = block->next) {
+		if (!block->is_defaults)
+			continue;
+		loader->config->broken |= block->broken || loader->defaults != NULL;
+		if (loader->defaults == NULL) {
+			loader->defaults = block;
+			continue;
+		}
+		log_error_at(&block->place, "defaults stand already at %s:%d", loader->defaults->place.file,
+		    loader->defaults->place.line);
+		loader->config->errors++;
+	}
+	loader->common = service_new("defaults", &(struct place){"defaults", 0}, loader->lexed.arena);
+	if (!apply_defaults(loader, loader->common, true))
+		loader->config->broken = true;
+}
+
+static const struct entry *find_first(const struct block *block, const char *name) {
+	for (const struct assignment *a = block->assignments; a != NULL; a = a->next)
+		if (strcasecmp(a->entry.name, name) == 0)
+			return &a->entry;
+	return NULL;
+}
+
+/* A service that is switched off is not read at all, so what is wrong with it does not matter. */
+static bool is_switched_off(const struct loader *loader, const struct block *block) {
+	const struct entry *disable = find_first(block, "disable"), *id = find_first(block, "id");
+	const char *name = id != NULL && id->count > 0 ? id->word[0] : block->name;
+	if (disable != NULL && disable->count == 1 && strcasecmp(disable->word[0], "yes") == 0)
+		return true;
+	if (loader->common->enabled.set && !words_contain(&loader->common->enabled, name))
+		return true;
+	return words_contain(&loader->common->disabled, name);
+}
+
+/* Of a scalar that is assigned twice, the first assignment holds. */
+static bool is_repeated(const struct block *block, const struct entry *entry) {
+	const struct entry *first = find_first(block, entry->name);
+	if (first == entry || attr_is_set(entry->name))
+		return false;
+	log_warning_at(
+	    &entry->place, "%s: set already at line %d, which holds", entry->name, first->place.line);
+	return true;
+}
+
+static struct service *read_block(struct loader *loader, const struct block *block) {
+	struct reason why;
+	struct service *service = service_new(block->name, &block->place, loader->lexed.arena);
+	bool is_good = apply_defaults(loader, service, false) && !block->broken;
+	for (struct assignment *a = block->assignments; a != NULL; a = a->next)
+		if (!is_repeated(block, &a->entry) && attr_apply(service, &a->entry, false, &why) < 0) {
+			fail(loader, &a->entry.place, why.text);
+			is_good = false;
+		}
+	int resolved = is_good ? service_resolve(service, loader->options->check, &why) : -1;
+	if (resolved == 0)
+		return service;
+	if (resolved == SERVICE_LEFT_OUT)
+		log_warning_at(&why.place, "%s is left out: %s", service->id, why.text);
+	else if (is_good)
+		fail(loader, &why.place, why.text);
+	if (resolved < 0)
+		words_add(loader->lexed.arena, &loader->config->failed,
+		    mem_copy(loader->lexed.arena, service->id != NULL ? service->id : service->name));
+	service_free(service);
+	return NULL;
+}
+
+static bool shares_address(const struct service *a, const struct service *b) {
+	if (a->socket_type != b->socket_type || a->protocol_number != b->protocol_number)
+		return false;
+	for (size_t i = 0; i < a->address_count; i++)
+		for (size_t j = 0; j < b->address_count; j++)
+			if (addr_equal(&a->addresses[i], &b->addresses[j]) &&
+			    (a->port != 0 || a->addresses[i].at.any.sa_family == AF_UNIX))
+				return true;
+	return false;
+}
+
+/* Whether an earlier service has the id or the address. */
+static bool is_duplicate(struct loader *loader, const struct service *service) {
+	char text[200];
+	for (size_t i = 0; i < loader->config->count; i++) {
+		const struct service *other = loader->config->services[i];
+		const char *what = strcmp(service->id, other->id) == 0 ? "id"
+				   : shares_address(service, other)    ? "address and port"
+								       : NULL;
+		if (what == NULL)
+			continue;
+		snprintf(text, sizeof text, "%.40s has the %s of %.40s at %.60s:%d", service->id, what,
+		    other->id, other->place.file, other->place.line);
+		fail(loader, &service->place, text);
+		return true;
+	}
+	return false;
+}
+
+static void add_service(struct config *config, struct service *service) {
+	struct service **larger = realloc(config->services, (config->count + 1) * sizeof *larger);
+	if (larger == NULL) {
+		service_free(service);
+		return;
+	}
+	config->services = larger;
+	config->services[config->count++] = service;
+}
+
+static void load_files(struct loader *loader) {
+	for (size_t i = 0; i < loader->options->paths.count; i++)
+		lex_read_path(&loader->lexed, loader->options->paths.word[i]);
+	loader->config->errors = loader->lexed.errors;
+	loader->config->broken = loader->lexed.broken;
+	find_defaults(loader);
+	for (const struct block *block = loader->lexed.blocks; block != NULL; block = block->next) {
+		if (block->is_defaults || is_switched_off(loader, block))
+			continue;
+		struct service *service = read_block(loader, block);
+		if (service != NULL && is_duplicate(loader, service))
+			service_free(service);
+		else if (service != NULL)
+			add_service(loader->config, service);
+	}
+	service_free(loader->common);
+}
+
+static void load_command(struct loader *loader) {
+	struct reason why;
+	struct service *service = command_service(loader->options, loader->lexed.arena, &why);
+	if (service != NULL) {
+		add_service(loader->config, service);
+		return;
+	}
+	log_error("%s", why.text);
+	loader->config->errors++;
+	loader->config->broken = true;
+}
+
+/* Reads what the options name into `config`. All errors have been said, and are counted in it. */
+void config_load(const struct options *options, struct config *config) {
+	struct loader loader = {.options = options, .config = config};
+	*config = (struct config){.loading = mem_arena_new()};
+	loader.lexed.arena = config->loading;
+	loader.lexed.last = &loader.lexed.blocks;
+	if (options->program != NULL)
+		load_command(&loader);
+	else
+		load_files(&loader);
+}
+
+/* Frees the list, and those of its services that nobody has taken out of it. */
+void config_free(struct config *config) {
+	for (size_t i = 0; i < config->count; i++)
+		if (config->services[i] != NULL)
+			service_free(config->services[i]);
+	free(config->services);
+	mem_arena_free(config->loading);
+}

@@ -1,0 +1,256 @@
+/*
+ * lex: configuration text to blocks of assignments, each with its file and line. It knows the syntax of xinetd.conf(5),
+ * and no attribute. Whatever is wrong is said at once, with its place, and the rest is read all the same.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { FILE_MAX_SIZE = 16 * 1024 * 1024, INCLUDE_DEPTH = 16, ASSIGNMENTS = 1000, WORDS = 10000 };
+
+struct reader {
+	struct lexed *lexed;
+	struct block *block;
+	bool opened; /* the block's { has been read */
+	struct place here;
+	int depth;
+};
+
+static void wrong(struct reader *reader, const char *what, const char *word) {
+	log_error_at(&reader->here, "%s%s%.100s%s", what, *word ? " '" : "", word, *word ? "'" : "");
+	reader->lexed->errors++;
+	if (reader->block != NULL)
+		reader->block->broken = true;
+	else
+		reader->lexed->broken = true;
+}
+
+/* Cuts the first word off *text. At the end of the line the word is empty. */
+static char *next_word(char **text) {
+	char *word = *text + strspn(*text, " \t");
+	size_t length = strcspn(word, " \t");
+	*text = word + length;
+	if (**text != '\0')
+		*(*text)++ = '\0';
+	return word;
+}
+
+static void begin_block(struct reader *reader, char *rest, bool is_defaults) {
+	struct lexed *lexed = reader->lexed;
+	const char *name = is_defaults ? "defaults" : next_word(&rest);
+	struct block *block = mem_alloc(lexed->arena, sizeof *block);
+	*block = (struct block){.name = name, .place = reader->here, .is_defaults = is_defaults};
+	block->last = &block->assignments;
+	*lexed->last = block;
+	lexed->last = &block->next;
+	reader->block = block;
+	const char *brace = next_word(&rest);
+	reader->opened = strcmp(brace, "{") == 0;
+	if (*name == '\0' || strcmp(name, "{") == 0)
+		wrong(reader, "a service without a name", "");
+	else if (!reader->opened && *brace != '\0')
+		wrong(reader, "expected '{' instead of", brace);
+	else if (*next_word(&rest) != '\0')
+		wrong(reader, "nothing may follow the '{'", "");
+}
+
+static void read_file(struct reader *reader, const char *path);
+static void read_directory(struct reader *reader, const char *path);
+
+/* A line outside all blocks. */
+static void read_top(struct reader *reader, char *line) {
+	char *rest = line, *word = next_word(&rest);
+	if (strcasecmp(word, "service") == 0)
+		begin_block(reader, rest, false);
+	else if (strcasecmp(word, "defaults") == 0)
+		begin_block(reader, rest, true);
+	else if (strcasecmp(word, "include") == 0 || strcasecmp(word, "includedir") == 0) {
+		const char *path = next_word(&rest);
+		if (*path == '\0')
+			wrong(reader, "a path is missing after", word);
+		else if (*next_word(&rest) != '\0')
+			wrong(reader, "too many paths after", word);
+		else
+			(strlen(word) == 7 ? read_file : read_directory)(reader, path);
+	} else
+		wrong(reader, "expected service, defaults, include or includedir instead of", word);
+}
+
+/* server_args and env may hold a # of their own; after any other value it begins a comment. */
+static bool takes_comment(const char *name) {
+	return strcasecmp(name, "server_args") != 0 && strcasecmp(name, "env") != 0;
+}
+
+/* A line inside a block: an assignment, or the end. */
+static void read_assignment(struct reader *reader, char *line) {
+	struct arena *arena = reader->lexed->arena;
+	size_t length = strcspn(line, " \t=+-");
+	char *sign = line + length + strspn(line + length, " \t"), *rest = sign + strcspn(sign, "=");
+	if (length == 0 || *rest == '\0' || rest - sign > 1 ||
+	    (rest > sign && *sign != '+' && *sign != '-')) {
+		wrong(reader, "expected ATTRIBUTE = VALUE instead of", line);
+		return;
+	}
+	struct assignment *assignment = mem_alloc(arena, sizeof *assignment);
+	struct words words = {0};
+	assignment->entry = (struct entry){.name = line, .place = reader->here, .operator= OPERATOR_SET };
+	if (rest > sign)
+		assignment->entry.operator= * sign == '+' ? OPERATOR_ADD : OPERATOR_REMOVE;
+	rest++;
+	line[length] = '\0';
+	for (char *word = next_word(&rest); *word != '\0'; word = next_word(&rest)) {
+		if (*word == '#' && takes_comment(line))
+			break;
+		if (words.count == WORDS) {
+			wrong(reader, "too many values; use += for the rest, from", word);
+			return;
+		}
+		words_add(arena, &words, word);
+	}
+	if (reader->block->count++ == ASSIGNMENTS) {
+		wrong(reader, "too many assignments in one block", "");
+		return;
+	}
+	assignment->entry.word = words.word;
+	assignment->entry.count = words.count;
+	*reader->block->last = assignment;
+	reader->block->last = &assignment->next;
+}
+
+static bool begins_block(char *line) {
+	size_t length = strcspn(line, " \t");
+	const char *rest = line + length + strspn(line + length, " \t");
+	return (strncasecmp(line, "service", 7) == 0 && length == 7 && strchr("=+-", *rest) == NULL) ||
+	       (strncasecmp(line, "defaults", 8) == 0 && length == 8 && (*rest == '\0' || *rest == '{'));
+}
+
+static void read_line(struct reader *reader, char *line) {
+	size_t length = strlen(line);
+	while (length > 0 && strchr(" \t\r", line[length - 1]) != NULL)
+		line[--length] = '\0';
+	line += strspn(line, " \t");
+	if (*line == '\0' || *line == '#')
+		return;
+	if (reader->block != NULL && begins_block(line)) {
+		wrong(reader, reader->opened ? "'}' is missing before" : "'{' is missing before", line);
+		reader->block = NULL;
+	}
+	if (reader->block == NULL)
+		read_top(reader, line);
+	else if (!reader->opened && strcmp(line, "{") == 0)
+		reader->opened = true;
+	else if (!reader->opened) {
+		wrong(reader, "expected '{' instead of", line);
+		reader->opened = true;
+	} else if (strcmp(line, "}") == 0)
+		reader->block = NULL;
+	else
+		read_assignment(reader, line);
+}
+
+/* The whole file in the arena, ended by a newline and a NUL. NULL if it cannot be read, which has been said. */
+static char *load_file(struct reader *reader, FILE *file, const char *path, size_t *size) {
+	size_t room = 4096, length = 0;
+	char *text = malloc(room);
+	while (text != NULL && (length += fread(text + length, 1, room - length - 2, file)) == room - 2) {
+		if (length > FILE_MAX_SIZE)
+			break;
+		char *larger = realloc(text, room *= 2);
+		if (larger == NULL)
+			free(text);
+		text = larger;
+	}
+	if (text == NULL || ferror(file) || length > FILE_MAX_SIZE) {
+		wrong(reader, length > FILE_MAX_SIZE ? "larger than 16 MiB:" : "cannot be read:", path);
+		free(text);
+		return NULL;
+	}
+	memcpy(text + length, "\n", 2);
+	*size = length + 1;
+	char *copy = mem_alloc(reader->lexed->arena, *size + 1);
+	memcpy(copy, text, *size + 1);
+	free(text);
+	return copy;
+}
+
+static void read_text(struct reader *reader, char *text, size_t size) {
+	char *end = text + size;
+	while (text < end) {
+		char *newline = memchr(text, '\n', (size_t)(end - text));
+		reader->here.line++;
+		*newline = '\0';
+		if (strlen(text) < (size_t)(newline - text))
+			wrong(reader, "a NUL byte", "");
+		else
+			read_line(reader, text);
+		text = newline + 1;
+	}
+	if (reader->block != NULL)
+		wrong(reader, "the file ends without '}'", "");
+	reader->block = NULL;
+}
+
+static void read_file(struct reader *reader, const char *path) {
+	struct stat about;
+	FILE *file = fopen(path, "r");
+	size_t size;
+	if (file == NULL || fstat(fileno(file), &about) < 0 || S_ISDIR(about.st_mode)) {
+		log_error_at(&reader->here, "%s: %s", path, strerror(file == NULL ? errno : EISDIR));
+		reader->lexed->errors++;
+		reader->lexed->broken = true;
+	} else if (reader->depth >= INCLUDE_DEPTH) {
+		wrong(reader, "too many files that include each other, at", path);
+	} else {
+		struct reader inner = {.lexed = reader->lexed, .depth = reader->depth + 1};
+		inner.here = (struct place){mem_copy(reader->lexed->arena, path), 0};
+		char *text = load_file(reader, file, path, &size);
+		if (text != NULL)
+			read_text(&inner, text, size);
+	}
+	if (file != NULL)
+		fclose(file);
+}
+
+static int by_name(const void *a, const void *b) {
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The files of a directory in the order of their bytes; none with a dot in its name or a ~ at its end. */
+static void read_directory(struct reader *reader, const char *path) {
+	struct words names = {0};
+	struct stat about;
+	DIR *directory = opendir(path);
+	if (directory == NULL) {
+		log_error_at(&reader->here, "%s: %s", path, strerror(errno));
+		reader->lexed->errors++;
+		reader->lexed->broken = true;
+		return;
+	}
+	for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+		if (strchr(entry->d_name, '.') == NULL && entry->d_name[strlen(entry->d_name) - 1] != '~')
+			words_add(
+			    reader->lexed->arena, &names, mem_copy(reader->lexed->arena, entry->d_name));
+	closedir(directory);
+	if (names.count > 0)
+		qsort(names.word, names.count, sizeof *names.word, by_name);
+	for (size_t i = 0; i < names.count; i++) {
+		const char *file = mem_print(reader->lexed->arena, "%s/%s", path, names.word[i]);
+		if (stat(file, &about) == 0 && S_ISREG(about.st_mode))
+			read_file(reader, file);
+	}
+}
+
+/* Reads a file, or each file of a directory, as -c does. What is found is added to `lexed`. */
+void lex_read_path(struct lexed *lexed, const char *path) {
+	struct stat about;
+	struct reader reader = {
+	    .lexed = lexed, .here = {"-c", 0}
+        };
+	bool is_directory = stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+	(is_directory ? read_directory : read_file)(&reader, path);
+}

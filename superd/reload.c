@@ -1,0 +1,129 @@
+/*
+ * reload: from a configuration to listeners, at start and at HUP. At a reload, services that have not changed keep
+ * everything, changed ones keep their sockets where the address is the same, and no child is touched.
+ */
+#include "superd.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void count_again(struct conn *conn, void *listener) {
+	if (conn->listener == listener)
+		limits_count(listener, conn->source, +1);
+}
+
+/* Returns 0, or -1 and why; with 0 the service is the listener's. */
+static int put_to_work(struct service *service, struct reason *why) {
+	struct listener *listener = listener_find(service->id);
+	if (listener == NULL)
+		return listener_open(service, why);
+	if (listener->service->fingerprint != service->fingerprint) {
+		if (listener_update(listener, service, why) < 0)
+			return -1;
+		limits_forget(listener);
+		conn_each(count_again, listener);
+		log_detail("%s has changed", service->id);
+		return 0;
+	}
+	service_free(listener->service);
+	listener->service = service;
+	return 0;
+}
+
+/* Whoever stands in another's way may not do so any more once that one has moved; so there are two rounds. */
+static void put_all_to_work(struct config *config) {
+	struct reason why;
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < config->count; i++) {
+			struct service *service = config->services[i];
+			if (service == NULL)
+				continue;
+			if (put_to_work(service, &why) == 0)
+				config->services[i] = NULL;
+			else if (round == 1)
+				log_error_at(&service->place, "%s: %s", service->id, why.text);
+		}
+}
+
+static void warn_of_root(const struct options *options) {
+	const struct listener *listener = listener_first();
+	if (options->program != NULL && geteuid() == 0 && !listener->service->user.set)
+		log_warning("%s will run as root; -u USER changes that", listener->service->id);
+}
+
+static void warn_of_tcp_wrappers(void) {
+	static const char *const paths[] = {"/etc/hosts.allow", "/etc/hosts.deny"};
+	for (size_t i = 0; i < LENGTH(paths); i++) {
+		FILE *file = fopen(paths[i], "r");
+		char line[256];
+		bool has_rules = false;
+		while (file != NULL && fgets(line, sizeof line, file) != NULL)
+			has_rules |= line[strspn(line, " \t\r\n")] != '\0' && line[0] != '#';
+		if (file != NULL)
+			fclose(file);
+		if (has_rules)
+			log_warning("%s has rules, which superd does not read; only_from and no_access say "
+				    "who may come",
+			    paths[i]);
+	}
+}
+
+/* Reads the configuration and begins to serve, or only prints it. Returns the exit status: 0, or 1 if it cannot. */
+int reload_start(const struct options *options) {
+	struct config config;
+	config_load(options, &config);
+	bool is_good = config.errors == 0;
+	if (options->check) {
+		for (size_t i = 0; i < config.count; i++)
+			attr_print_service(config.services[i], stdout);
+		is_good &= fflush(stdout) == 0;
+	} else if (!config.broken) {
+		put_all_to_work(&config);
+		is_good = listener_first() != NULL;
+		if (!is_good && config.errors == 0)
+			log_error("there is no service to run");
+		if (is_good)
+			warn_of_root(options);
+		if (options->program == NULL)
+			warn_of_tcp_wrappers();
+	} else
+		is_good = false;
+	config_free(&config);
+	return is_good ? 0 : 1;
+}
+
+static bool is_in(const struct config *config, const char *id) {
+	for (size_t i = 0; i < config->count; i++)
+		if (strcmp(config->services[i]->id, id) == 0)
+			return true;
+	return words_contain(&config->failed, id);
+}
+
+/* Reads the configuration again. */
+void reload_again(const struct options *options) {
+	struct config config;
+	if (options->program != NULL) {
+		log_notice("there is no configuration to read again");
+		return;
+	}
+	config_load(options, &config);
+	if (config.broken) {
+		log_error("the configuration is broken; nothing has changed");
+	} else {
+		for (size_t i = 0; i < config.failed.count; i++)
+			if (listener_find(config.failed.word[i]) != NULL)
+				log_warning("%s is in error; it goes on as it was", config.failed.word[i]);
+		for (struct listener *listener = listener_first(); listener != NULL;
+		     listener = listener->next)
+			if (!listener->retired && !is_in(&config, listener->service->id)) {
+				log_notice("%s has been removed", listener->service->id);
+				listener_retire(listener, true);
+			}
+		put_all_to_work(&config);
+		socket_drop_offers(false);
+		log_notice("the configuration has been read again");
+	}
+	config_free(&config);
+	listener_collect();
+}

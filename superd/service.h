@@ -1,0 +1,210 @@
+/*
+ * service: what one service of a configuration is, and the kinds of values that its attributes have. It is constant
+ * once it is loaded.
+ */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#define UNSET LONG_MIN /* a number that nothing has set */
+
+enum { UNLIMITED = -1, RLIMITS = 6, PEER_SLOTS = 8 };
+
+/* Where a word of the configuration stands; line 0: `file` is a name for the command line. */
+struct place {
+	const char *file;
+	int line;
+};
+
+/* Why something cannot be: the text that a function leaves when it returns -1, and where, if it knows. */
+struct reason {
+	struct place place;
+	char text[400];
+};
+
+struct arena;
+
+struct words {
+	const char **word;
+	size_t count;
+	bool set;
+};
+
+struct value {
+	struct words words;
+	struct place place;
+};
+
+/* A socket address, its family in any.sa_family. */
+struct endpoint {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	} at;
+	socklen_t length;
+};
+
+/* Who a peer is, for access and for limits: an IPv6 address (IPv4 mapped into it), or a user id. */
+struct source {
+	uint64_t high, low;
+};
+
+struct prefix {
+	struct source source;
+	unsigned bits;
+};
+
+/* One word of only_from and the like, and the prefixes that it stands for (none for a .domain). */
+struct address_rule {
+	const char *word;
+	struct prefix *prefixes;
+	size_t count;
+};
+
+struct address_list {
+	struct address_rule *rules;
+	size_t count;
+	bool set, domains;
+};
+
+struct minutes {
+	int from, to;
+};
+
+struct times {
+	struct minutes *spans;
+	size_t count;
+};
+
+struct rate {
+	long connections, seconds;
+};
+
+/* A name that was looked up at load: a user with its group, or a group. */
+struct identity {
+	const char *word, *name;
+	uid_t uid;
+	gid_t gid;
+	bool set, group_set;
+};
+
+struct banner {
+	char *text;
+	size_t length;
+};
+
+struct log_type {
+	int facility, level;
+	const char *file;
+	long soft, hard;
+	bool set;
+};
+
+struct redirect {
+	const char *host, *port;
+	struct endpoint to;
+};
+
+enum service_type {
+	TYPE_INTERNAL = 1,
+	TYPE_UNLISTED = 2,
+	TYPE_RPC = 4,
+	TYPE_TCPMUX = 8,
+	TYPE_TCPMUXPLUS = 16
+};
+enum service_flag {
+	FLAG_NAMEINARGS = 1,
+	FLAG_NODELAY = 2,
+	FLAG_KEEPALIVE = 4,
+	FLAG_IPV4 = 8,
+	FLAG_IPV6 = 16,
+	FLAG_SENSOR = 32,
+	FLAG_NORETRY = 64,
+	FLAG_IDONLY = 128,
+	FLAG_INTERCEPT = 256,
+	FLAG_LABELED = 512,
+	FLAG_NOLIBWRAP = 1024,
+	FLAG_REUSE = 2048
+};
+enum log_item {
+	LOG_ITEM_PID = 1,
+	LOG_ITEM_HOST = 2,
+	LOG_ITEM_USERID = 4,
+	LOG_ITEM_EXIT = 8,
+	LOG_ITEM_DURATION = 16,
+	LOG_ITEM_TRAFFIC = 32,
+	LOG_ITEM_ATTEMPT = 64
+};
+enum { STDERR_CLIENT, STDERR_LOG };
+enum { ON_LIMIT_REFUSE, ON_LIMIT_WAIT };
+enum { DENY_NEVER = 0, DENY_FOREVER = -1 };
+
+struct builtin;
+
+/* One service as it was configured. Constant once loaded; numbers are `long` so that one reader serves all. */
+struct service {
+	struct arena *arena;
+	const char *name;
+	struct place place;
+	bool from_command_line;
+	uint64_t fingerprint; /* of the whole service as it prints */
+
+	/* while it is loaded: the words of each attribute, and where they stand */
+	struct arena *loading;
+	struct value *values;
+
+	const char *id;
+	long type, flags;
+	long socket_type;
+	const char *protocol;
+	long wait, disable, v6only, port, backlog, socket_mode;
+	struct words bind;
+	struct identity socket_user;
+	struct redirect redirect;
+	struct words enabled, disabled;
+
+	struct address_list only_from, no_access, proxy_from;
+	struct times access_times;
+	long deny_time;
+
+	long instances, per_source, per_source_cps, per_source_prefix6, max_load, on_limit;
+	struct rate cps;
+
+	const char *server;
+	struct words server_args, env, passenv;
+	struct identity user, group;
+	long groups, nice, umask, rlimits[RLIMITS];
+	const char *directory, *chroot;
+	long no_new_privs, stderr_to, time_limit, drain_time, linger;
+
+	struct banner banner, banner_success, banner_fail;
+	struct log_type log_type;
+	long log_on_success, log_on_failure;
+	const char *libwrap, *rpc_version;
+	long mdns, rpc_number;
+
+	/* made from the above by service_resolve */
+	int protocol_number;
+	struct endpoint *addresses;
+	size_t address_count;
+	bool any_loopback; /* an address whose family is missing may be left out */
+	const struct builtin *builtin;
+	const char *path, *relative_path;
+	char **argv,
+	    **environment; /* the environment begins with PEER_SLOTS places for the peer's variables */
+	bool change_user, change_directory, change_umask;
+	gid_t *group_ids;
+	size_t group_count;
+};
+
+#endif

@@ -1,0 +1,211 @@
+/*
+ * socket: one listening (or datagram) socket: made, or taken from those that are at hand. At hand are what a
+ * supervisor or an earlier image of superd handed over, and during a reload what is open already.
+ */
+#include "superd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A socket at hand. A borrowed one goes on being its owner's; who takes it gets a duplicate. */
+struct spare {
+	struct spare *next;
+	int fd, type;
+	bool borrowed;
+	struct endpoint configured;
+	char name[64];
+};
+
+static struct spare *spares;
+
+static int set_option(int fd, int level, int option, int value) {
+	return setsockopt(fd, level, option, &value, sizeof value);
+}
+
+/* A path that a server left behind when it went is in the way; one where a server answers is not to be touched. */
+static int clear_path(const struct endpoint *address, int socket_type, struct reason *why) {
+	const char *path = address->at.un.sun_path;
+	struct stat about;
+	if (lstat(path, &about) < 0)
+		return 0;
+	if (!S_ISSOCK(about.st_mode))
+		return reason_set(why, "%s: in the way, and not a socket", path);
+	int probe = socket(AF_UNIX, socket_type, 0);
+	int answered = connect(probe, &address->at.any, address->length);
+	int error = errno;
+	close(probe);
+	if (answered == 0 || error != ECONNREFUSED)
+		return reason_set(why, "%s: %s", path, strerror(answered == 0 ? EADDRINUSE : error));
+	return unlink(path) < 0 ? reason_set(why, "%s: %s", path, strerror(errno)) : 0;
+}
+
+/* The socket is made with its mode, so that at no time more may connect. */
+static int bind_path(int fd, const struct service *service, const struct endpoint *address) {
+	mode_t saved = umask((mode_t)(~service->socket_mode & 0777));
+	int bound = bind(fd, &address->at.any, address->length);
+	int error = errno;
+	umask(saved);
+	errno = error;
+	const struct identity *owner = &service->socket_user;
+	if (bound == 0 && owner->set)
+		bound = chown(address->at.un.sun_path, owner->uid, owner->group_set ? owner->gid : (gid_t)-1);
+	return bound;
+}
+
+static int set_options(int fd, const struct service *service, const struct endpoint *address) {
+	int family = address->at.any.sa_family;
+	bool is_tcp = service->socket_type == SOCK_STREAM && family != AF_UNIX;
+	bool only_v6 = service->v6only || !addr_is_wildcard(address);
+	if (family != AF_UNIX && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
+		return -1;
+	if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) < 0)
+		return -1;
+	if (is_tcp && service->flags & FLAG_NODELAY && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
+		return -1;
+	if (is_tcp && service->flags & FLAG_KEEPALIVE && set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0)
+		return -1;
+	return 0;
+}
+
+/* Listens, and sets what may differ after a reload. A socket that is handed over whole blocks, as programs expect. */
+static int set_up(int fd, const struct service *service) {
+	int flags = fcntl(fd, F_GETFL);
+	flags = service->wait ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
+	if (fcntl(fd, F_SETFL, flags) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -1;
+	bool is_connected = service->socket_type == SOCK_STREAM || service->socket_type == SOCK_SEQPACKET;
+	return is_connected ? listen(fd, (int)service->backlog) : 0;
+}
+
+/* Makes a socket at the address. Returns the descriptor, or -1 with errno and why. */
+static int make(const struct service *service, const struct endpoint *address, struct reason *why) {
+	char text[ADDR_TEXT];
+	int family = address->at.any.sa_family, type = (int)service->socket_type;
+	if (family == AF_UNIX && clear_path(address, type, why) < 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	int fd = socket(family, type, family == AF_UNIX ? 0 : service->protocol_number);
+	if (fd >= 0 && set_options(fd, service, address) == 0) {
+		int bound = family == AF_UNIX ? bind_path(fd, service, address)
+					      : bind(fd, &address->at.any, address->length);
+		if (bound == 0 && set_up(fd, service) == 0)
+			return fd;
+	}
+	int error = errno;
+	if (fd >= 0)
+		close(fd);
+	reason_set(why, "cannot listen on %s: %s", addr_format(address, text), strerror(error));
+	errno = error;
+	return -1;
+}
+
+/* Keeps a socket at hand, under the address that it was asked for with, or NULL for the one it has, and a name or "". */
+void socket_offer(int fd, const struct endpoint *configured, const char *name, bool borrowed) {
+	struct spare *spare = calloc(1, sizeof *spare);
+	socklen_t length = sizeof spare->type;
+	if (spare == NULL)
+		return;
+	*spare = (struct spare){.next = spares, .fd = fd, .borrowed = borrowed};
+	snprintf(spare->name, sizeof spare->name, "%s", name);
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &spare->type, &length);
+	if (configured != NULL)
+		spare->configured = *configured;
+	else
+		socket_read_address(fd, &spare->configured);
+	spares = spare;
+}
+
+/* The address of the n-th socket at hand, or NULL. */
+const struct endpoint *socket_offered(size_t n, const char *name) {
+	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
+		if ((name == NULL || strcmp(spare->name, name) == 0) && n-- == 0)
+			return &spare->configured;
+	return NULL;
+}
+
+static bool fits(const struct spare *spare, const struct service *service, const struct endpoint *address) {
+	if (spare->type != service->socket_type)
+		return false;
+	bool both_wild = addr_is_wildcard(&spare->configured) && addr_is_wildcard(address);
+	return addr_equal(&spare->configured, address) ||
+	       (both_wild && addr_port(address) != 0 && addr_port(&spare->configured) == addr_port(address));
+}
+
+static int take(const struct service *service, const struct endpoint *address) {
+	for (struct spare **link = &spares; *link != NULL; link = &(*link)->next) {
+		struct spare *spare = *link;
+		if (!fits(spare, service, address))
+			continue;
+		int fd = spare->borrowed ? fcntl(spare->fd, F_DUPFD_CLOEXEC, 3) : spare->fd;
+		if (fd >= 0 && set_up(fd, service) < 0)
+			log_warning("%s: %s", service->id, strerror(errno));
+		if (!spare->borrowed) {
+			*link = spare->next;
+			free(spare);
+		}
+		return fd;
+	}
+	return -1;
+}
+
+/* Closes what is at hand at that port and has nobody to serve: it is in the way. */
+static bool give_way(unsigned port) {
+	for (struct spare **link = &spares; *link != NULL; link = &(*link)->next) {
+		struct spare *spare = *link;
+		if (spare->borrowed || port == 0 || addr_port(&spare->configured) != port)
+			continue;
+		close(spare->fd);
+		*link = spare->next;
+		free(spare);
+		return true;
+	}
+	return false;
+}
+
+/* Forgets what is borrowed, or closes what is not and nobody took. Returns how many that were. */
+int socket_drop_offers(bool borrowed) {
+	int dropped = 0;
+	for (struct spare **link = &spares; *link != NULL;) {
+		struct spare *spare = *link;
+		if (spare->borrowed != borrowed) {
+			link = &spare->next;
+			continue;
+		}
+		if (!borrowed)
+			close(spare->fd);
+		*link = spare->next;
+		free(spare);
+		dropped++;
+	}
+	return dropped;
+}
+
+/* What the kernel made of the address: the port, where it was to choose one. */
+void socket_read_address(int fd, struct endpoint *address) {
+	*address = (struct endpoint){.length = sizeof address->at};
+	getsockname(fd, &address->at.any, &address->length);
+}
+
+/*
+ * A socket for the service at the address: one at hand, or a new one. Every interface of IPv6 falls back to those of
+ * IPv4 where there is no IPv6. Returns the descriptor, or -1 with errno and why.
+ */
+int socket_open(const struct service *service, const struct endpoint *address, struct reason *why) {
+	int fd = take(service, address);
+	if (fd < 0)
+		fd = make(service, address, why);
+	while (fd < 0 && errno == EADDRINUSE && give_way(addr_port(address)))
+		fd = make(service, address, why);
+	if (fd < 0 && errno == EAFNOSUPPORT && addr_is_wildcard(address) && !(service->flags & FLAG_IPV6)) {
+		struct endpoint v4 = {.length = sizeof v4.at.in, .at.in.sin_family = AF_INET};
+		addr_set_port(&v4, addr_port(address));
+		fd = make(service, &v4, why);
+	}
+	return fd;
+}
