@@ -146,6 +146,7 @@ int main(int argc, char *argv[]) {
         };
 	static char prompt[REASON_SIZE];
 	struct options options = {.host = "localhost", .port = "10100", .timeout = default_timeout};
+	char *request = NULL;
 
 	occupy_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
@@ -156,18 +157,21 @@ int main(int argc, char *argv[]) {
 	if (argv[0] != NULL) {
 		char reason[REASON_SIZE];
 
-		session.unsent = request_build(argv, &session.unsent_length, reason);
-		if (session.unsent == NULL) {
+		request = request_build(argv, &session.unsent_length, reason);
+		if (request == NULL) {
 			say("%s", reason);
 			return CMDC_USAGE;
 		}
+		session.unsent = request;
 		session.input = (struct input){.requests = 1, .ended = true};
 		session.reply.plain = true;
 	} else if (isatty(STDIN_FILENO) == 1 && out.terminal) {
 		snprintf(prompt, sizeof prompt, "%.300s> ", options.host);
 		session.prompt = prompt;
 	}
-	if (open_connection(&session, &options) == -1)
-		return CMDC_LOST;
-	return session_run(&session);
+
+	int status = open_connection(&session, &options) == -1 ? CMDC_LOST : session_run(&session);
+
+	free(request);
+	return status;
 }
