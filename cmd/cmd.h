@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 
 /* A run of bytes; no NUL ends it. */
 struct text {
@@ -73,8 +74,13 @@ enum line_status line_rest(struct line_reader *reader, struct text *line);
 /* input.c: the client's bytes, and how long to wait for them. */
 enum input_status { INPUT_SOME, INPUT_END, INPUT_IDLE, INPUT_FAILED };
 
-void input_patience(unsigned seconds);
-enum input_status input_read(struct line_reader *reader);
+struct input {
+	bool has_deadline;
+	struct timespec deadline;
+};
+
+void input_patience(struct input *input, unsigned seconds);
+enum input_status input_read(const struct input *input, struct line_reader *reader);
 
 /* parse.c: a line to its parts. */
 enum { PARSE_ARGUMENTS_MAX = 8 };

@@ -5,47 +5,44 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd.h"
 
-static bool has_deadline;
-static struct timespec deadline;
-
 /* Gives the client so many seconds from now for a whole line; 0 is no limit. */
-void input_patience(unsigned seconds) {
-	has_deadline = seconds > 0;
-	if (!has_deadline)
+void input_patience(struct input *input, unsigned seconds) {
+	input->has_deadline = seconds > 0;
+	if (!input->has_deadline)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += (time_t)seconds;
+	clock_gettime(CLOCK_MONOTONIC, &input->deadline);
+	input->deadline.tv_sec += (time_t)seconds;
 }
 
 /* Milliseconds until the deadline, rounded up, for poll(2): -1 where there is none. */
-static int time_left(void) {
+static int time_left(const struct input *input) {
 	struct timespec now;
 	long long left;
 
-	if (!has_deadline)
+	if (!input->has_deadline)
 		return -1;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	left = (long long)(deadline.tv_sec - now.tv_sec) * 1000000000 + (deadline.tv_nsec - now.tv_nsec);
+	left = (long long)(input->deadline.tv_sec - now.tv_sec) * 1000000000 +
+	       (input->deadline.tv_nsec - now.tv_nsec);
 	return left <= 0 ? 0 : (int)((left + 999999) / 1000000);
 }
 
 /* Waits until there is something to read, or the deadline has passed. */
-static enum input_status wait_readable(void) {
-	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+static enum input_status wait_readable(const struct input *input) {
+	struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
 
 	for (;;) {
-		int left = time_left();
+		int left = time_left(input);
 		int ready;
 
 		/* Without this a flood that never ends a line would always be found readable in time. */
 		if (left == 0)
 			return INPUT_IDLE;
-		ready = poll(&input, 1, left);
+		ready = poll(&fd, 1, left);
 		if (ready > 0)
 			return INPUT_SOME;
 		if (ready == -1 && errno != EINTR)
@@ -57,13 +54,13 @@ static enum input_status wait_readable(void) {
  * Puts what one read(2) returns into the reader, and waits for it where there is a deadline or the
  * descriptor does not block. INPUT_FAILED leaves errno.
  */
-enum input_status input_read(struct line_reader *reader) {
+enum input_status input_read(const struct input *input, struct line_reader *reader) {
 	size_t size;
 	char *space = line_space(reader, &size);
-	bool must_wait = has_deadline;
+	bool must_wait = input->has_deadline;
 
 	for (;;) {
-		enum input_status status = must_wait ? wait_readable() : INPUT_SOME;
+		enum input_status status = must_wait ? wait_readable(input) : INPUT_SOME;
 		ssize_t count;
 
 		if (status != INPUT_SOME)

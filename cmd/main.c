@@ -71,12 +71,13 @@ static int fail(const char *what, int reason) {
 
 static int run_session(const struct options *options, char *buffer) {
 	struct line_reader reader;
+	struct input input;
 
 	line_open(&reader, buffer, options->limit);
-	input_patience(options->idle);
+	input_patience(&input, options->idle);
 
 	for (;;) {
-		enum input_status status = input_read(&reader);
+		enum input_status status = input_read(&input, &reader);
 		enum served served;
 
 		if (status == INPUT_FAILED)
@@ -89,7 +90,7 @@ static int run_session(const struct options *options, char *buffer) {
 		if (status != INPUT_SOME || served == SERVED_LAST)
 			return 0;
 		if (served == SERVED_SOME)
-			input_patience(options->idle);
+			input_patience(&input, options->idle);
 	}
 }
 

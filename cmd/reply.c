@@ -15,10 +15,13 @@
 
 enum { REPLY_BUFFER_SIZE = 65536 };
 
-static char buffer[REPLY_BUFFER_SIZE];
-static size_t used;
-static int failure;
-static bool out_line_open;
+/* In one struct, so that a short session touches one page. */
+static struct {
+	size_t used;
+	int failure; /* an errno; 0 while the client is there */
+	bool out_line_open;
+	char bytes[REPLY_BUFFER_SIZE];
+} reply;
 
 static void wait_writable(void) {
 	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
@@ -31,53 +34,53 @@ static void wait_writable(void) {
 int reply_flush(void) {
 	size_t done = 0;
 
-	while (failure == 0 && done < used) {
-		ssize_t count = write(STDOUT_FILENO, buffer + done, used - done);
+	while (reply.failure == 0 && done < reply.used) {
+		ssize_t count = write(STDOUT_FILENO, reply.bytes + done, reply.used - done);
 
 		if (count >= 0)
 			done += (size_t)count;
 		else if (errno == EAGAIN)
 			wait_writable();
 		else if (errno != EINTR)
-			failure = errno;
+			reply.failure = errno;
 	}
-	used = 0;
-	return failure == 0 ? 0 : -1;
+	reply.used = 0;
+	return reply.failure == 0 ? 0 : -1;
 }
 
 /* Gives the client up for the given reason, an errno value. */
 void reply_give_up(int reason) {
-	if (failure == 0)
-		failure = reason;
+	if (reply.failure == 0)
+		reply.failure = reason;
 }
 
 /* Why the client was given up, as an errno value; 0 while it is there. */
 int reply_failure(void) {
-	return failure;
+	return reply.failure;
 }
 
 /* Adds what does not fit into the buffer as it is. */
 static void add_in_pieces(const char *bytes, size_t length) {
 	size_t room;
 
-	while ((room = sizeof buffer - used) < length) {
-		memcpy(buffer + used, bytes, room);
-		used += room;
+	while ((room = sizeof reply.bytes - reply.used) < length) {
+		memcpy(reply.bytes + reply.used, bytes, room);
+		reply.used += room;
 		bytes += room;
 		length -= room;
 		reply_flush();
 	}
-	memcpy(buffer + used, bytes, length);
-	used += length;
+	memcpy(reply.bytes + reply.used, bytes, length);
+	reply.used += length;
 }
 
 static inline void add(const char *bytes, size_t length) {
-	if (length > sizeof buffer - used) {
+	if (length > sizeof reply.bytes - reply.used) {
 		add_in_pieces(bytes, length);
 		return;
 	}
-	memcpy(buffer + used, bytes, length);
-	used += length;
+	memcpy(reply.bytes + reply.used, bytes, length);
+	reply.used += length;
 }
 
 static void add_string(const char *string) {
@@ -121,19 +124,19 @@ void reply_out_bytes(struct text bytes) {
 		const char *feed = memchr(position, '\n', (size_t)(end - position));
 		const char *next = feed == NULL ? end : feed + 1;
 
-		if (!out_line_open)
+		if (!reply.out_line_open)
 			add("out<>", 5);
 		add(position, (size_t)(next - position));
-		out_line_open = feed == NULL;
+		reply.out_line_open = feed == NULL;
 		position = next;
 	}
 }
 
 /* Ends an `out<>` line that is open, as it must be before another kind of line. */
 void reply_out_end(void) {
-	if (out_line_open)
+	if (reply.out_line_open)
 		add("\n", 1);
-	out_line_open = false;
+	reply.out_line_open = false;
 }
 
 /* Adds text that is no reply: what -h and -V print. */
