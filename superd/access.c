@@ -1,9 +1,19 @@
 /*
- * access: who may come, and when. access_times, only_from and no_access to a verdict. It neither logs nor closes.
+ * access: who may come, and when. access_times, the sensors, no_access and only_from to a verdict. It neither logs nor
+ * closes. Whom a sensor has caught is remembered here, the last SENSOR_MEMORY of them.
  */
 #include "superd.h"
 
 #include <time.h>
+
+enum { SENSOR_MEMORY = 4096, MINUTE = 60 * 1000 };
+
+static struct {
+	struct source source;
+	int64_t until;
+} caught[SENSOR_MEMORY];
+
+static size_t caught_count;
 
 static bool is_open_at(const struct times *times, time_t when) {
 	struct tm local;
@@ -17,15 +27,43 @@ static bool is_open_at(const struct times *times, time_t when) {
 	return false;
 }
 
-/* The verdict on a client by the hour and by its address. A .domain of either list is asked for later, in the child. */
+/* Shuts every service to a source for as long as the sensor's deny_time says. */
+static void catch_source(const struct service *sensor, struct source source) {
+	if (sensor->deny_time == DENY_NEVER)
+		return;
+	size_t slot = caught_count++ % SENSOR_MEMORY;
+	caught[slot].source = source;
+	caught[slot].until =
+	    sensor->deny_time == DENY_FOREVER ? INT64_MAX : loop_now() + sensor->deny_time * MINUTE;
+}
+
+static bool is_caught(struct source source) {
+	for (size_t i = 0; i < caught_count && i < SENSOR_MEMORY; i++)
+		if (caught[i].source.high == source.high && caught[i].source.low == source.low &&
+		    loop_now() < caught[i].until)
+			return true;
+	return false;
+}
+
+/* Whether the service's lists let the source in. What a .domain says is not asked here, but of the DNS, in a child. */
+bool access_allows(const struct service *service, struct source source) {
+	if (service->no_access.set && addr_list_matches(&service->no_access, source))
+		return false;
+	return !service->only_from.set || service->only_from.domains ||
+	       addr_list_matches(&service->only_from, source);
+}
+
+/* The verdict on a client by the hour and by its address. */
 enum verdict access_check(const struct client *client) {
 	const struct service *service = client->listener->service;
 	if (!is_open_at(&service->access_times, time(NULL)))
 		return VERDICT_TIME;
-	if (service->no_access.set && addr_list_matches(&service->no_access, client->source))
+	if (is_caught(client->source))
+		return VERDICT_SENSOR;
+	if (!access_allows(service, client->source))
 		return VERDICT_ADDRESS;
-	if (service->only_from.set && !service->only_from.domains &&
-	    !addr_list_matches(&service->only_from, client->source))
-		return VERDICT_ADDRESS;
-	return VERDICT_WELCOME;
+	if (!(service->flags & FLAG_SENSOR))
+		return VERDICT_WELCOME;
+	catch_source(service, client->source);
+	return VERDICT_SENSOR;
 }

@@ -16,6 +16,7 @@ static struct {
 	struct conn **buckets;
 	size_t size, count;
 	struct conn *spare;
+	bool draining;
 } conns;
 
 static int make_room(void) {
@@ -45,11 +46,18 @@ int conn_reserve(void) {
 	return conns.spare == NULL ? -1 : make_room();
 }
 
+static int64_t drain_deadline(const struct conn *conn) {
+	int64_t latest = loop_now() + conn->listener->service->drain_time * INT64_C(1000);
+	return latest < conn->deadline ? latest : conn->deadline;
+}
+
 /* Notes a child that has been started. Its `deadline` may be INT64_MAX. */
 struct conn *conn_add(const struct conn *conn) {
 	struct conn *added = conns.spare, **bucket = &conns.buckets[(size_t)conn->pid & (conns.size - 1)];
 	conns.spare = NULL;
 	*added = *conn;
+	if (conns.draining)
+		added->deadline = drain_deadline(added);
 	added->next = *bucket;
 	*bucket = added;
 	conns.count++;
@@ -112,27 +120,16 @@ void conn_reap(void (*ended)(struct conn *, int status)) {
 	}
 }
 
-/* No child may run past `span` milliseconds from now. */
-static void hurry(struct conn *conn, void *span) {
-	int64_t latest = loop_now() + *(int64_t *)span;
-	if (!conn->told && latest < conn->deadline)
-		conn->deadline = latest;
+static void drain(struct conn *conn, void *at_once) {
+	if (!conn->told)
+		conn->deadline = at_once ? loop_now() : drain_deadline(conn);
 	loop_wake_at(conn->deadline);
 }
 
-void conn_hurry(int64_t span) {
-	conn_each(hurry, &span);
-}
-
-static void drain(struct conn *conn, void *unused) {
-	(void)unused;
-	int64_t span = conn->listener->service->drain_time * INT64_C(1000);
-	hurry(conn, &span);
-}
-
-/* No child may run longer than its service's drain_time from now. */
-void conn_drain(void) {
-	conn_each(drain, NULL);
+/* No child, of now or later, may run longer than its service's drain_time; with `at_once`, no longer than now. */
+void conn_drain(bool at_once) {
+	conns.draining = true;
+	conn_each(drain, at_once ? &conns : NULL);
 }
 
 static bool has_ended(struct conn *conn) {

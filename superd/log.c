@@ -125,6 +125,13 @@ void log_open(const struct options *options) {
 	}
 }
 
+/* In a child that closes all but descriptor 2: what it still has to say goes there, or to syslog anew. */
+void log_in_child(void) {
+	closelog();
+	log_files_reopen();
+	log_state.outlet = (struct outlet){.fd = STDERR_FILENO, .kind = OUTLET_POLLED};
+}
+
 /* Copies `text` with every control byte as \xHH, so that a line stays one line. Returns the length. */
 size_t log_escape(char *line, size_t size, const char *text) {
 	static const char digits[] = "0123456789abcdef";

@@ -3,11 +3,123 @@
  */
 #include "superd.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { PART = 300 };
+
+/* A file of log_type, opened once for all services that name it. Past `soft` bytes it is said, past `hard` it is full. */
+struct log_file {
+	struct log_file *next;
+	const char *path;
+	struct outlet outlet;
+	long size;
+	bool is_open, soft_said, hard_said;
+};
+
+static struct log_file *files;
+
+/* Closes the files; each is opened anew when it is next written to (HUP, after they have been rotated). */
+void log_files_reopen(void) {
+	for (struct log_file *file = files; file != NULL; file = file->next) {
+		if (file->is_open)
+			close(file->outlet.fd);
+		file->is_open = file->soft_said = file->hard_said = false;
+	}
+}
+
+static struct log_file *find_file(const char *path) {
+	struct log_file *file = files;
+	while (file != NULL && strcmp(file->path, path) != 0)
+		file = file->next;
+	if (file != NULL)
+		return file;
+	file = calloc(1, sizeof *file);
+	char *copy = strdup(path);
+	if (file == NULL || copy == NULL) {
+		free(file);
+		free(copy);
+		return NULL;
+	}
+	*file = (struct log_file){.next = files, .path = copy};
+	files = file;
+	return file;
+}
+
+static int open_file(struct log_file *file) {
+	struct stat about;
+	int fd = open(file->path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return -1;
+	file->is_open = true;
+	file->outlet = (struct outlet){.fd = fd, .kind = OUTLET_PLAIN};
+	file->size = fstat(fd, &about) == 0 && S_ISREG(about.st_mode) ? (long)about.st_size : 0;
+	return 0;
+}
+
+/* How far past `soft` a file may grow where no hard limit is set: a hundredth, within 5K and 20K (xinetd.conf(5)). */
+static long hard_extra(long soft) {
+	long extra = soft / 100;
+	return extra < 5 * 1024 ? 5 * 1024 : extra > 20 * 1024 ? 20 * 1024 : extra;
+}
+
+/* Says once that a file has outgrown a limit. */
+static void say_limit(bool *said, const struct log_file *file, const char *what) {
+	if (!*said)
+		log_warning("%s %s", file->path, what);
+	*said = true;
+}
+
+/* Writes the line to log_type's file, with xinetd's time stamp before it. */
+static void write_file(const struct log_type *type, const char *text) {
+	char line[PART + 40];
+	struct tm local;
+	time_t now = time(NULL);
+	struct log_file *file = find_file(type->file);
+	if (file == NULL || (!file->is_open && open_file(file) < 0)) {
+		log_warning("%s: %s: %s", type->file, strerror(errno), text);
+		return;
+	}
+	long hard = type->hard > 0 ? type->hard : type->soft + hard_extra(type->soft);
+	size_t length = strftime(line, sizeof line, "%y/%m/%d@%H:%M:%S: ", localtime_r(&now, &local));
+	length += log_escape(line + length, PART, text);
+	line[length++] = '\n';
+	if (type->soft > 0 && file->size + (long)length > hard) {
+		say_limit(
+		    &file->hard_said, file, "has reached its hard limit; nothing more is written to it");
+		return;
+	}
+	if (sys_outlet_write(&file->outlet, line, length) == 0)
+		file->size += (long)length;
+	if (type->soft > 0 && file->size > type->soft)
+		say_limit(&file->soft_said, file, "has reached its soft limit");
+}
+
+/* Says a line where the service's log_type has it, or else in superd's own log, where -q passes over `is_success`. */
+static void PRINTF_LIKE(3, 4) say(const struct service *service, bool is_success, const char *format, ...) {
+	char text[PART], line[PART];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	const struct log_type *type = &service->log_type;
+	if (type->file != NULL) {
+		write_file(type, text);
+	} else if (type->set) {
+		log_escape(line, sizeof line, text);
+		syslog(type->facility | type->level, "%s", line);
+	} else {
+		(is_success ? log_notice : log_always)("%s", text);
+	}
+}
 
 static const char *name_peer(const struct client *client, char text[ADDR_TEXT]) {
 	if (client->peer.at.any.sa_family != AF_UNIX)
@@ -33,7 +145,7 @@ void log_start(const struct client *client, pid_t pid) {
 		    line + length, sizeof line - length, " from=%s", name_peer(client, peer));
 	if (service->log_on_success & LOG_ITEM_HOST && client->peer.at.any.sa_family != AF_UNIX)
 		snprintf(line + length, sizeof line - length, " port=%u", addr_port(&client->peer));
-	log_notice("%s", line);
+	say(service, true, "%s", line);
 }
 
 /* EXIT: ID status=N pid=N duration=N(sec), or signal=N. */
@@ -53,7 +165,7 @@ void log_exit(const struct conn *conn, int status) {
 	if (service->log_on_success & LOG_ITEM_DURATION)
 		snprintf(line + length, sizeof line - length, " duration=%ld(sec)",
 		    (long)((loop_now() - conn->began) / 1000));
-	log_notice("%s", line);
+	say(service, true, "%s", line);
 }
 
 /* FAIL: ID WORD from=ADDRESS; nothing stands after from=. */
@@ -63,14 +175,20 @@ void log_fail(const struct client *client, enum verdict verdict) {
 	if (service->log_on_failure == 0)
 		return;
 	bool says_host = service->log_on_failure & LOG_ITEM_HOST;
-	log_always("FAIL: %.100s %s%s%s", service->id, log_verdict_word(verdict), says_host ? " from=" : "",
-	    says_host ? name_peer(client, peer) : "");
+	say(service, false, "FAIL: %.100s %s%s%s", service->id, log_verdict_word(verdict),
+	    says_host ? " from=" : "", says_host ? name_peer(client, peer) : "");
+}
+
+/* What a redirection passed on, each way, in bytes. */
+void log_traffic(const struct service *service, unsigned long long in, unsigned long long out) {
+	if (service->log_on_success & LOG_ITEM_TRAFFIC)
+		say(service, true, "TRAFFIC: %.100s in=%llu(bytes) out=%llu(bytes)", service->id, in, out);
 }
 
 /* The end of a run of refusals of which only the first was said; `span` in milliseconds. */
 void log_episode(const struct service *service, enum verdict verdict, unsigned long refused, int64_t span) {
 	if (service->log_on_failure == 0)
 		return;
-	log_always("%s ended: %.100s refused=%lu duration=%ld(sec)", log_verdict_word(verdict), service->id,
-	    refused, (long)(span / 1000));
+	say(service, false, "%s ended: %.100s refused=%lu duration=%ld(sec)", log_verdict_word(verdict),
+	    service->id, refused, (long)(span / 1000));
 }

@@ -55,6 +55,14 @@ void loop_open(void) {
 	loop_read_clock();
 }
 
+/* In a child that goes on without exec: every signal finds its default again. */
+void loop_close(void) {
+	struct sigaction action = {.sa_handler = SIG_DFL};
+	sigaction(SIGPIPE, &action, NULL);
+	for (size_t i = 0; i < LENGTH(handled); i++)
+		sigaction(handled[i], &action, NULL);
+}
+
 /* Whether the signal has come since this was last asked. */
 bool loop_signal_taken(int number) {
 	for (size_t i = 0; i < LENGTH(handled); i++)

@@ -23,7 +23,7 @@ static void tidy_descriptors(void) {
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO)
 		close(fd);
-	sys_close_on_exec_from(STDERR_FILENO + 1);
+	sys_close_from(STDERR_FILENO + 1, true);
 }
 
 static int write_pid_file(void) {
@@ -46,12 +46,12 @@ static void tell_ready(void) {
 
 static void stop(void) {
 	if (stopping) {
-		conn_hurry(0);
+		conn_drain(true);
 		return;
 	}
 	stopping = true;
 	serve_stop();
-	conn_drain();
+	conn_drain(false);
 	if (conn_count() > 0)
 		log_notice("stopping; %zu still running", conn_count());
 }
@@ -63,20 +63,32 @@ static void quit(void) {
 	exit(0);
 }
 
+/* Whether nobody is left who has to be waited for. */
+static bool is_idle(void) {
+	return conn_count() == 0 && linger_count() == 0 && !serve_is_holding() && !proxy_is_waiting();
+}
+
+static void reload(void) {
+	log_files_reopen();
+	reload_again(&options);
+}
+
 static void run(void) {
 	for (;;) {
 		if (loop_signal_taken(SIGCHLD))
 			conn_reap(serve_ended);
 		if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT))
 			stop();
-		if (loop_signal_taken(SIGQUIT) || (stopping && conn_count() == 0 && !serve_is_holding()))
+		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle()))
 			quit();
 		if (loop_signal_taken(SIGHUP))
-			reload_again(&options);
+			reload();
 		if (loop_signal_taken(SIGUSR1))
 			serve_log_state();
 		if (loop_is_due()) {
 			conn_tick();
+			proxy_tick();
+			linger_tick();
 			listener_tick();
 			serve_tick();
 		}

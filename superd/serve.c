@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SHORTAGE_RETRY = 200, EPISODE_QUIET = 1000, DRAIN_SIZE = 65536 };
+enum { SHORTAGE_RETRY = 200, EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000 };
 
 /* One shortage at a time: while it lasts nothing is accepted, so there is at most one client to hold. */
 static struct {
@@ -21,10 +21,13 @@ static struct {
 
 /* Whether new connections have to wait, from all that speaks for it; the sockets follow. */
 static void review(struct listener *listener) {
-	bool shut = listener->service->on_limit == ON_LIMIT_WAIT && loop_now() < listener->closed_until;
+	const struct service *service = listener->service;
+	bool shut =
+	    (service->on_limit == ON_LIMIT_WAIT || service->wait) && loop_now() < listener->closed_until;
 	if (shut)
 		loop_wake_at(listener->closed_until);
-	listener_pause(listener, shortage.paused || shut || limits_is_full(listener));
+	bool is_away = service->wait && listener->running > 0;
+	listener_pause(listener, shortage.paused || shut || is_away || limits_is_full(listener));
 }
 
 static void review_all(void) {
@@ -86,47 +89,71 @@ static void refuse(const struct client *client, enum verdict verdict) {
 	close_gently(client->fd);
 }
 
-static void note_child(const struct client *client, pid_t pid) {
+static void note_child(const struct client *client, pid_t pid, struct client *asking) {
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
-	bool lingers = service->linger > 0;
+	bool lingers = service->linger > 0 && !service->wait;
+	long seconds = asking != NULL ? DNS_PATIENCE : service->time_limit;
 	conn_add(&(struct conn){.listener = listener,
 	    .pid = pid,
-	    .linger_fd = lingers ? client->fd : -1,
+	    .linger_fd = lingers && asking == NULL ? client->fd : -1,
+	    .asking = asking,
 	    .began = loop_now(),
-	    .deadline = service->time_limit > 0 ? loop_now() + service->time_limit * 1000 : INT64_MAX,
+	    .deadline = seconds > 0 ? loop_now() + seconds * 1000 : INT64_MAX,
 	    .source = client->source});
 	listener->running++;
 	limits_count(listener, client->source, +1);
+	if (asking != NULL)
+		return;
 	log_start(client, pid);
-	if (!lingers)
+	if (!lingers && !service->wait)
 		close(client->fd);
+}
+
+static void cannot_start(const struct client *client, const struct spawn_failure *failure) {
+	struct listener *listener = client->listener;
+	const struct service *service = listener->service;
+	listener->spawn_failures++;
+	if (is_shortage(failure->error) && !(service->flags & FLAG_NORETRY)) {
+		shortage.held = *client;
+		shortage.holding = !service->wait;
+		begin_shortage(failure->step, failure->error);
+		return;
+	}
+	if (listener->episodes[VERDICT_FORK].refused == 0)
+		log_error("%s: %s %s: %s", service->id, failure->step, service->path ? service->path : "",
+		    strerror(failure->error));
+	refuse(client, VERDICT_FORK);
 }
 
 /* Starts the program for a client that is welcome, or holds the client until that is possible. */
 static void start(const struct client *client) {
 	struct spawn_failure failure = {"memory", ENOMEM};
-	struct listener *listener = client->listener;
 	pid_t pid = conn_reserve() < 0 ? -1 : spawn_program(client, &failure);
 	shortage.holding = false;
-	if (pid > 0) {
-		if (shortage.said)
-			end_shortage();
-		note_child(client, pid);
-		review(listener);
+	if (pid < 0) {
+		cannot_start(client, &failure);
 		return;
 	}
-	listener->spawn_failures++;
-	if (is_shortage(failure.error) && !(listener->service->flags & FLAG_NORETRY)) {
-		shortage.held = *client;
-		shortage.holding = true;
-		begin_shortage(failure.step, failure.error);
+	if (shortage.said)
+		end_shortage();
+	note_child(client, pid, NULL);
+	review(client->listener);
+}
+
+/* Asks the DNS whether a client may come, in a child; serve_ended hears the answer. */
+static void ask(const struct client *client) {
+	struct spawn_failure failure = {"memory", ENOMEM};
+	struct client *asking = malloc(sizeof *asking);
+	pid_t pid = asking == NULL || conn_reserve() < 0 ? -1 : spawn_question(client, &failure);
+	if (pid < 0) {
+		free(asking);
+		cannot_start(client, &failure);
 		return;
 	}
-	if (listener->episodes[VERDICT_FORK].refused == 0)
-		log_error("%s: %s %s: %s", listener->service->id, failure.step, listener->service->path,
-		    strerror(failure.error));
-	refuse(client, VERDICT_FORK);
+	*asking = *client;
+	note_child(client, pid, asking);
+	review(client->listener);
 }
 
 static enum verdict judge(const struct client *client) {
@@ -138,6 +165,12 @@ static enum verdict judge(const struct client *client) {
 	return verdict;
 }
 
+static void welcome(const struct client *client) {
+	const struct banner *banner = &client->listener->service->banner_success;
+	sys_send_unblocked(client->fd, banner->text, banner->length);
+	start(client);
+}
+
 /* Lets a client in, or not. */
 static void admit(const struct client *client) {
 	const struct service *service = client->listener->service;
@@ -147,8 +180,10 @@ static void admit(const struct client *client) {
 		refuse(client, verdict);
 		return;
 	}
-	sys_send_unblocked(client->fd, service->banner_success.text, service->banner_success.length);
-	start(client);
+	if (domain_must_ask(service, client->source))
+		ask(client);
+	else
+		welcome(client);
 }
 
 /* Who the client is, and which of our addresses it came to. */
@@ -166,12 +201,42 @@ static void identify(struct client *client, const struct listening_socket *socke
 	client->source = addr_source(&client->peer, client->uid);
 }
 
+/* A datagram, or a connection that the program itself will accept: the program gets the socket, if it may be started. */
+static void serve_waiting(struct client *client, const struct listening_socket *socket) {
+	const struct service *service = client->listener->service;
+	client->fd = socket->watch.fd;
+	client->local = socket->address;
+	client->uid = (uid_t)-1;
+	if (service->socket_type == SOCK_DGRAM) {
+		sys_peek_sender(client->fd, &client->peer);
+		client->source = addr_source(&client->peer, client->uid);
+	}
+	enum verdict verdict = judge(client);
+	if (verdict == VERDICT_WELCOME) {
+		start(client);
+		return;
+	}
+	char unread;
+	note_refusal(client, verdict);
+	if (service->socket_type == SOCK_DGRAM)
+		sys_receive_unblocked(client->fd, &unread, sizeof unread);
+	else
+		listener_pause(client->listener, true);
+}
+
 /* Someone knocks at a listening socket. */
 void serve_comer(struct watch *watch) {
 	struct listening_socket *socket = (struct listening_socket *)(void *)watch;
 	struct client client = {.listener = socket->listener};
+	const struct service *service = client.listener->service;
 	if (limits_is_too_fast(client.listener)) {
+		log_detail("%s: too fast; who comes waits %ld s", service->id, service->cps.seconds);
 		review(client.listener);
+		return;
+	}
+	if (service->wait) {
+		client.listener->accepted++;
+		serve_waiting(&client, socket);
 		return;
 	}
 	client.fd = sys_accept(watch->fd, &client.peer);
@@ -182,15 +247,52 @@ void serve_comer(struct watch *watch) {
 	}
 	client.listener->accepted++;
 	identify(&client, socket);
-	admit(&client);
+	if (service->proxy_from.set && addr_list_matches(&service->proxy_from, client.source)) {
+		if (proxy_greet(&client) < 0)
+			refuse(&client, VERDICT_PROXY);
+	} else
+		admit(&client);
 }
 
-/* A child has ended. */
+/* The client's PROXY header has been read, or was none. */
+void serve_greeted(const struct client *client, bool is_good) {
+	if (is_good)
+		admit(client);
+	else
+		refuse(client, VERDICT_PROXY);
+}
+
+/* A program that had the socket and fails at once would be started again at once, for ever. */
+static void back_off(struct listener *listener, const struct conn *conn, int status) {
+	if (status == 0 || loop_now() - conn->began > QUICK) {
+		listener->failures = 0;
+		return;
+	}
+	int64_t pause = QUICK / 10 << (listener->failures < 7 ? listener->failures : 7);
+	if (listener->failures++ == 0)
+		log_warning(
+		    "%s failed at once; it is started again more and more slowly", listener->service->id);
+	listener->closed_until = loop_now() + pause;
+}
+
+/* A child has ended: a program, or a question to the DNS. */
 void serve_ended(struct conn *conn, int status) {
 	struct listener *listener = conn->listener;
+	const struct service *service = listener->service;
 	listener->running--;
 	limits_count(listener, conn->source, -1);
-	log_exit(conn, status);
+	if (conn->asking != NULL) {
+		if (status == 0)
+			welcome(conn->asking);
+		else
+			refuse(conn->asking, VERDICT_ADDRESS);
+		free(conn->asking);
+	} else
+		log_exit(conn, status);
+	if (conn->linger_fd >= 0)
+		linger_begin(conn->linger_fd, service->linger * INT64_C(1000));
+	if (service->wait)
+		back_off(listener, conn, status);
 	if (!listener->retired)
 		review(listener);
 }

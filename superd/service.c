@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -196,8 +197,34 @@ static int resolve_user(struct service *service, bool checking, struct reason *w
 	return 0;
 }
 
+/* What needs no program, because superd itself is one. Returns 0, SERVICE_LEFT_OUT or -1, the latter two with why. */
+static int resolve_internal(struct service *service, struct reason *why) {
+	static const char *const refused[] = {"servers", "services", "xadmin"};
+	bool is_redirect = service->redirect.host != NULL;
+	service->is_internal = service->type & TYPE_INTERNAL || service->flags & FLAG_SENSOR || is_redirect;
+	for (size_t i = 0; i < LENGTH(refused) && service->type & TYPE_INTERNAL; i++)
+		if (strcasecmp(service->name, refused[i]) == 0) {
+			attr_fail(service, "type", why, "superd tells strangers nothing of its services");
+			return SERVICE_LEFT_OUT;
+		}
+	if (is_redirect && (service->socket_type != SOCK_STREAM || service->wait))
+		return attr_fail(
+		    service, "redirect", why, "redirect: only for a stream service with wait = no");
+	if (!service->is_internal || is_redirect || service->flags & FLAG_SENSOR)
+		return 0;
+	service->builtin = builtin_find(service->name);
+	if (service->builtin == NULL)
+		return attr_fail(
+		    service, "type", why, "type: there is no internal service '%s'", service->name);
+	return 0;
+}
+
 static int resolve_program(struct service *service, struct reason *why) {
 	struct stat about;
+	if (service->is_internal)
+		return 0;
+	if (!service->user.set && !service->from_command_line)
+		return attr_fail(service, "user", why, "user: missing");
 	if (service->server == NULL)
 		return attr_fail(service, "server", why, "server: missing");
 	if (service->server[0] != '/')
@@ -307,8 +334,13 @@ int service_resolve(struct service *service, bool checking, struct reason *why) 
 	if (check_refused(service, why) != 0)
 		return SERVICE_LEFT_OUT;
 	resolve_world(service);
-	if (resolve_socket(service, why) < 0 || resolve_addresses(service, why) < 0 ||
-	    resolve_user(service, checking, why) < 0 || resolve_program(service, why) < 0)
+	if (resolve_socket(service, why) < 0)
+		return -1;
+	int internal = resolve_internal(service, why);
+	if (internal != 0)
+		return internal;
+	if (resolve_addresses(service, why) < 0 || resolve_user(service, checking, why) < 0 ||
+	    resolve_program(service, why) < 0)
 		return -1;
 	resolve_environment(service);
 	take_fingerprint(service);

@@ -199,6 +199,7 @@ struct service {
 	size_t address_count;
 	bool any_loopback; /* an address whose family is missing may be left out */
 	const struct builtin *builtin;
+	bool is_internal; /* no program: a builtin, a redirection or a sensor */
 	const char *path, *relative_path;
 	char **argv,
 	    **environment; /* the environment begins with PEER_SLOTS places for the peer's variables */

@@ -78,12 +78,22 @@ static void change_user(const struct service *service) {
 	}
 }
 
+/* What exec would do for a child that goes on as superd itself: nothing of the parent's stays open, no handler set. */
+static void child_stay(void) {
+	sigset_t none;
+	log_in_child();
+	sys_close_from(STDERR_FILENO + 1, false);
+	loop_close();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 static _Noreturn void child_exec(const struct service *service, int fd, char **environment) {
 	sigset_t none;
 	setsid();
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
 		child_fail("dup2");
-	if (service->stderr_to == STDERR_CLIENT && dup2(fd, STDERR_FILENO) < 0)
+	if (service->stderr_to == STDERR_CLIENT && !service->is_internal && dup2(fd, STDERR_FILENO) < 0)
 		child_fail("dup2");
 	if (service->change_umask)
 		umask((mode_t)service->umask);
@@ -96,6 +106,10 @@ static _Noreturn void child_exec(const struct service *service, int fd, char **e
 		change_user(service);
 	if (service->no_new_privs && sys_no_new_privs() < 0)
 		child_fail("no_new_privs");
+	if (service->is_internal) {
+		child_stay();
+		builtin_run(service);
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(service->path, service->argv, environment);
@@ -112,7 +126,11 @@ static char **describe_peer(const struct client *client) {
 	char **environment = client->listener->service->environment;
 	size_t count = 0;
 	addr_format_host(&client->local, local);
-	if (client->local.at.any.sa_family == AF_UNIX) {
+	bool is_dgram = client->listener->service->socket_type == SOCK_DGRAM;
+	if (client->peer.length == 0) {
+		return environment +
+		       PEER_SLOTS; /* the program gets the listening socket: there is no peer yet */
+	} else if (client->local.at.any.sa_family == AF_UNIX) {
 		snprintf(slots[count++], SLOT_TEXT, "PROTO=UNIX");
 		snprintf(slots[count++], SLOT_TEXT, "UNIXLOCALPATH=%s", local);
 		if (client->uid != (uid_t)-1)
@@ -120,7 +138,7 @@ static char **describe_peer(const struct client *client) {
 	} else {
 		unsigned port = addr_port(&client->peer);
 		addr_format_host(&client->peer, peer);
-		snprintf(slots[count++], SLOT_TEXT, "PROTO=TCP");
+		snprintf(slots[count++], SLOT_TEXT, "PROTO=%s", is_dgram ? "UDP" : "TCP");
 		snprintf(slots[count++], SLOT_TEXT, "TCPLOCALIP=%s", local);
 		snprintf(slots[count++], SLOT_TEXT, "TCPLOCALPORT=%u", addr_port(&client->local));
 		snprintf(slots[count++], SLOT_TEXT, "TCPREMOTEIP=%s", peer);
@@ -159,7 +177,7 @@ static pid_t start(const struct service *service, int fd, char **environment) {
 }
 #else
 static pid_t start(const struct service *service, int fd, char **environment) {
-	pid_t pid = START_CHILD();
+	pid_t pid = service->is_internal ? fork() : START_CHILD();
 	if (pid == 0)
 		child_exec(service, fd, environment);
 	return pid;
@@ -183,4 +201,17 @@ pid_t spawn_program(const struct client *client, struct spawn_failure *why) {
 		;
 	*why = (struct spawn_failure){failure.step, failure.error};
 	return -1;
+}
+
+/* Starts a child that asks the DNS whether the client may come, and exits with 0 if so. As spawn_program. */
+pid_t spawn_question(const struct client *client, struct spawn_failure *why) {
+	pid_t pid = fork();
+	if (pid == 0) {
+		setsid();
+		child_stay();
+		_exit(!domain_allows(client->listener->service, &client->peer, client->source));
+	}
+	if (pid < 0)
+		*why = (struct spawn_failure){"fork", errno};
+	return pid;
 }

@@ -99,6 +99,7 @@ struct listener {
 	struct episode episodes[VERDICTS];
 	long second_count;
 	int64_t second_began, closed_until;
+	int failures; /* of a program that gets the socket itself, one after the other */
 	struct source_table *sources;
 };
 
@@ -117,6 +118,7 @@ struct conn {
 	struct listener *listener;
 	pid_t pid;
 	int linger_fd;
+	struct client *asking;   /* not a program but a question to the DNS, about this client */
 	int64_t began, deadline; /* at the deadline TERM, then `told`, then KILL */
 	bool told, reaped;
 	struct source source;
@@ -215,6 +217,7 @@ void log_warning_at(const struct place *place, const char *format, ...) PRINTF_L
 
 size_t log_escape(char *line, size_t size, const char *text);
 void log_open(const struct options *options);
+void log_in_child(void);
 void log_always(const char *format, ...) PRINTF_LIKE(1, 2);
 const char *log_verdict_word(enum verdict verdict);
 
@@ -222,10 +225,13 @@ const char *log_verdict_word(enum verdict verdict);
 void log_start(const struct client *client, pid_t pid);
 void log_exit(const struct conn *conn, int status);
 void log_fail(const struct client *client, enum verdict verdict);
+void log_traffic(const struct service *service, unsigned long long in, unsigned long long out);
+void log_files_reopen(void);
 void log_episode(const struct service *service, enum verdict verdict, unsigned long refused, int64_t span);
 
 /* loop.c: descriptors, clock, signals */
 void loop_open(void);
+void loop_close(void);
 bool loop_signal_taken(int number);
 void loop_read_clock(void);
 int64_t loop_now(void);
@@ -259,13 +265,25 @@ void reload_again(const struct options *options);
 
 /* serve.c: one comer, from accept to the child, and the child's end */
 void serve_comer(struct watch *watch);
+void serve_greeted(const struct client *client, bool is_good);
 void serve_ended(struct conn *conn, int status);
 void serve_tick(void);
 void serve_stop(void);
 bool serve_is_holding(void);
 void serve_log_state(void);
 
+/* proxy.c, linger.c, domain.c: before and after the program */
+int proxy_greet(const struct client *client);
+void proxy_tick(void);
+bool proxy_is_waiting(void);
+void linger_begin(int fd, int64_t span);
+void linger_tick(void);
+size_t linger_count(void);
+bool domain_must_ask(const struct service *service, struct source source);
+bool domain_allows(const struct service *service, const struct endpoint *peer, struct source source);
+
 /* access.c, limits.c: the verdicts */
+bool access_allows(const struct service *service, struct source source);
 enum verdict access_check(const struct client *client);
 enum verdict limits_check_rate(const struct client *client);
 enum verdict limits_check_room(const struct client *client);
@@ -280,18 +298,23 @@ struct conn *conn_add(const struct conn *conn);
 size_t conn_count(void);
 void conn_each(void (*visit)(struct conn *, void *), void *argument);
 void conn_reap(void (*ended)(struct conn *, int status));
-void conn_hurry(int64_t span);
-void conn_drain(void);
+void conn_drain(bool at_once);
 void conn_tick(void);
 
 /* spawn.c: to exec */
 pid_t spawn_program(const struct client *client, struct spawn_failure *why);
+pid_t spawn_question(const struct client *client, struct spawn_failure *why);
+
+/* builtin.c, redirect.c: what superd itself can be, in a child */
+const struct builtin *builtin_find(const char *name);
+_Noreturn void builtin_run(const struct service *service);
+int redirect_run(const struct service *service);
 
 /* sys.c: what is not in POSIX */
 struct pollfd;
 int sys_poll(struct pollfd *polls, size_t count, int timeout, const sigset_t *mask);
 int sys_accept(int fd, struct endpoint *peer);
-void sys_close_on_exec_from(int first);
+void sys_close_from(int first, bool at_exec);
 size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups);
 int sys_set_groups(size_t count, const gid_t *groups);
 int sys_nice(int change);
@@ -300,7 +323,8 @@ int sys_no_new_privs(void);
 uid_t sys_peer_uid(int fd);
 long sys_load(void);
 void sys_outlet_open(struct outlet *outlet, int fd);
-void sys_send_unblocked(int fd, const char *text, size_t length);
+void sys_peek_sender(int fd, struct endpoint *sender);
+ssize_t sys_send_unblocked(int fd, const char *text, size_t length);
 ssize_t sys_receive_unblocked(int fd, char *bytes, size_t size);
 int sys_outlet_write(const struct outlet *outlet, const char *line, size_t length);
 

@@ -69,17 +69,20 @@ int sys_accept(int fd, struct endpoint *peer) {
 #endif
 }
 
-/* Closes every descriptor from `first` on at the next exec, whoever left it open. */
-void sys_close_on_exec_from(int first) {
+/* Closes every descriptor from `first` on, now or at the next exec, whoever opened it. */
+void sys_close_from(int first, bool at_exec) {
 #if !defined(SUPERD_POSIX) && defined(SYS_close_range)
 	enum { CLOSE_ON_EXEC = 4 }; /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */
-	if (syscall(SYS_close_range, (unsigned)first, ~0u, CLOSE_ON_EXEC) == 0)
+	if (syscall(SYS_close_range, (unsigned)first, ~0u, at_exec ? CLOSE_ON_EXEC : 0) == 0)
 		return;
 #endif
 	long limit = sysconf(_SC_OPEN_MAX);
 	for (int fd = first; fd < (limit > 0 && limit < DESCRIPTORS_CHECKED ? limit : DESCRIPTORS_CHECKED);
 	     fd++)
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		if (at_exec)
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+		else
+			close(fd);
 }
 
 /*
@@ -209,18 +212,16 @@ int sys_outlet_write(const struct outlet *outlet, const char *line, size_t lengt
 	return written == (ssize_t)length ? 0 : -1;
 }
 
-/* Sends what the socket takes at once. */
-void sys_send_unblocked(int fd, const char *text, size_t length) {
-	if (length == 0)
-		return;
+/* Sends what the socket takes at once. Returns how much, or -1 and errno. */
+ssize_t sys_send_unblocked(int fd, const char *text, size_t length) {
 #ifndef SUPERD_POSIX
-	if (send(fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return;
+	return length == 0 ? 0 : send(fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 #else
-	int flags = fcntl(fd, F_GETFL);
-	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-	if (write(fd, text, length) >= 0 || errno != EINTR)
-		fcntl(fd, F_SETFL, flags);
+	struct pollfd writable = {.fd = fd, .events = POLLOUT};
+	if (poll(&writable, 1, 0) == 1)
+		return write(fd, text, length < PIPE_BUF ? length : PIPE_BUF);
+	errno = EAGAIN;
+	return -1;
 #endif
 }
 
@@ -235,4 +236,16 @@ ssize_t sys_receive_unblocked(int fd, char *bytes, size_t size) {
 	errno = EAGAIN;
 	return -1;
 #endif
+}
+
+/* Who sent the datagram that is waiting; length 0 if that cannot be told. Nothing is read. */
+void sys_peek_sender(int fd, struct endpoint *sender) {
+	char none;
+	int flags = MSG_PEEK;
+#ifndef SUPERD_POSIX
+	flags |= MSG_DONTWAIT;
+#endif
+	sender->length = sizeof sender->at;
+	if (recvfrom(fd, &none, 0, flags, &sender->at.any, &sender->length) < 0)
+		sender->length = 0;
 }

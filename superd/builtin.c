@@ -1,0 +1,146 @@
+/*
+ * builtin: xinetd's internal services, each in a child of its own that has nothing else open: echo, discard, chargen,
+ * daytime and time, for streams and for datagrams (RFC 862, 863, 864, 867, 868).
+ */
+#include "superd.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BUFFER = 16384, CHARGEN_LINE = 74, CHARGEN_REPLY = 512, IDLE = 30 * 1000, SMALLEST_PORT = 1024 };
+
+static int write_all(const char *bytes, size_t length) {
+	while (length > 0) {
+		ssize_t written = write(STDOUT_FILENO, bytes, length);
+		if (written < 0 && errno != EINTR)
+			return -1;
+		bytes += written > 0 ? written : 0;
+		length -= written > 0 ? (size_t)written : 0;
+	}
+	return 0;
+}
+
+/* Line `number` of the rotating pattern: 72 printable characters, CR, LF. */
+static void chargen_line(unsigned number, char line[CHARGEN_LINE]) {
+	for (unsigned i = 0; i < CHARGEN_LINE - 2; i++)
+		line[i] = (char)(' ' + (number + i) % 95);
+	memcpy(line + CHARGEN_LINE - 2, "\r\n", 2);
+}
+
+static size_t echo_reply(char *bytes, size_t length) {
+	(void)bytes;
+	return length;
+}
+
+static size_t discard_reply(char *bytes, size_t length) {
+	(void)bytes, (void)length;
+	return 0;
+}
+
+/* As many lines as fit into a reply of at most 512 bytes, as RFC 864 has it. */
+static size_t chargen_reply(char *bytes, size_t length) {
+	static unsigned number;
+	(void)length;
+	size_t filled = 0;
+	for (; filled + CHARGEN_LINE <= CHARGEN_REPLY; filled += CHARGEN_LINE)
+		chargen_line(number++ % 95, bytes + filled);
+	return filled;
+}
+
+static size_t daytime_reply(char *bytes, size_t length) {
+	(void)length;
+	time_t now = time(NULL);
+	struct tm local;
+	return strftime(bytes, BUFFER, "%d %b %Y %H:%M:%S\r\n", localtime_r(&now, &local));
+}
+
+/* Seconds since 1900, 32 bits, in network order. */
+static size_t time_reply(char *bytes, size_t length) {
+	(void)length;
+	uint32_t seconds = htonl((uint32_t)((uint64_t)time(NULL) + UINT64_C(2208988800)));
+	memcpy(bytes, &seconds, sizeof seconds);
+	return sizeof seconds;
+}
+
+/* What superd itself can be: how it answers one datagram, and whether a stream reads (or only writes, at once). */
+struct builtin {
+	const char *name;
+	size_t (*reply)(char *bytes, size_t length);
+	bool reads, repeats;
+};
+
+static const struct builtin builtins[] = {
+    {"echo",    echo_reply,    true,  true },
+    {"discard", discard_reply, true,  true },
+    {"chargen", chargen_reply, false, true },
+    {"daytime", daytime_reply, false, false},
+    {"time",    time_reply,    false, false}
+};
+
+/* The internal service of that name, or NULL. */
+const struct builtin *builtin_find(const char *name) {
+	for (size_t i = 0; i < LENGTH(builtins); i++)
+		if (strcasecmp(builtins[i].name, name) == 0)
+			return &builtins[i];
+	return NULL;
+}
+
+static void serve_stream(const struct builtin *builtin) {
+	char bytes[BUFFER];
+	do {
+		ssize_t length = builtin->reads ? read(STDIN_FILENO, bytes, sizeof bytes) : 0;
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length < 0 || (builtin->reads && length == 0))
+			return;
+		size_t reply = builtin->reply(bytes, (size_t)length);
+		if (reply > 0 && write_all(bytes, reply) < 0)
+			return;
+	} while (builtin->repeats);
+}
+
+/*
+ * Whether the peer may answer an answer, so that a forged datagram could set two on each other for ever: a well-known
+ * port, or one where an internal service of this superd answers.
+ */
+static bool is_reflector(const struct endpoint *peer) {
+	if (addr_port(peer) < SMALLEST_PORT)
+		return true;
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+		for (size_t i = 0; i < listener->socket_count && listener->service->builtin != NULL; i++)
+			if (addr_port(&listener->sockets[i].address) == addr_port(peer))
+				return true;
+	return false;
+}
+
+/* Answers datagrams until none has come for a while; superd then watches the socket again. */
+static void serve_datagrams(const struct service *service) {
+	struct pollfd readable = {.fd = STDIN_FILENO, .events = POLLIN};
+	char bytes[BUFFER];
+	while (poll(&readable, 1, IDLE) > 0) {
+		struct endpoint peer = {.length = sizeof peer.at};
+		ssize_t length = recvfrom(STDIN_FILENO, bytes, sizeof bytes, 0, &peer.at.any, &peer.length);
+		if (length < 0 || is_reflector(&peer) ||
+		    !access_allows(service, addr_source(&peer, (uid_t)-1)))
+			continue;
+		size_t reply = service->builtin->reply(bytes, (size_t)length);
+		if (reply > 0 && sendto(STDIN_FILENO, bytes, reply, 0, &peer.at.any, peer.length) < 0)
+			continue;
+	}
+}
+
+/* Runs the internal service or the redirection in this child, on descriptors 0 and 1, and ends it. */
+_Noreturn void builtin_run(const struct service *service) {
+	if (service->redirect.host != NULL)
+		_exit(redirect_run(service));
+	if (service->socket_type == SOCK_DGRAM)
+		serve_datagrams(service);
+	else
+		serve_stream(service->builtin);
+	_exit(0);
+}

@@ -1,0 +1,54 @@
+/*
+ * domain: what a .domain in only_from or no_access says, asked of the DNS in a child: the peer's name by its address,
+ * and then, since who owns an address can call it anything, that name's addresses.
+ */
+#include "superd.h"
+
+#include <netdb.h>
+#include <string.h>
+#include <strings.h>
+
+/* Whether the DNS has to be asked before the lists can say who may come. */
+bool domain_must_ask(const struct service *service, struct source source) {
+	return service->no_access.domains ||
+	       (service->only_from.domains && !addr_list_matches(&service->only_from, source));
+}
+
+static bool is_within(const struct address_list *list, const char *name) {
+	size_t length = strlen(name);
+	for (size_t i = 0; i < list->count; i++) {
+		const char *word = list->rules[i].word;
+		if (word[0] == '.' && strlen(word) < length &&
+		    strcasecmp(name + length - strlen(word), word) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The peer's name, if that name's addresses have the peer's among them. */
+static bool find_name(const struct endpoint *peer, char *name, size_t size) {
+	struct addrinfo *list, hints = {.ai_socktype = SOCK_STREAM};
+	bool is_confirmed = false;
+	if (getnameinfo(&peer->at.any, peer->length, name, (socklen_t)size, NULL, 0, NI_NAMEREQD) != 0 ||
+	    getaddrinfo(name, NULL, &hints, &list) != 0)
+		return false;
+	struct source source = addr_source(peer, (uid_t)-1);
+	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next) {
+		struct endpoint found = {.length = info->ai_addrlen};
+		memcpy(&found.at, info->ai_addr, info->ai_addrlen);
+		struct source other = addr_source(&found, (uid_t)-1);
+		is_confirmed |= other.high == source.high && other.low == source.low;
+	}
+	freeaddrinfo(list);
+	return is_confirmed;
+}
+
+/* Whether the lists let the peer in, as the DNS has it. Takes as long as the DNS does: for a child only. */
+bool domain_allows(const struct service *service, const struct endpoint *peer, struct source source) {
+	char name[256];
+	bool has_name = find_name(peer, name, sizeof name);
+	if (has_name && is_within(&service->no_access, name))
+		return false;
+	return !service->only_from.domains || addr_list_matches(&service->only_from, source) ||
+	       (has_name && is_within(&service->only_from, name));
+}
