@@ -140,11 +140,33 @@ static int open_connection(struct session *session, const struct options *option
 	return session->fd;
 }
 
-int main(int argc, char *argv[]) {
-	static struct session session = {
-	    .reply = {.out = &out, .err = &err}
-        };
+/* A session of one request, whose reply is to be plain. Returns the request. */
+static char *prepare_request(struct session *session, char *const arguments[]) {
+	char reason[REASON_SIZE];
+	char *request = request_build(arguments, &session->unsent_length, reason);
+
+	if (request == NULL) {
+		say("%s", reason);
+		exit(CMDC_USAGE);
+	}
+	session->unsent = request;
+	session->input = (struct input){.requests = 1, .ended = true};
+	session->reply.plain = true;
+	return request;
+}
+
+/* A session of the lines of stdin, with a prompt where somebody types them. */
+static void prepare_lines(struct session *session, const char *host) {
 	static char prompt[REASON_SIZE];
+
+	if (isatty(STDIN_FILENO) == 1 && out.terminal) {
+		snprintf(prompt, sizeof prompt, "%.300s> ", host);
+		session->prompt = prompt;
+	}
+}
+
+int main(int argc, char *argv[]) {
+	static struct session session;
 	struct options options = {.host = "localhost", .port = "10100", .timeout = default_timeout};
 	char *request = NULL;
 
@@ -153,22 +175,13 @@ int main(int argc, char *argv[]) {
 	output_init(&out, STDOUT_FILENO);
 	output_init(&err, STDERR_FILENO);
 	read_options(&options, argc, argv);
-	argv += optind;
-	if (argv[0] != NULL) {
-		char reason[REASON_SIZE];
 
-		request = request_build(argv, &session.unsent_length, reason);
-		if (request == NULL) {
-			say("%s", reason);
-			return CMDC_USAGE;
-		}
-		session.unsent = request;
-		session.input = (struct input){.requests = 1, .ended = true};
-		session.reply.plain = true;
-	} else if (isatty(STDIN_FILENO) == 1 && out.terminal) {
-		snprintf(prompt, sizeof prompt, "%.300s> ", options.host);
-		session.prompt = prompt;
-	}
+	session.reply.out = &out;
+	session.reply.err = &err;
+	if (optind < argc)
+		request = prepare_request(&session, argv + optind);
+	else
+		prepare_lines(&session, options.host);
 
 	int status = open_connection(&session, &options) == -1 ? CMDC_LOST : session_run(&session);
 
