@@ -1,7 +1,8 @@
 /*
  * The map of cmd. Bytes come in through line.c, become a request in parse.c, are served by dispatch.c
  * and the functions that its table names, and leave through reply.c (to the client) and screen.c (to
- * the operator). main.c ties them together. Nothing here knows of sockets but the answer to `peer`.
+ * the operator). main.c ties them together. With -d a request may be a program's, found by directory.c and
+ * run by program.c. Nothing here knows of sockets but the answer to `peer`.
  */
 #ifndef CMD_H
 #define CMD_H
@@ -110,9 +111,9 @@ void directory_each(void (*visit)(struct text name, struct text summary));
 
 /* launch.c: a program that runs. */
 struct launch {
-	pid_t pid;
-	int output;
-	int errors;
+	pid_t pid;  /* and its group's */
+	int output; /* our end of its stdout */
+	int errors; /* our end of its stderr */
 };
 
 int launch_program(

@@ -156,15 +156,14 @@ struct text directory_summary(const char *path) {
 		return summary;
 	head[length] = '\0';
 
-	for (line = head; line != NULL; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, mark, sizeof mark - 1) != 0)
-			continue;
-		summary.start = line + sizeof mark - 1;
-		summary.start += strspn(summary.start, " \t");
-		summary.length = strcspn(summary.start, "\r\n");
-		break;
+	for (line = head; strncmp(line, mark, sizeof mark - 1) != 0; line++) {
+		line = strchr(line, '\n');
+		if (line == NULL)
+			return summary;
 	}
+	summary.start = line + sizeof mark - 1;
+	summary.start += strspn(summary.start, " \t");
+	summary.length = strcspn(summary.start, "\r\n");
 	return summary;
 }
 

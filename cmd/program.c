@@ -18,8 +18,8 @@
 
 enum {
 	PROGRAM_READ_SIZE = 65536,
-	PROGRAM_LAST_READS = 16,       /* more than a pipe holds; a daemon may write into it for ever */
-	PROGRAM_ERROR_LINE_MAX = 4096, /* a longer line is shown as several */
+	PROGRAM_LAST_WORDS_MAX = 1048576, /* more than a pipe holds; a daemon may write into it for ever */
+	PROGRAM_ERROR_LINE_MAX = 4096,    /* a longer line is shown as several */
 };
 
 /* What the program has written to stderr and not ended with a line feed. */
@@ -206,10 +206,10 @@ static void empty_wake_pipe(void) {
 static void relay(const struct launch *launch, struct error_line *line, struct text name) {
 	enum { OUTPUT, ERRORS, WAKE, CLIENT };
 	struct pollfd fds[] = {
-	    [OUTPUT] = {.fd = launch->output, .events = POLLIN},
-	    [ERRORS] = {.fd = launch->errors, .events = POLLIN},
-	    [WAKE] = {.fd = wake_pipe[0],   .events = POLLIN},
-	    [CLIENT] = {.fd = STDOUT_FILENO,  .events = 0     },
+	    {launch->output, POLLIN, 0},
+	    {launch->errors, POLLIN, 0},
+	    {wake_pipe[0],   POLLIN, 0},
+	    {STDOUT_FILENO,  0,      0},
 	};
 	bool ended = false;
 
@@ -235,12 +235,18 @@ static void relay(const struct launch *launch, struct error_line *line, struct t
 
 /* Takes out what is left in the pipes. Their end may not come: a daemon may have kept them. */
 static void relay_last_words(const struct launch *launch, struct error_line *line, struct text name) {
-	int reads;
+	ssize_t total, count;
 
-	for (reads = 0; reads < PROGRAM_LAST_READS && relay_output(launch->output) > 0; reads++)
-		;
-	for (reads = 0; reads < PROGRAM_LAST_READS && relay_errors(launch->errors, line, name) > 0; reads++)
-		;
+	for (total = 0; total < PROGRAM_LAST_WORDS_MAX; total += count) {
+		count = relay_output(launch->output);
+		if (count <= 0)
+			break;
+	}
+	for (total = 0; total < PROGRAM_LAST_WORDS_MAX; total += count) {
+		count = relay_errors(launch->errors, line, name);
+		if (count <= 0)
+			break;
+	}
 	if (line->length > 0)
 		show_error(name, line->bytes, line->length);
 	reply_out_end();
@@ -268,25 +274,37 @@ static void reply_status(int status) {
 		reply_ok();
 }
 
+/* Starts the program and its time. The handlers must not run while it is there and group does not say so. */
+static int start_program(struct launch *launch, const char *path, const struct request *request) {
+	sigset_t former;
+	int started, reason;
+
+	sigprocmask(SIG_BLOCK, &held_signals, &former);
+	started = launch_program(launch, &former, path, request);
+	reason = errno;
+	if (started == 0) {
+		time_is_up = 0;
+		group = (sig_atomic_t)launch->pid;
+		alarm(time_limit);
+	}
+	sigprocmask(SIG_SETMASK, &former, NULL);
+	errno = reason;
+	return started;
+}
+
 /* Runs the program at path, and leaves its whole reply with reply.c. */
 void program_run(const char *path, const struct request *request) {
 	struct error_line line = {.length = 0};
 	struct launch launch;
-	sigset_t former;
-	int started, status;
+	int status;
 
-	sigprocmask(SIG_BLOCK, &held_signals, &former);
-	started = launch_program(&launch, &former, path, request);
-	if (started == 0) {
-		time_is_up = 0;
-		group = (sig_atomic_t)launch.pid;
-		alarm(time_limit);
-	} else
-		reply_error("failed", text_from_string(strerror(errno)));
-	sigprocmask(SIG_SETMASK, &former, NULL);
-	if (started == -1)
+	/* The replies to what came before need not wait for a program, nor it run for nobody. */
+	if (reply_flush() == -1)
 		return;
-
+	if (start_program(&launch, path, request) == -1) {
+		reply_error("failed", text_from_string(strerror(errno)));
+		return;
+	}
 	relay(&launch, &line, request->name);
 	alarm(0);
 	status = reap(launch.pid);

@@ -128,6 +128,19 @@ ok'
 	[ "$(cat "$BATS_TEST_TMPDIR/replies")" = $'out<>first\nout<>half and half\nok' ]
 }
 
+@test "the replies to what came before do not wait for a program" {
+	program slow <<-END
+		while [ ! -e $BATS_TEST_TMPDIR/go ]; do sleep 0.05; done
+	END
+	open_session
+	printf 'echo<>a\nslow\n' >&7
+	wait_until grep -qx 'ok<>a' "$BATS_TEST_TMPDIR/replies"
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_until grep -qx ok "$BATS_TEST_TMPDIR/replies"
+	exec 7>&-
+	wait "$SESSION"
+}
+
 @test "any bytes pass, and a last line without LF gets one" {
 	program bytes <<<"printf 'a\\0b\\r\\n\\377\\033[2J<>ok\\n\\nlast'"
 	serve <<<bytes >"$BATS_TEST_TMPDIR/replies"
