@@ -1,4 +1,4 @@
-# The entries in xinetd.d/, served by the real xinetd.
+# The entries in xinetd.d/, served by the real xinetd, and by superd.
 #
 # What is changed in the copies that it reads: the port, to one that is free, and the path of the server,
 # so that nothing is installed on this machine. For the entries that come disabled: `disable`, too, and a
@@ -120,6 +120,28 @@ session() {
 	assert_line --index 0 $'HTTP/1.1 200 OK\r'
 	assert_line --index 3 $'Content-Length: 5\r'
 	assert_line 'fine'
+}
+
+@test "superd serves the cmd entry with the same replies" {
+	port=$(free_port)
+	drop_in cmd "$port" "$PUBLIC/cmd"
+	superd_start -c "$PUBLIC/xinetd.d"
+	session >"$BATS_TEST_TMPDIR/session"
+	"$CMD" <"$BATS_TEST_TMPDIR/session" >"$BATS_TEST_TMPDIR/expected" 2>/dev/null
+	ask "$port" <"$BATS_TEST_TMPDIR/session" >"$BATS_TEST_TMPDIR/got"
+	run diff "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/got"
+	assert_success
+}
+
+@test "superd accepts every entry without a warning" {
+	drop_in cmd "$(free_port)" "$PUBLIC/cmd"
+	drop_in git "$(free_port)" /bin/cat
+	drop_in rsync "$(free_port)" /bin/cat
+	drop_in health "$(free_port)" /bin/cat
+	run "$SUPERD" -t -c "$PUBLIC/xinetd.conf"
+	assert_success
+	assert_output --partial 'service git'
+	refute_output --partial warning
 }
 
 @test "the health check answers 503 when its command fails" {
