@@ -27,14 +27,17 @@ static bool is_open_at(const struct times *times, time_t when) {
 	return false;
 }
 
-/* Shuts every service to a source for as long as the sensor's deny_time says. */
-static void catch_source(const struct service *sensor, struct source source) {
-	if (sensor->deny_time == DENY_NEVER)
-		return;
+/* Shuts every service to a source until then. */
+void access_catch(struct source source, int64_t until) {
 	size_t slot = caught_count++ % SENSOR_MEMORY;
 	caught[slot].source = source;
-	caught[slot].until =
-	    sensor->deny_time == DENY_FOREVER ? INT64_MAX : loop_now() + sensor->deny_time * MINUTE;
+	caught[slot].until = until;
+}
+
+/* Calls `visit` for each source that a sensor has caught. */
+void access_each_caught(void (*visit)(struct source, int64_t until, void *), void *argument) {
+	for (size_t i = 0; i < caught_count && i < SENSOR_MEMORY; i++)
+		visit(caught[i].source, caught[i].until, argument);
 }
 
 static bool is_caught(struct source source) {
@@ -64,6 +67,9 @@ enum verdict access_check(const struct client *client) {
 		return VERDICT_ADDRESS;
 	if (!(service->flags & FLAG_SENSOR))
 		return VERDICT_WELCOME;
-	catch_source(service, client->source);
+	if (service->deny_time != DENY_NEVER)
+		access_catch(client->source, service->deny_time == DENY_FOREVER
+						 ? INT64_MAX
+						 : loop_now() + service->deny_time * MINUTE);
 	return VERDICT_SENSOR;
 }

@@ -42,7 +42,7 @@ static bool is_executable_file(const char *path) {
 }
 
 /* A program without a slash, in PATH. NULL if it is not there. */
-static const char *find_in_path(struct arena *arena, const char *name) {
+const char *command_find_in_path(struct arena *arena, const char *name) {
 	const char *path = getenv("PATH");
 	if (path == NULL)
 		path = "/usr/local/bin:/usr/bin:/bin";
@@ -74,7 +74,7 @@ static const char *program_in(const struct service *service, const char *directo
 
 static int find_program(struct service *service, const char *word, struct reason *why) {
 	struct stat about;
-	const char *path = strchr(word, '/') != NULL ? word : find_in_path(service->arena, word);
+	const char *path = strchr(word, '/') != NULL ? word : command_find_in_path(service->arena, word);
 	if (path == NULL)
 		return reason_set(why, "%s: no such program in PATH", word);
 	if (stat(path, &about) < 0)

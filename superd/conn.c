@@ -17,6 +17,8 @@ static struct {
 	size_t size, count;
 	struct conn *spare;
 	bool draining;
+	pid_t other; /* a child that serves nobody */
+	void (*other_ended)(int status);
 } conns;
 
 static int make_room(void) {
@@ -98,6 +100,23 @@ static bool group_lives(pid_t pid) {
 	return kill(-pid, 0) == 0 || errno == EPERM;
 }
 
+/* One more child to reap, which serves nobody. */
+void conn_watch_other(pid_t pid, void (*ended)(int status)) {
+	conns.other = pid;
+	conns.other_ended = ended;
+}
+
+static void note_asking(struct conn *conn, void *found) {
+	*(bool *)found |= conn->asking != NULL;
+}
+
+/* Whether a child is asking the DNS. */
+bool conn_is_asking(void) {
+	bool found = false;
+	conn_each(note_asking, &found);
+	return found;
+}
+
 /*
  * Reaps every child that has ended and calls `ended` for each that is in the table; as process 1, superd reaps
  * orphans here too. A child that was sent TERM but left others in its group is kept until they have had KILL.
@@ -106,8 +125,13 @@ void conn_reap(void (*ended)(struct conn *, int status)) {
 	bool adopts_orphans = getpid() == 1;
 	int status;
 	pid_t pid;
-	while ((conns.count > 0 || adopts_orphans) && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((conns.count > 0 || conns.other > 0 || adopts_orphans) &&
+	       (pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		struct conn **link = find(pid);
+		if (pid == conns.other) {
+			conns.other = 0;
+			conns.other_ended(status);
+		}
 		if (link == NULL)
 			continue;
 		struct conn *conn = *link;

@@ -64,6 +64,12 @@ size_t linger_count(void) {
 	return count;
 }
 
+/* Calls `visit` for each lingering connection. */
+void linger_each(void (*visit)(int fd, int64_t deadline, void *), void *argument) {
+	for (const struct lingering *lingering = first; lingering != NULL; lingering = lingering->next)
+		visit(lingering->watch.fd, lingering->deadline, argument);
+}
+
 /* Closes those whose time is up. */
 void linger_tick(void) {
 	for (struct lingering *lingering = first, *next; lingering != NULL; lingering = next) {

@@ -27,6 +27,27 @@ struct listener *listener_find(const char *id) {
 	return NULL;
 }
 
+static void add(struct listener *listener) {
+	struct listener **last = &first;
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = listener;
+}
+
+/* A listener without sockets, for children of a service that is there no more. NULL for want of memory. */
+struct listener *listener_make_retired(const char *id) {
+	struct listener *listener = calloc(1, sizeof *listener);
+	struct arena *loading = mem_arena_new();
+	if (listener != NULL) {
+		listener->service = service_new(id, &(struct place){"an earlier configuration", 0}, loading);
+		listener->service->id = listener->service->name;
+		listener->retired = true;
+		add(listener);
+	}
+	mem_arena_free(loading);
+	return listener;
+}
+
 static bool is_missing(int error) {
 	return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
 }
@@ -54,11 +75,8 @@ static struct listening_socket *open_all(const struct service *service, size_t *
 	}
 	for (size_t i = 0; i < service->address_count; i++) {
 		struct listening_socket *socket = &sockets[*count];
-		struct endpoint address = service->addresses[i];
-		if (chosen != 0 && addr_port(&address) == 0)
-			addr_set_port(&address, chosen);
 		socket->configured = socket->address = service->addresses[i];
-		socket->watch.fd = socket_open(service, &address, why);
+		socket->watch.fd = socket_open(service, &socket->configured, chosen, why);
 		if (socket->watch.fd >= 0) {
 			socket_read_address(socket->watch.fd, &socket->address);
 			socket->wildcard = addr_is_wildcard(&socket->address);
@@ -165,10 +183,7 @@ int listener_open(struct service *service, struct reason *why) {
 		free(listener);
 		return -1;
 	}
-	struct listener **last = &first;
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = listener;
+	add(listener);
 	return 0;
 }
 
@@ -176,10 +191,10 @@ int listener_open(struct service *service, struct reason *why) {
 int listener_update(struct listener *listener, struct service *service, struct reason *why) {
 	for (size_t i = 0; i < listener->socket_count; i++)
 		if (listener->sockets[i].watch.fd >= 0)
-			socket_offer(
-			    listener->sockets[i].watch.fd, &listener->sockets[i].configured, "", true);
+			socket_offer(listener->sockets[i].watch.fd, SOCKET_BORROWED,
+			    &listener->sockets[i].configured, "");
 	int updated = set_service(listener, service, why);
-	socket_drop_offers(true);
+	socket_drop_offers(SOCKET_BORROWED);
 	return updated;
 }
 
@@ -201,7 +216,7 @@ void listener_retire(struct listener *listener, bool at_hand) {
 			     ? -1
 			     : fcntl(socket->watch.fd, F_DUPFD_CLOEXEC, 3);
 		if (fd >= 0)
-			socket_offer(fd, &socket->configured, "", false);
+			socket_offer(fd, SOCKET_OWNED, &socket->configured, "");
 	}
 	replace_sockets(listener, NULL, 0);
 }
@@ -229,7 +244,7 @@ void listener_tick(void) {
 			struct listening_socket *socket = &listener->sockets[i];
 			if (socket->watch.fd >= 0)
 				continue;
-			socket->watch.fd = socket_open(listener->service, &socket->configured, &why);
+			socket->watch.fd = socket_open(listener->service, &socket->configured, 0, &why);
 			if (socket->watch.fd < 0) {
 				loop_wake_at(loop_now() + ADDRESS_RETRY);
 				continue;

@@ -26,72 +26,94 @@ static void tidy_descriptors(void) {
 	sys_close_from(STDERR_FILENO + 1, true);
 }
 
-static int write_pid_file(void) {
-	FILE *file = fopen(options.pid_file, "w");
-	if (file == NULL || fprintf(file, "%ld\n", (long)getpid()) < 0 || fclose(file) != 0) {
-		log_error("-P %s: %s", options.pid_file, strerror(errno));
-		return -1;
-	}
-	return 0;
+/* Opens the file for the process id before anything listens, so that what is wrong with it is said in time. */
+static int open_pid_file(void) {
+	int fd = options.pid_file == NULL ? -1 : open(options.pid_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd >= 0 || options.pid_file == NULL)
+		return fd;
+	log_error("-P %s: %s", options.pid_file, strerror(errno));
+	exit(1);
 }
 
-/* Tells a supervisor that waits at a descriptor that superd is listening (s6). */
-static void tell_ready(void) {
-	if (options.ready_fd < 0)
-		return;
-	if (write(options.ready_fd, "\n", 1) < 0)
-		log_warning("-r %d: %s", options.ready_fd, strerror(errno));
-	close(options.ready_fd);
+static void write_pid_file(int fd) {
+	char text[24];
+	int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+	if (fd >= 0 && (ftruncate(fd, 0) < 0 || write(fd, text, (size_t)length) != length))
+		log_warning("-P %s: %s", options.pid_file, strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 static void stop(void) {
-	if (stopping) {
-		conn_drain(true);
-		return;
-	}
-	stopping = true;
-	serve_stop();
-	conn_drain(false);
-	if (conn_count() > 0)
+	if (!stopping) {
+		serve_stop();
+		notify_say("STOPPING=1");
 		log_notice("stopping; %zu still running", conn_count());
+	}
+	conn_drain(stopping);
+	stopping = true;
 }
 
 static void quit(void) {
+	serve_stop();
+	metrics_write();
 	if (options.pid_file != NULL)
 		unlink(options.pid_file);
-	serve_stop();
 	exit(0);
 }
 
 /* Whether nobody is left who has to be waited for. */
 static bool is_idle(void) {
-	return conn_count() == 0 && linger_count() == 0 && !serve_is_holding() && !proxy_is_waiting();
+	return conn_count() == 0 && linger_count() == 0 && serve_held() == NULL && !proxy_is_waiting();
 }
 
 static void reload(void) {
+	notify_reloading();
 	log_files_reopen();
 	reload_again(&options);
+	metrics_totals.reloads++;
+	metrics_write();
+	notify_say("READY=1");
 }
 
-static void run(void) {
+/* What cannot be handed on is first brought to an end: who is halfway through a PROXY header, a question to the DNS. */
+static void replace(void) {
+	serve_pause(true);
+	if (proxy_is_waiting() || conn_is_asking())
+		return;
+	state_execute();
+	serve_pause(false);
+}
+
+static void tick(void) {
+	conn_tick();
+	proxy_tick();
+	linger_tick();
+	listener_tick();
+	serve_tick();
+	state_tick();
+	metrics_tick();
+	notify_tick();
+}
+
+static _Noreturn void run(void) {
 	for (;;) {
 		if (loop_signal_taken(SIGCHLD))
 			conn_reap(serve_ended);
 		if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT))
 			stop();
-		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle()))
-			quit();
-		if (loop_signal_taken(SIGHUP))
+		if (loop_signal_taken(SIGHUP) && !stopping)
 			reload();
 		if (loop_signal_taken(SIGUSR1))
 			serve_log_state();
-		if (loop_is_due()) {
-			conn_tick();
-			proxy_tick();
-			linger_tick();
-			listener_tick();
-			serve_tick();
-		}
+		if (loop_signal_taken(SIGUSR2) && !stopping)
+			state_begin();
+		if (state_is_due() && !stopping)
+			replace();
+		if (loop_is_due())
+			tick();
+		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle()))
+			quit();
 		loop_sleep();
 	}
 }
@@ -103,13 +125,19 @@ int main(int argc, char **argv) {
 	umask(umask(022) | 022);
 	log_open(&options);
 	loop_open();
-	int status = reload_start(&options);
-	if (status != 0 || options.check)
-		return status;
-	if (options.pid_file != NULL && write_pid_file() < 0) {
-		serve_stop();
+	if (options.check)
+		return reload_check(&options);
+	state_remember(argv);
+	int pid_file = open_pid_file();
+	notify_take_sockets();
+	state_take(false);
+	if (reload_start(&options) < 0)
 		return 1;
-	}
-	tell_ready();
+	state_take(true);
+	write_pid_file(pid_file);
+	metrics_open(options.metrics_file);
+	notify_open();
+	notify_say("READY=1");
+	notify_descriptor(options.ready_fd);
 	run();
 }

@@ -4,7 +4,6 @@
 #include "superd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,8 +69,8 @@ static void add(struct words *words, int argc, const char *word) {
 static int read_descriptor(const char *text) {
 	char *end;
 	long fd = strtol(text, &end, 10);
-	if (end == text || *end != '\0' || fd < 0 || fd > INT_MAX || fcntl((int)fd, F_GETFD) < 0)
-		wrong_usage("-r %s: not an open descriptor", text);
+	if (end == text || *end != '\0' || fd < 0 || fd > INT_MAX)
+		wrong_usage("-r %s: not a descriptor", text);
 	return (int)fd;
 }
 
@@ -119,7 +118,8 @@ static void check_together(const struct options *options) {
 	}
 	if (options->program == NULL)
 		wrong_usage("PROGRAM, or -c PATH, is missing");
-	bool is_handed_sockets = options->addresses.count == 0 && getenv("LISTEN_FDS") != NULL;
+	bool is_handed_sockets =
+	    options->addresses.count == 0 && (getenv("LISTEN_FDS") != NULL || state_is_handed());
 	if (options->port == NULL && !listens_on_paths_only(options) && !is_handed_sockets)
 		wrong_usage("-p PORT is missing");
 }

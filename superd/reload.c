@@ -69,28 +69,48 @@ static void warn_of_tcp_wrappers(void) {
 	}
 }
 
-/* Reads the configuration and begins to serve, or only prints it. Returns the exit status: 0, or 1 if it cannot. */
-int reload_start(const struct options *options) {
+/* Reads the configuration and prints it as it would run (-t). Returns the exit status. */
+int reload_check(const struct options *options) {
 	struct config config;
 	config_load(options, &config);
-	bool is_good = config.errors == 0;
-	if (options->check) {
-		for (size_t i = 0; i < config.count; i++)
-			attr_print_service(config.services[i], stdout);
-		is_good &= fflush(stdout) == 0;
-	} else if (!config.broken) {
-		put_all_to_work(&config);
-		is_good = listener_first() != NULL;
-		if (!is_good && config.errors == 0)
-			log_error("there is no service to run");
-		if (is_good)
-			warn_of_root(options);
-		if (options->program == NULL)
-			warn_of_tcp_wrappers();
-	} else
-		is_good = false;
+	for (size_t i = 0; i < config.count; i++)
+		attr_print_service(config.services[i], stdout);
+	bool is_good = config.errors == 0 && fflush(stdout) == 0;
 	config_free(&config);
 	return is_good ? 0 : 1;
+}
+
+static void refuse_unclaimed(int fd, const char *name, bool taken, void *errors) {
+	char text[ADDR_TEXT];
+	struct endpoint address;
+	if (taken)
+		return;
+	socket_read_address(fd, &address);
+	log_error("LISTEN_FDS: descriptor %d (%s, %s) belongs to no service", fd, addr_format(&address, text),
+	    name);
+	++*(int *)errors;
+}
+
+/* Reads the configuration and begins to serve. Returns 0, or -1 if superd cannot run, which has been said. */
+int reload_start(const struct options *options) {
+	struct config config;
+	int unclaimed = 0;
+	config_load(options, &config);
+	bool is_broken = config.broken;
+	if (!is_broken)
+		put_all_to_work(&config);
+	if (!is_broken && listener_first() == NULL && config.errors == 0)
+		log_error("there is no service to run");
+	config_free(&config);
+	if (is_broken || listener_first() == NULL)
+		return -1;
+	socket_each_handed(refuse_unclaimed, &unclaimed);
+	if (unclaimed > 0)
+		return -1;
+	warn_of_root(options);
+	if (options->program == NULL)
+		warn_of_tcp_wrappers();
+	return 0;
 }
 
 static bool is_in(const struct config *config, const char *id) {
@@ -121,7 +141,7 @@ void reload_again(const struct options *options) {
 				listener_retire(listener, true);
 			}
 		put_all_to_work(&config);
-		socket_drop_offers(false);
+		socket_drop_offers(SOCKET_OWNED);
 		log_notice("the configuration has been read again");
 	}
 	config_free(&config);

@@ -19,6 +19,9 @@ static struct {
 	struct client held;
 } shortage;
 
+/* Nothing is accepted while superd gets ready to be replaced. */
+static bool is_paused;
+
 /* Whether new connections have to wait, from all that speaks for it; the sockets follow. */
 static void review(struct listener *listener) {
 	const struct service *service = listener->service;
@@ -27,7 +30,7 @@ static void review(struct listener *listener) {
 	if (shut)
 		loop_wake_at(listener->closed_until);
 	bool is_away = service->wait && listener->running > 0;
-	listener_pause(listener, shortage.paused || shut || is_away || limits_is_full(listener));
+	listener_pause(listener, is_paused || shortage.paused || shut || is_away || limits_is_full(listener));
 }
 
 static void review_all(void) {
@@ -246,6 +249,7 @@ void serve_comer(struct watch *watch) {
 		return;
 	}
 	client.listener->accepted++;
+	metrics_touch();
 	identify(&client, socket);
 	if (service->proxy_from.set && addr_list_matches(&service->proxy_from, client.source)) {
 		if (proxy_greet(&client) < 0)
@@ -281,6 +285,7 @@ void serve_ended(struct conn *conn, int status) {
 	const struct service *service = listener->service;
 	listener->running--;
 	limits_count(listener, conn->source, -1);
+	metrics_touch();
 	if (conn->asking != NULL) {
 		if (status == 0)
 			welcome(conn->asking);
@@ -328,9 +333,33 @@ void serve_tick(void) {
 	review_all();
 }
 
-/* Whether a client is held that no child has been started for yet. */
-bool serve_is_holding(void) {
-	return shortage.holding;
+/* The client that is held and has no child yet, or NULL. */
+const struct client *serve_held(void) {
+	return shortage.holding ? &shortage.held : NULL;
+}
+
+/* Goes on holding a client that an earlier image of superd held. */
+void serve_hold(const struct client *client) {
+	shortage.held = *client;
+	shortage.holding = true;
+	begin_shortage("upgrade", EAGAIN);
+}
+
+/* Goes on counting a child that an earlier image of superd started. */
+void serve_adopt(const char *id, struct conn *conn) {
+	conn->listener = listener_find(id);
+	if (conn->listener == NULL && (conn->listener = listener_make_retired(id)) == NULL)
+		return;
+	conn->listener->running += !conn->reaped;
+	limits_count(conn->listener, conn->source, +1);
+	conn_add(conn);
+	review(conn->listener);
+}
+
+/* Lets whoever comes wait in the backlog, or no more. */
+void serve_pause(bool paused) {
+	is_paused = paused;
+	review_all();
 }
 
 static void log_listener_state(const struct listener *listener) {

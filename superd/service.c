@@ -149,8 +149,18 @@ static int add_path(struct service *service, const char *path, struct reason *wh
 	return 0;
 }
 
-/* Where to listen. Every interface is [::], which takes IPv4 too, or 0.0.0.0 where there is no IPv6. */
+/*
+ * Where to listen: at the sockets that were handed over under the service's id, or all of them for a command without a
+ * port; else where the attributes say. Every interface is [::], which takes IPv4
+ * too, or 0.0.0.0 where there is no IPv6.
+ */
 static int resolve_addresses(struct service *service, struct reason *why) {
+	bool has_no_place = service->from_command_line && !service->bind.set && service->port == UNSET;
+	const struct endpoint *handed;
+	for (size_t i = 0; (handed = socket_handed(i, has_no_place ? NULL : service->id)) != NULL; i++)
+		add_address(service, handed);
+	if (has_no_place || service->address_count > 0)
+		return 0;
 	service->any_loopback = service->from_command_line && !service->bind.set;
 	if (service->any_loopback)
 		attr_set(service, "bind", "127.0.0.1 ::1", why);
@@ -188,7 +198,9 @@ static int resolve_user(struct service *service, bool checking, struct reason *w
 		if (is_own || checking)
 			return 0;
 		return attr_fail(service, service->user.set ? "user" : "group", why,
-		    "user: only root can run a program as another user or group");
+		    "%s: '%s': only root can run a program as somebody else",
+		    service->user.set ? "user" : "group",
+		    service->user.set ? service->user.word : service->group.word);
 	}
 	service->change_user = true;
 	if (service->groups && service->user.name != NULL)
@@ -324,6 +336,18 @@ static void take_fingerprint(struct service *service) {
 	free(text);
 }
 
+static int check_directories(const struct service *service, struct reason *why) {
+	const char *names[] = {"chroot", "directory"}, *paths[] = {service->chroot, service->directory};
+	struct stat about;
+	if (service->chroot != NULL)
+		paths[1] = mem_print(service->loading, "%s/%s", service->chroot, service->directory);
+	for (size_t i = 0; i < LENGTH(names); i++)
+		if (paths[i] != NULL && (stat(paths[i], &about) < 0 || !S_ISDIR(about.st_mode)))
+			return attr_fail(
+			    service, names[i], why, "%s: %s: not a directory", names[i], paths[i]);
+	return 0;
+}
+
 /*
  * Makes a service ready to run, or says what keeps it from that. Returns 0, SERVICE_LEFT_OUT (1) if superd refuses such a
  * service by design, or -1; in both of the latter cases with `why`.
@@ -334,7 +358,7 @@ int service_resolve(struct service *service, bool checking, struct reason *why) 
 	if (check_refused(service, why) != 0)
 		return SERVICE_LEFT_OUT;
 	resolve_world(service);
-	if (resolve_socket(service, why) < 0)
+	if (check_directories(service, why) < 0 || resolve_socket(service, why) < 0)
 		return -1;
 	int internal = resolve_internal(service, why);
 	if (internal != 0)

@@ -12,11 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A socket at hand. A borrowed one goes on being its owner's; who takes it gets a duplicate. */
+/* A socket at hand, for whom it was asked for with `configured`, or for the service of that name. */
 struct spare {
 	struct spare *next;
 	int fd, type;
-	bool borrowed;
+	enum socket_owner owner;
+	bool taken;
 	struct endpoint configured;
 	char name[64];
 };
@@ -105,13 +106,13 @@ static int make(const struct service *service, const struct endpoint *address, s
 	return -1;
 }
 
-/* Keeps a socket at hand, under the address that it was asked for with, or NULL for the one it has, and a name or "". */
-void socket_offer(int fd, const struct endpoint *configured, const char *name, bool borrowed) {
+/* Keeps a socket at hand: under the address that it was asked for with, or NULL for the one it has, and a name or "". */
+void socket_offer(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name) {
 	struct spare *spare = calloc(1, sizeof *spare);
 	socklen_t length = sizeof spare->type;
 	if (spare == NULL)
 		return;
-	*spare = (struct spare){.next = spares, .fd = fd, .borrowed = borrowed};
+	*spare = (struct spare){.next = spares, .fd = fd, .owner = owner};
 	snprintf(spare->name, sizeof spare->name, "%s", name);
 	getsockopt(fd, SOL_SOCKET, SO_TYPE, &spare->type, &length);
 	if (configured != NULL)
@@ -121,12 +122,20 @@ void socket_offer(int fd, const struct endpoint *configured, const char *name, b
 	spares = spare;
 }
 
-/* The address of the n-th socket at hand, or NULL. */
-const struct endpoint *socket_offered(size_t n, const char *name) {
+/* The address of the n-th of the sockets that were handed over, or of those with that name; NULL past the last. */
+const struct endpoint *socket_handed(size_t n, const char *name) {
 	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
-		if ((name == NULL || strcmp(spare->name, name) == 0) && n-- == 0)
+		if (spare->owner == SOCKET_HANDED && (name == NULL || strcmp(spare->name, name) == 0) &&
+		    n-- == 0)
 			return &spare->configured;
 	return NULL;
+}
+
+/* Calls `visit` for each socket that was handed over. */
+void socket_each_handed(void (*visit)(int fd, const char *name, bool taken, void *), void *argument) {
+	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
+		if (spare->owner == SOCKET_HANDED)
+			visit(spare->fd, spare->name, spare->taken, argument);
 }
 
 static bool fits(const struct spare *spare, const struct service *service, const struct endpoint *address) {
@@ -137,18 +146,23 @@ static bool fits(const struct spare *spare, const struct service *service, const
 	       (both_wild && addr_port(address) != 0 && addr_port(&spare->configured) == addr_port(address));
 }
 
+static void drop(struct spare **link) {
+	struct spare *spare = *link;
+	*link = spare->next;
+	free(spare);
+}
+
 static int take(const struct service *service, const struct endpoint *address) {
 	for (struct spare **link = &spares; *link != NULL; link = &(*link)->next) {
-		struct spare *spare = *link;
-		if (!fits(spare, service, address))
+		if (!fits(*link, service, address))
 			continue;
-		int fd = spare->borrowed ? fcntl(spare->fd, F_DUPFD_CLOEXEC, 3) : spare->fd;
+		bool is_ours = (*link)->owner == SOCKET_OWNED;
+		int fd = is_ours ? (*link)->fd : fcntl((*link)->fd, F_DUPFD_CLOEXEC, 3);
+		(*link)->taken = true;
+		if (is_ours)
+			drop(link);
 		if (fd >= 0 && set_up(fd, service) < 0)
 			log_warning("%s: %s", service->id, strerror(errno));
-		if (!spare->borrowed) {
-			*link = spare->next;
-			free(spare);
-		}
 		return fd;
 	}
 	return -1;
@@ -156,34 +170,26 @@ static int take(const struct service *service, const struct endpoint *address) {
 
 /* Closes what is at hand at that port and has nobody to serve: it is in the way. */
 static bool give_way(unsigned port) {
-	for (struct spare **link = &spares; *link != NULL; link = &(*link)->next) {
-		struct spare *spare = *link;
-		if (spare->borrowed || port == 0 || addr_port(&spare->configured) != port)
-			continue;
-		close(spare->fd);
-		*link = spare->next;
-		free(spare);
-		return true;
-	}
+	for (struct spare **link = &spares; *link != NULL; link = &(*link)->next)
+		if ((*link)->owner == SOCKET_OWNED && port != 0 && addr_port(&(*link)->configured) == port) {
+			close((*link)->fd);
+			drop(link);
+			return true;
+		}
 	return false;
 }
 
-/* Forgets what is borrowed, or closes what is not and nobody took. Returns how many that were. */
-int socket_drop_offers(bool borrowed) {
-	int dropped = 0;
+/* Forgets all that is at hand from that owner; what is superd's own is closed. */
+void socket_drop_offers(enum socket_owner owner) {
 	for (struct spare **link = &spares; *link != NULL;) {
-		struct spare *spare = *link;
-		if (spare->borrowed != borrowed) {
-			link = &spare->next;
+		if ((*link)->owner != owner) {
+			link = &(*link)->next;
 			continue;
 		}
-		if (!borrowed)
-			close(spare->fd);
-		*link = spare->next;
-		free(spare);
-		dropped++;
+		if (owner == SOCKET_OWNED)
+			close((*link)->fd);
+		drop(link);
 	}
-	return dropped;
 }
 
 /* What the kernel made of the address: the port, where it was to choose one. */
@@ -193,19 +199,25 @@ void socket_read_address(int fd, struct endpoint *address) {
 }
 
 /*
- * A socket for the service at the address: one at hand, or a new one. Every interface of IPv6 falls back to those of
- * IPv4 where there is no IPv6. Returns the descriptor, or -1 with errno and why.
+ * A socket for the service at the address: one at hand, or a new one, at `port` where the address leaves the port to the
+ * kernel. Every interface of IPv6 falls back to those of IPv4 where there is no IPv6. Returns the descriptor, or -1
+ * with errno and why.
  */
-int socket_open(const struct service *service, const struct endpoint *address, struct reason *why) {
-	int fd = take(service, address);
-	if (fd < 0)
-		fd = make(service, address, why);
-	while (fd < 0 && errno == EADDRINUSE && give_way(addr_port(address)))
-		fd = make(service, address, why);
-	if (fd < 0 && errno == EAFNOSUPPORT && addr_is_wildcard(address) && !(service->flags & FLAG_IPV6)) {
-		struct endpoint v4 = {.length = sizeof v4.at.in, .at.in.sin_family = AF_INET};
-		addr_set_port(&v4, addr_port(address));
-		fd = make(service, &v4, why);
+int socket_open(
+    const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why) {
+	struct endpoint address = *configured;
+	int fd = take(service, configured);
+	if (fd >= 0)
+		return fd;
+	if (addr_port(&address) == 0)
+		addr_set_port(&address, port);
+	do
+		fd = make(service, &address, why);
+	while (fd < 0 && errno == EADDRINUSE && give_way(addr_port(&address)));
+	if (fd < 0 && errno == EAFNOSUPPORT && addr_is_wildcard(&address) && !(service->flags & FLAG_IPV6)) {
+		address = (struct endpoint){.length = sizeof address.at.in, .at.in.sin_family = AF_INET};
+		addr_set_port(&address, addr_port(configured) ? addr_port(configured) : port);
+		fd = make(service, &address, why);
 	}
 	return fd;
 }

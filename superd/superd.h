@@ -153,6 +153,7 @@ void config_free(struct config *config);
 
 /* command.c: the one service that the command line describes */
 struct service *command_service(const struct options *options, struct arena *loading, struct reason *why);
+const char *command_find_in_path(struct arena *arena, const char *name);
 int command_read_assignment(struct arena *arena, const char *text, struct entry *entry, struct reason *why);
 
 /* service.c: from attributes to what is ready to run */
@@ -242,16 +243,23 @@ void loop_unwatch(struct watch *watch);
 void loop_pause(struct watch *watch, bool paused);
 void loop_sleep(void);
 
-/* socket.c: one socket, made or at hand */
-void socket_offer(int fd, const struct endpoint *configured, const char *name, bool borrowed);
-const struct endpoint *socket_offered(size_t n, const char *name);
-int socket_drop_offers(bool borrowed);
-int socket_open(const struct service *service, const struct endpoint *address, struct reason *why);
+/*
+ * socket.c: one socket, made or at hand: superd's own and left over; borrowed, which stays its listener's; or handed
+ * over by a supervisor, which stays at hand for good.
+ */
+enum socket_owner { SOCKET_OWNED, SOCKET_BORROWED, SOCKET_HANDED };
+void socket_offer(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name);
+const struct endpoint *socket_handed(size_t n, const char *name);
+void socket_each_handed(void (*visit)(int fd, const char *name, bool taken, void *), void *argument);
+void socket_drop_offers(enum socket_owner owner);
+int socket_open(
+    const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why);
 void socket_read_address(int fd, struct endpoint *address);
 
 /* listener.c: a service at work */
 struct listener *listener_first(void);
 struct listener *listener_find(const char *id);
+struct listener *listener_make_retired(const char *id);
 int listener_open(struct service *service, struct reason *why);
 int listener_update(struct listener *listener, struct service *service, struct reason *why);
 void listener_pause(struct listener *listener, bool paused);
@@ -260,6 +268,7 @@ void listener_collect(void);
 void listener_tick(void);
 
 /* reload.c: from a configuration to listeners, at start and at HUP */
+int reload_check(const struct options *options);
 int reload_start(const struct options *options);
 void reload_again(const struct options *options);
 
@@ -269,7 +278,10 @@ void serve_greeted(const struct client *client, bool is_good);
 void serve_ended(struct conn *conn, int status);
 void serve_tick(void);
 void serve_stop(void);
-bool serve_is_holding(void);
+const struct client *serve_held(void);
+void serve_hold(const struct client *client);
+void serve_adopt(const char *id, struct conn *conn);
+void serve_pause(bool paused);
 void serve_log_state(void);
 
 /* proxy.c, linger.c, domain.c: before and after the program */
@@ -279,10 +291,13 @@ bool proxy_is_waiting(void);
 void linger_begin(int fd, int64_t span);
 void linger_tick(void);
 size_t linger_count(void);
+void linger_each(void (*visit)(int fd, int64_t deadline, void *), void *argument);
 bool domain_must_ask(const struct service *service, struct source source);
 bool domain_allows(const struct service *service, const struct endpoint *peer, struct source source);
 
 /* access.c, limits.c: the verdicts */
+void access_catch(struct source source, int64_t until);
+void access_each_caught(void (*visit)(struct source, int64_t until, void *), void *argument);
 bool access_allows(const struct service *service, struct source source);
 enum verdict access_check(const struct client *client);
 enum verdict limits_check_rate(const struct client *client);
@@ -292,7 +307,35 @@ bool limits_is_full(const struct listener *listener);
 void limits_count(struct listener *listener, struct source source, int change);
 void limits_forget(struct listener *listener);
 
+/* notify.c, metrics.c: for supervisors and for graphs */
+struct totals {
+	long long start_time;
+	unsigned long long reloads, upgrades;
+};
+extern struct totals metrics_totals;
+void notify_take_sockets(void);
+void notify_open(void);
+void notify_say(const char *state);
+void notify_reloading(void);
+void notify_tick(void);
+void notify_descriptor(int fd);
+void metrics_open(const char *path);
+void metrics_touch(void);
+void metrics_tick(void);
+void metrics_write(void);
+
+/* state.c: an upgrade in place */
+bool state_is_handed(void);
+void state_remember(char **argv);
+void state_begin(void);
+void state_tick(void);
+bool state_is_due(void);
+void state_execute(void);
+void state_take(bool late);
+
 /* conn.c: the running children */
+void conn_watch_other(pid_t pid, void (*ended)(int status));
+bool conn_is_asking(void);
 int conn_reserve(void);
 struct conn *conn_add(const struct conn *conn);
 size_t conn_count(void);

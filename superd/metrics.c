@@ -1,0 +1,135 @@
+/*
+ * metrics: what superd has counted, in Prometheus text format, in a file that is replaced whole, at most once a second
+ * and only when something has changed.
+ */
+#include "superd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { INTERVAL = 1000 };
+
+struct totals metrics_totals;
+
+static struct {
+	const char *path, *new_path;
+	bool changed, failed;
+	int64_t next;
+} metrics;
+
+/* A label's value, with what would end it escaped. */
+static void print_label(FILE *to, const char *value) {
+	for (; *value != '\0'; value++) {
+		if (*value == '"' || *value == '\\')
+			fputc('\\', to);
+		fputc(*value, to);
+	}
+}
+
+static void print_sample(
+    FILE *to, const char *name, const struct listener *listener, const char *reason, double value) {
+	fprintf(to, "%s{service=\"", name);
+	print_label(to, listener->service->id);
+	if (reason != NULL)
+		fprintf(to, "\",reason=\"%s", reason);
+	fprintf(to, "\"} %.0f\n", value);
+}
+
+static double value_of(const struct listener *listener, int family) {
+	switch (family) {
+	case 0: return (double)listener->accepted;
+	case 1: return (double)listener->running;
+	case 2: return (double)listener->service->instances;
+	default: return (double)listener->spawn_failures;
+	}
+}
+
+static void print_families(FILE *to) {
+	static const char *const families[][3] = {
+	    {"superd_connections_total",    "counter", "Connections accepted."                              },
+	    {"superd_running",              "gauge",   "Children running."                                  },
+	    {"superd_instances_limit",      "gauge",   "The most children that may run; absent: any number."},
+	    {"superd_spawn_failures_total", "counter", "Programs that could not be started at once."        },
+	};
+	for (int i = 0; i < (int)LENGTH(families); i++) {
+		fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", families[i][0], families[i][2], families[i][0],
+		    families[i][1]);
+		for (const struct listener *listener = listener_first(); listener != NULL;
+		     listener = listener->next)
+			if (!listener->retired && value_of(listener, i) >= 0)
+				print_sample(to, families[i][0], listener, NULL, value_of(listener, i));
+	}
+	fputs("# HELP superd_refused_total Connections refused.\n# TYPE superd_refused_total counter\n", to);
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+		for (enum verdict verdict = VERDICT_WELCOME + 1; verdict < VERDICTS && !listener->retired;
+		     verdict++)
+			print_sample(to, "superd_refused_total", listener, log_verdict_word(verdict),
+			    (double)listener->refused[verdict]);
+}
+
+static void print_total(FILE *to, const char *name, const char *type, const char *help, long long value) {
+	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name, help, name, type, name, value);
+}
+
+static int print_file(void) {
+	FILE *to = fopen(metrics.new_path, "w");
+	if (to == NULL)
+		return -1;
+	print_families(to);
+	print_total(
+	    to, "superd_start_time_seconds", "gauge", "When superd was started.", metrics_totals.start_time);
+	print_total(to, "superd_reloads_total", "counter", "Configurations read again.",
+	    (long long)metrics_totals.reloads);
+	print_total(
+	    to, "superd_upgrades_total", "counter", "Upgrades in place.", (long long)metrics_totals.upgrades);
+	bool failed = ferror(to);
+	failed |= fclose(to) != 0;
+	return failed ? -1 : rename(metrics.new_path, metrics.path);
+}
+
+/* Writes the file now, if there is one to write. A failure is said once. */
+void metrics_write(void) {
+	if (metrics.path == NULL)
+		return;
+	bool failed = print_file() < 0;
+	if (failed && !metrics.failed) {
+		log_warning("-m %s: %s", metrics.path, strerror(errno));
+		unlink(metrics.new_path);
+	}
+	metrics.failed = failed;
+	metrics.changed = false;
+	metrics.next = loop_now() + INTERVAL;
+}
+
+/* Keeps `path` up to date from now on; NULL: there is none. */
+void metrics_open(const char *path) {
+	static char new_path[PATH_MAX];
+	if (metrics_totals.start_time == 0)
+		metrics_totals.start_time = (long long)time(NULL);
+	if (path == NULL)
+		return;
+	snprintf(new_path, sizeof new_path, "%s.new", path);
+	metrics.path = path;
+	metrics.new_path = new_path;
+	metrics_write();
+}
+
+/* Something has been counted. */
+void metrics_touch(void) {
+	if (metrics.path == NULL || metrics.changed)
+		return;
+	metrics.changed = true;
+	loop_wake_at(metrics.next);
+}
+
+void metrics_tick(void) {
+	if (!metrics.changed)
+		return;
+	if (loop_now() >= metrics.next)
+		metrics_write();
+	else
+		loop_wake_at(metrics.next);
+}

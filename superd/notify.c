@@ -1,0 +1,107 @@
+/*
+ * notify: what superd and its supervisor tell each other: sockets handed over (sd_listen_fds(3)), state and the
+ * watchdog (sd_notify(3)), readiness at a descriptor (s6).
+ */
+#include "superd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FIRST_HANDED = 3 };
+
+static struct {
+	int fd;
+	struct endpoint to;
+	int64_t watchdog; /* milliseconds between two signs of life, or 0 */
+	int64_t next;
+} notify = {.fd = -1};
+
+static long long read_variable(const char *name) {
+	const char *text = getenv(name);
+	return text != NULL ? strtoll(text, NULL, 10) : 0;
+}
+
+static bool is_for_us(const char *variable) {
+	return getenv(variable) == NULL || read_variable(variable) == (long long)getpid();
+}
+
+/* Takes the sockets that were handed over, if they are for this process. Says nothing of them to any child. */
+void notify_take_sockets(void) {
+	long long count = is_for_us("LISTEN_PID") ? read_variable("LISTEN_FDS") : 0;
+	char empty[] = "", *rest = getenv("LISTEN_FDNAMES") != NULL ? getenv("LISTEN_FDNAMES") : empty;
+	for (int fd = FIRST_HANDED; fd < FIRST_HANDED + count && fcntl(fd, F_GETFD) >= 0; fd++) {
+		size_t length = strcspn(rest, ":");
+		char name[64];
+		snprintf(name, sizeof name, "%.*s", (int)length, rest);
+		rest += length + (rest[length] == ':');
+		socket_offer(fd, SOCKET_HANDED, NULL, name);
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+}
+
+/* Finds out where the supervisor listens, and how often it wants a sign of life. */
+void notify_open(void) {
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct reason why;
+	if (path == NULL)
+		return;
+	if (addr_from_path(path, &notify.to, &why) < 0) {
+		log_warning("NOTIFY_SOCKET: %s", why.text);
+		return;
+	}
+	if (path[0] == '@') { /* a name in Linux's abstract space */
+		notify.to.at.un.sun_path[0] = '\0';
+		notify.to.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	}
+	notify.fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	if (notify.fd < 0 || fcntl(notify.fd, F_SETFD, FD_CLOEXEC) < 0 ||
+	    fcntl(notify.fd, F_SETFL, O_NONBLOCK) < 0)
+		log_warning("NOTIFY_SOCKET: %s", strerror(errno));
+	long long microseconds = is_for_us("WATCHDOG_PID") ? read_variable("WATCHDOG_USEC") : 0;
+	notify.watchdog = microseconds > 0 ? microseconds / 2000 : 0;
+}
+
+/* Tells the supervisor `state` (READY=1, STOPPING=1...), and how many services and children there are. */
+void notify_say(const char *state) {
+	char text[200];
+	size_t services = 0;
+	if (notify.fd < 0)
+		return;
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+		services += !listener->retired;
+	int length = snprintf(
+	    text, sizeof text, "%s\nSTATUS=%zu services, %zu running\n", state, services, conn_count());
+	if (sendto(notify.fd, text, (size_t)length, 0, &notify.to.at.any, notify.to.length) < 0)
+		log_detail("NOTIFY_SOCKET: %s", strerror(errno));
+}
+
+/* Tells the supervisor that a reload begins, and when. */
+void notify_reloading(void) {
+	char text[80];
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)loop_now() * 1000);
+	notify_say(text);
+}
+
+/* Gives the watchdog its sign of life. */
+void notify_tick(void) {
+	if (notify.fd < 0 || notify.watchdog == 0)
+		return;
+	if (loop_now() >= notify.next) {
+		notify_say("WATCHDOG=1");
+		notify.next = loop_now() + notify.watchdog;
+	}
+	loop_wake_at(notify.next);
+}
+
+/* Writes a newline to a descriptor that somebody waits at, and closes it (-r). */
+void notify_descriptor(int fd) {
+	if (fd >= 0 && write(fd, "\n", 1) < 0)
+		log_warning("-r %d: %s", fd, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
