@@ -155,7 +155,7 @@ bad_value() {
 }
 
 @test "a directory that is not there" {
-	fails 1 '/nosuch/directory.*No such file or directory' -b "$SOCKET" -o directory=/nosuch/directory cat
+	fails 1 '/nosuch/directory.*(No such file or directory|not a directory)' -b "$SOCKET" -o directory=/nosuch/directory cat
 }
 
 @test "a banner that cannot be read" {
