@@ -10,6 +10,7 @@ BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 DATADIR = $(PREFIX)/share/superd
+COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 
 CC = cc
 CFLAGS = -O2
@@ -48,12 +49,15 @@ lint:
 
 # The service entries are installed with their programs' paths, and shut: an install alone starts nothing.
 install: all
-	mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(SYSCONFDIR)/xinetd.d
+	umask 022 && mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(SYSCONFDIR)/xinetd.d
 	install -m 755 cmd/cmd cmdc/cmdc $(DESTDIR)$(BINDIR)
 	install -m 755 superd/superd $(DESTDIR)$(SBINDIR)
 	install -m 755 share/health $(DESTDIR)$(DATADIR)
+	umask 022 && mkdir -p $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(COMPLETIONDIR)
+	install -m 755 commands/* $(DESTDIR)$(DATADIR)/commands
+	install -m 644 completions/* $(DESTDIR)$(COMPLETIONDIR)
 	for page in man/*.[0-9]; do \
-		mkdir -p $(DESTDIR)$(MANDIR)/man$${page##*.} && \
+		umask 022 && mkdir -p $(DESTDIR)$(MANDIR)/man$${page##*.} && \
 		install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; \
 	done
 	for entry in xinetd.d/*; do \
@@ -66,6 +70,9 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/cmd $(DESTDIR)$(BINDIR)/cmdc $(DESTDIR)$(SBINDIR)/superd
 	rm -f $(DESTDIR)$(DATADIR)/health
+	for file in commands/*; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
+	for file in completions/*; do rm -f $(DESTDIR)$(COMPLETIONDIR)/$${file#completions/}; done
+	rmdir $(DESTDIR)$(DATADIR)/commands 2>/dev/null || :
 	rmdir $(DESTDIR)$(DATADIR) 2>/dev/null || :
 	for page in man/*.[0-9]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page#man/}; done
 	for entry in xinetd.d/*; do rm -f $(DESTDIR)$(SYSCONFDIR)/$$entry; done

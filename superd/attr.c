@@ -24,9 +24,9 @@ static const struct attr table[] = {
 	{ "protocol", &attr_text, F(protocol), IN_SERVICE, NULL, "a name in /etc/protocols; unless set, the socket_type's", NULL, 0, 0 },
 	{ "wait", &attr_word, F(wait), IN_SERVICE, NULL, "yes: one program gets the listening socket itself", attr_yes_no, 0, 0 },
 	{ "port", &attr_number, F(port), IN_SERVICE, NULL, "the port; 0: the kernel chooses; unless set, as /etc/services has it", NULL, 0, 65535 },
-	{ "bind", &attr_list, F(bind), IN_SERVICE, NULL, "where to listen: addresses, host names, * or a path; unless set, every interface", NULL, 0, 0 },
-	{ "interface", &attr_list, F(bind), IN_SERVICE, NULL, "another name for bind", NULL, 0, 0 },
-	{ "v6only", &attr_word, F(v6only), IN_SERVICE, "no", "an IPv6 socket takes no IPv4", attr_yes_no, 0, 0 },
+	{ "bind", &attr_hosts, F(bind), IN_SERVICE, NULL, "where to listen: addresses, host names, * or a path; unless set, every interface", NULL, 0, 0 },
+	{ "interface", &attr_hosts, F(bind), IN_SERVICE, NULL, "another name for bind", NULL, 0, 0 },
+	{ "v6only", &attr_word, F(v6only), IN_BOTH, "no", "an IPv6 socket takes no IPv4", attr_yes_no, 0, 0 },
 	{ "backlog", &attr_number, F(backlog), IN_BOTH, NULL, "how many may wait to be accepted; unless set, the system's most", NULL, 0, INT_MAX },
 	{ "socket_mode", &attr_octal, F(socket_mode), IN_SERVICE, "0600", "the mode of a UNIX-domain socket", NULL, 0, 0777 },
 	{ "socket_user", &attr_owner, F(socket_user), IN_SERVICE, NULL, "the owner of a UNIX-domain socket; unless set, superd's user", NULL, 0, 0 },
@@ -127,7 +127,7 @@ int attr_apply(struct service *service, const struct entry *entry, bool in_defau
 	bool adds = in_defaults && attr->type->is_set && entry->operator== OPERATOR_SET;
 	merge(&value->words, entry, adds ? OPERATOR_ADD : entry->operator, service->loading);
 	value->place = entry->place;
-	struct reason detail;
+	struct reason detail = {.text = ""};
 	struct reading reading = {.arena = service->arena,
 	    .attr = attr,
 	    .word = value->words.word,

@@ -19,9 +19,9 @@ static int parse_clock(const char **text) {
 	const char *minutes = *text + hours + 1;
 	if (hours < 1 || hours > 2 || (*text)[hours] != ':' || strspn(minutes, "0123456789") != 2)
 		return -1;
-	int hour = atoi(*text), minute = atoi(minutes);
+	long hour = strtol(*text, NULL, 10), minute = strtol(minutes, NULL, 10);
 	*text = minutes + 2;
-	return hour > 23 || minute > 59 ? -1 : hour * 60 + minute;
+	return hour > 23 || minute > 59 ? -1 : (int)(hour * 60 + minute);
 }
 
 static int times_read(void *field, const struct reading *in) {
@@ -58,7 +58,7 @@ static int rate_read(void *field, const struct reading *in) {
 /* A decimal user or group id. Returns -1 if `text` is not one. */
 static long parse_id(const char *text) {
 	struct reason unused;
-	long id;
+	long id = -1;
 	return attr_parse_number(text, 0, UINT_MAX - 1L, &id, &unused) < 0 ? -1 : id;
 }
 
@@ -110,18 +110,18 @@ static int owner_read(void *field, const struct reading *in) {
 	return 0;
 }
 
+/* A banner that cannot be read is none: it opens no door. */
 static int banner_read(void *field, const struct reading *in) {
-	static char text[BANNER_MAX + 1];
-	FILE *file = fopen(in->word[0], "r");
-	if (file == NULL)
-		return reason_set(in->why, "%s: %s", in->word[0], strerror(errno));
-	size_t length = fread(text, 1, sizeof text, file);
-	int failed = ferror(file);
-	fclose(file);
-	if (failed || length > BANNER_MAX)
-		return reason_set(
-		    in->why, "%s: cannot be read, or is longer than %d bytes", in->word[0], BANNER_MAX);
+	static char text[BANNER_MAX];
 	struct banner *banner = field;
+	FILE *file = fopen(in->word[0], "r");
+	size_t length = file != NULL ? fread(text, 1, sizeof text, file) : 0;
+	if (file == NULL || ferror(file))
+		log_warning_at(in->place, "%s: %s: %s", in->attr->name, in->word[0], strerror(errno));
+	else if (length == sizeof text)
+		log_warning_at(in->place, "%s: %s: cut at %d bytes", in->attr->name, in->word[0], BANNER_MAX);
+	if (file != NULL)
+		fclose(file);
 	*banner = (struct banner){.text = mem_alloc(in->arena, length), .length = length};
 	memcpy(banner->text, text, length);
 	return 0;

@@ -112,10 +112,12 @@ static int octal_read(void *field, const struct reading *in) {
 static int bytes_read(void *field, const struct reading *in) {
 	const char *text = in->word[0];
 	size_t length = strlen(text);
-	char unit = length > 1 ? (char)toupper((unsigned char)text[length - 1]) : '\0';
-	if (unit != 'K' && unit != 'M')
+	char unit = '\0';
+	if (length > 1)
+		unit = text[length - 1];
+	if (unit == '\0' || strchr("kKmM", unit) == NULL)
 		return limit_read(field, in);
-	long scale = unit == 'K' ? 1024 : 1024 * 1024, count;
+	long scale = unit == 'k' || unit == 'K' ? 1024L : 1024L * 1024, count = 0;
 	const char *digits = mem_print(in->arena, "%.*s", (int)length - 1, text);
 	if (attr_parse_number(digits, 0, LONG_MAX / scale, &count, in->why) < 0)
 		return -1;
@@ -133,7 +135,7 @@ static int load_read(void *field, const struct reading *in) {
 		return reason_set(in->why, "'%s' is not a load, such as 2 or 2.5", text);
 	long hundredths = whole > 0 ? strtol(text, NULL, 10) * 100 : 0;
 	if (part > 0)
-		hundredths += (text[whole + 1] - '0') * 10;
+		hundredths += (text[whole + 1] - '0') * 10L;
 	if (part > 1)
 		hundredths += text[whole + 2] - '0';
 	*(long *)field = hundredths;
@@ -159,7 +161,7 @@ static int word_read(void *field, const struct reading *in) {
 }
 
 static int bits_read(void *field, const struct reading *in) {
-	long bits = 0, bit;
+	long bits = 0, bit = 0;
 	for (size_t i = 0; i < in->count; i++) {
 		if (attr_parse_word(in->word[i], in->attr->words, &bit, in->why) < 0)
 			return -1;
@@ -218,6 +220,7 @@ const struct attr_type attr_bit_set = {"WORD...", 0, ANY, bits_read, NULL, false
 const struct attr_type attr_text = {"WORD", 1, 1, text_read, NULL, false, false};
 const struct attr_type attr_path = {"PATH", 1, 1, text_read, NULL, false, false};
 const struct attr_type attr_list = {"WORD...", 0, ANY, list_read, NULL, false, false};
+const struct attr_type attr_hosts = {"ADDRESS...", 1, ANY, list_read, NULL, false, false};
 const struct attr_type attr_word_set = {"WORD...", 0, ANY, list_read, NULL, false, true};
 const struct attr_type attr_environment = {"NAME=VALUE...", 0, ANY, environment_read, NULL, false, true};
 const struct attr_type attr_addresses = {"ADDRESS...", 0, ANY, addresses_read, addresses_print, false, true};

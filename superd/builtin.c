@@ -29,7 +29,8 @@ static int write_all(const char *bytes, size_t length) {
 static void chargen_line(unsigned number, char line[CHARGEN_LINE]) {
 	for (unsigned i = 0; i < CHARGEN_LINE - 2; i++)
 		line[i] = (char)(' ' + (number + i) % 95);
-	memcpy(line + CHARGEN_LINE - 2, "\r\n", 2);
+	line[CHARGEN_LINE - 2] = '\r';
+	line[CHARGEN_LINE - 1] = '\n';
 }
 
 static size_t echo_reply(char *bytes, size_t length) {

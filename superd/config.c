@@ -144,7 +144,7 @@ static bool is_duplicate(struct loader *loader, const struct service *service) {
 }
 
 static void add_service(struct config *config, struct service *service) {
-	struct service **larger = realloc(config->services, (config->count + 1) * sizeof *larger);
+	struct service **larger = realloc(config->services, (config->count + 1) * sizeof(struct service *));
 	if (larger == NULL) {
 		service_free(service);
 		return;

@@ -16,8 +16,8 @@ static struct {
 	struct conn **buckets;
 	size_t size, count;
 	struct conn *spare;
-	bool draining;
-	pid_t other; /* a child that serves nobody */
+	bool draining, is_over; /* the time that a stop leaves has begun, or is over */
+	pid_t other;            /* a child that serves nobody */
 	void (*other_ended)(int status);
 } conns;
 
@@ -49,7 +49,8 @@ int conn_reserve(void) {
 }
 
 static int64_t drain_deadline(const struct conn *conn) {
-	int64_t latest = loop_now() + conn->listener->service->drain_time * INT64_C(1000);
+	int64_t latest =
+	    loop_now() + (conns.is_over ? 0 : conn->listener->service->drain_time * INT64_C(1000));
 	return latest < conn->deadline ? latest : conn->deadline;
 }
 
@@ -144,16 +145,18 @@ void conn_reap(void (*ended)(struct conn *, int status)) {
 	}
 }
 
-static void drain(struct conn *conn, void *at_once) {
+static void drain(struct conn *conn, void *unused) {
+	(void)unused;
 	if (!conn->told)
-		conn->deadline = at_once ? loop_now() : drain_deadline(conn);
+		conn->deadline = drain_deadline(conn);
 	loop_wake_at(conn->deadline);
 }
 
 /* No child, of now or later, may run longer than its service's drain_time; with `at_once`, no longer than now. */
 void conn_drain(bool at_once) {
 	conns.draining = true;
-	conn_each(drain, at_once ? &conns : NULL);
+	conns.is_over = at_once;
+	conn_each(drain, NULL);
 }
 
 static bool has_ended(struct conn *conn) {

@@ -67,8 +67,8 @@ static int open_file(struct log_file *file) {
 
 /* How far past `soft` a file may grow where no hard limit is set: a hundredth, within 5K and 20K (xinetd.conf(5)). */
 static long hard_extra(long soft) {
-	long extra = soft / 100;
-	return extra < 5 * 1024 ? 5 * 1024 : extra > 20 * 1024 ? 20 * 1024 : extra;
+	const long least = 5 * 1024L, most = 20 * 1024L, extra = soft / 100;
+	return extra < least ? least : extra > most ? most : extra;
 }
 
 /* Says once that a file has outgrown a limit. */

@@ -35,6 +35,12 @@ static int open_pid_file(void) {
 	exit(1);
 }
 
+/* A file that superd has only just made goes; one with somebody's process id in it stays. */
+static void give_up_pid_file(int fd) {
+	if (fd >= 0 && lseek(fd, 0, SEEK_END) == 0)
+		unlink(options.pid_file);
+}
+
 static void write_pid_file(int fd) {
 	char text[24];
 	int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
@@ -131,8 +137,10 @@ int main(int argc, char **argv) {
 	int pid_file = open_pid_file();
 	notify_take_sockets();
 	state_take(false);
-	if (reload_start(&options) < 0)
+	if (reload_start(&options) < 0) {
+		give_up_pid_file(pid_file);
 		return 1;
+	}
 	state_take(true);
 	write_pid_file(pid_file);
 	metrics_open(options.metrics_file);

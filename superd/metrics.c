@@ -81,10 +81,9 @@ static int print_file(void) {
 	print_families(to);
 	print_total(
 	    to, "superd_start_time_seconds", "gauge", "When superd was started.", metrics_totals.start_time);
-	print_total(to, "superd_reloads_total", "counter", "Configurations read again.",
-	    (long long)metrics_totals.reloads);
 	print_total(
-	    to, "superd_upgrades_total", "counter", "Upgrades in place.", (long long)metrics_totals.upgrades);
+	    to, "superd_reloads_total", "counter", "Configurations read again.", metrics_totals.reloads);
+	print_total(to, "superd_upgrades_total", "counter", "Upgrades in place.", metrics_totals.upgrades);
 	bool failed = ferror(to);
 	failed |= fclose(to) != 0;
 	return failed ? -1 : rename(metrics.new_path, metrics.path);
@@ -108,7 +107,7 @@ void metrics_write(void) {
 void metrics_open(const char *path) {
 	static char new_path[PATH_MAX];
 	if (metrics_totals.start_time == 0)
-		metrics_totals.start_time = (long long)time(NULL);
+		metrics_totals.start_time = time(NULL);
 	if (path == NULL)
 		return;
 	snprintf(new_path, sizeof new_path, "%s.new", path);

@@ -31,7 +31,9 @@ static bool is_for_us(const char *variable) {
 /* Takes the sockets that were handed over, if they are for this process. Says nothing of them to any child. */
 void notify_take_sockets(void) {
 	long long count = is_for_us("LISTEN_PID") ? read_variable("LISTEN_FDS") : 0;
-	char empty[] = "", *rest = getenv("LISTEN_FDNAMES") != NULL ? getenv("LISTEN_FDNAMES") : empty;
+	const char *rest = getenv("LISTEN_FDNAMES");
+	if (rest == NULL)
+		rest = "";
 	for (int fd = FIRST_HANDED; fd < FIRST_HANDED + count && fcntl(fd, F_GETFD) >= 0; fd++) {
 		size_t length = strcspn(rest, ":");
 		char name[64];
@@ -47,7 +49,7 @@ void notify_take_sockets(void) {
 /* Finds out where the supervisor listens, and how often it wants a sign of life. */
 void notify_open(void) {
 	const char *path = getenv("NOTIFY_SOCKET");
-	struct reason why;
+	struct reason why = {0};
 	if (path == NULL)
 		return;
 	if (addr_from_path(path, &notify.to, &why) < 0) {

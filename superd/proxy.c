@@ -126,7 +126,7 @@ static int parse(struct greeting *greeting) {
 	return parse_v1(greeting->bytes, &greeting->client);
 }
 
-static void end(struct greeting *greeting, bool is_good) {
+static void finish(struct greeting *greeting, bool is_good) {
 	struct client client = greeting->client;
 	struct greeting **link = &first;
 	while (*link != greeting)
@@ -141,7 +141,7 @@ static void end(struct greeting *greeting, bool is_good) {
 /* Reads what belongs to the header and has come. */
 static void read_header(struct watch *watch) {
 	struct greeting *greeting = (struct greeting *)(void *)watch;
-	char skipped[512];
+	char skipped[512] = "";
 	for (size_t size; (size = wanted(greeting)) > 0;) {
 		bool is_kept = greeting->length < V1_MAX;
 		size_t room = is_kept ? V1_MAX - greeting->length : sizeof skipped;
@@ -151,11 +151,11 @@ static void read_header(struct watch *watch) {
 			return;
 		greeting->length += count > 0 ? (size_t)count : 0;
 		if (count <= 0 || (!is_v1(greeting) && !is_v2(greeting))) {
-			end(greeting, false);
+			finish(greeting, false);
 			return;
 		}
 	}
-	end(greeting, parse(greeting) == 0);
+	finish(greeting, parse(greeting) == 0);
 }
 
 /* Waits for the header of a client that comes from a proxy. Returns 0, or -1 for want of memory. */
@@ -182,7 +182,7 @@ void proxy_tick(void) {
 	for (struct greeting *greeting = first, *next; greeting != NULL; greeting = next) {
 		next = greeting->next;
 		if (loop_now() >= greeting->deadline)
-			end(greeting, false);
+			finish(greeting, false);
 		else
 			loop_wake_at(greeting->deadline);
 	}

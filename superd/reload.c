@@ -46,6 +46,17 @@ static void put_all_to_work(struct config *config) {
 		}
 }
 
+/* With -v: what runs, and as whom. */
+static void describe_services(void) {
+	for (const struct listener *listener = listener_first(); listener != NULL;
+	     listener = listener->next) {
+		const struct service *service = listener->service;
+		log_detail("%s runs %s as %s in %s", service->id,
+		    service->is_internal ? "superd itself" : service->path,
+		    service->user.set ? service->user.word : "superd's own user", service->directory);
+	}
+}
+
 static void warn_of_root(const struct options *options) {
 	const struct listener *listener = listener_first();
 	if (options->program != NULL && geteuid() == 0 && !listener->service->user.set)
@@ -99,7 +110,7 @@ int reload_start(const struct options *options) {
 	bool is_broken = config.broken;
 	if (!is_broken)
 		put_all_to_work(&config);
-	if (!is_broken && listener_first() == NULL && config.errors == 0)
+	if (!is_broken && listener_first() == NULL && options->program == NULL)
 		log_error("there is no service to run");
 	config_free(&config);
 	if (is_broken || listener_first() == NULL)
@@ -107,6 +118,7 @@ int reload_start(const struct options *options) {
 	socket_each_handed(refuse_unclaimed, &unclaimed);
 	if (unclaimed > 0)
 		return -1;
+	describe_services();
 	warn_of_root(options);
 	if (options->program == NULL)
 		warn_of_tcp_wrappers();

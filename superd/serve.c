@@ -348,9 +348,11 @@ void serve_hold(const struct client *client) {
 /* Goes on counting a child that an earlier image of superd started. */
 void serve_adopt(const char *id, struct conn *conn) {
 	conn->listener = listener_find(id);
-	if (conn->listener == NULL && (conn->listener = listener_make_retired(id)) == NULL)
+	if (conn->listener == NULL)
+		conn->listener = listener_make_retired(id);
+	if (conn->listener == NULL || conn_reserve() < 0)
 		return;
-	conn->listener->running += !conn->reaped;
+	conn->listener->running++;
 	limits_count(conn->listener, conn->source, +1);
 	conn_add(conn);
 	review(conn->listener);

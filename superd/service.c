@@ -119,22 +119,27 @@ static void add_address(struct service *service, const struct endpoint *address)
 	service->addresses = larger;
 }
 
+/* Whether flags IPv4 and IPv6 let an address of that family serve. Neither, or both: each does. */
+static bool is_wanted_family(const struct service *service, int family) {
+	long wanted = service->flags & (FLAG_IPV4 | FLAG_IPV6);
+	return wanted == 0 || wanted & (family == AF_INET ? FLAG_IPV4 : FLAG_IPV6);
+}
+
 static int add_host(struct service *service, const char *host, struct reason *why) {
 	char port[16];
 	struct endpoint *found;
 	size_t count;
 	struct reason detail;
-	bool only_v4 = service->flags & FLAG_IPV4 && !(service->flags & FLAG_IPV6);
-	bool only_v6 = service->flags & FLAG_IPV6 && !(service->flags & FLAG_IPV4);
 	snprintf(port, sizeof port, "%ld", service->port);
-	if (addr_resolve(service->arena, host, port,
-		only_v4   ? AF_INET
-		: only_v6 ? AF_INET6
-			  : AF_UNSPEC,
-		SOCK_STREAM, &found, &count, &detail) < 0)
+	if (addr_resolve(service->loading, host, port, AF_UNSPEC, SOCK_STREAM, &found, &count, &detail) < 0)
 		return attr_fail(service, "bind", why, "bind: %s", detail.text);
+	size_t before = service->address_count;
 	for (size_t i = 0; i < count; i++)
-		add_address(service, &found[i]);
+		if (is_wanted_family(service, found[i].at.any.sa_family))
+			add_address(service, &found[i]);
+	for (size_t i = 0; i < count && service->address_count == before; i++)
+		add_address(
+		    service, &found[i]); /* a host with addresses of the other family only: they decide */
 	return 0;
 }
 
@@ -211,12 +216,13 @@ static int resolve_user(struct service *service, bool checking, struct reason *w
 
 /* What needs no program, because superd itself is one. Returns 0, SERVICE_LEFT_OUT or -1, the latter two with why. */
 static int resolve_internal(struct service *service, struct reason *why) {
-	static const char *const refused[] = {"servers", "services", "xadmin"};
+	static const char *const refused[] = {"servers", "services", "xadmin", "tcpmux"};
 	bool is_redirect = service->redirect.host != NULL;
 	service->is_internal = service->type & TYPE_INTERNAL || service->flags & FLAG_SENSOR || is_redirect;
 	for (size_t i = 0; i < LENGTH(refused) && service->type & TYPE_INTERNAL; i++)
 		if (strcasecmp(service->name, refused[i]) == 0) {
-			attr_fail(service, "type", why, "superd tells strangers nothing of its services");
+			attr_fail(service, "type", why,
+			    "superd tells strangers nothing of its services, and multiplexes none");
 			return SERVICE_LEFT_OUT;
 		}
 	if (is_redirect && (service->socket_type != SOCK_STREAM || service->wait))
@@ -251,10 +257,12 @@ static int resolve_program(struct service *service, struct reason *why) {
 		return attr_fail(service, "server", why, "server: %s: not a regular file", path);
 	if (access(path, X_OK) < 0)
 		return attr_fail(service, "server", why, "server: %s: not executable", path);
+	if (service->flags & FLAG_NAMEINARGS && service->server_args.count == 0)
+		return attr_fail(service, "flags", why, "flags: NAMEINARGS needs the name in server_args");
 	struct words argv = {0};
 	size_t first = 0;
 	const char *name = strrchr(service->server, '/') + 1;
-	if (service->flags & FLAG_NAMEINARGS && service->server_args.count > 0)
+	if (service->flags & FLAG_NAMEINARGS)
 		name = service->server_args.word[first++];
 	words_add(service->arena, &argv, name);
 	for (size_t i = first; i < service->server_args.count; i++)

@@ -1,7 +1,7 @@
 /*
  * state: an upgrade in place (USR2). The superd on disk is first run as a child that only checks; then it is executed
  * in our place and finds in a file without a name what it has to go on with: sockets, children, counters, and whom we
- * still hold. One line a thing, read by the same table that wrote it.
+ * still hold. One line a thing, of numbers, so that images of different versions can read each other's.
  */
 #include "superd.h"
 
@@ -125,95 +125,184 @@ bool state_is_due(void) {
 	return upgrade.is_due;
 }
 
-static void keep(int fd) {
+/* One line of the file: what it is of, numbers, and a name at the end. It is read in the order it was written in. */
+struct record {
+	char kind[16];
+	size_t count, next;
+	long long number[2 * sizeof(struct endpoint) + 24];
+	char name[256];
+};
+
+static void put(struct record *record, long long number) {
+	record->number[record->count++] = number;
+}
+
+static void put_descriptor(struct record *record, int fd) {
+	put(record, fd);
 	if (fd >= 0)
-		fcntl(fd, F_SETFD, 0);
+		fcntl(fd, F_SETFD, 0); /* it shall outlive the exec */
 }
 
-/* A socket address as hexadecimal digits, or back. */
-static void print_endpoint(FILE *to, const struct endpoint *endpoint) {
+static void put_endpoint(struct record *record, const struct endpoint *endpoint) {
 	const unsigned char *bytes = (const unsigned char *)&endpoint->at;
-	fprintf(to, "%u:", (unsigned)endpoint->length);
+	put(record, endpoint->length);
 	for (socklen_t i = 0; i < endpoint->length; i++)
-		fprintf(to, "%02x", bytes[i]);
-	fputc(' ', to);
+		put(record, bytes[i]);
 }
 
-static bool read_endpoint(char **text, struct endpoint *endpoint) {
-	unsigned byte;
-	unsigned char *bytes = (unsigned char *)&endpoint->at;
-	*endpoint = (struct endpoint){.length = (socklen_t)strtoul(*text, text, 10)};
-	if (endpoint->length > sizeof endpoint->at || *(*text)++ != ':')
+/* Ends the record and empties it for the next one. */
+static void put_line(struct record *record, FILE *to, const char *kind, const char *name) {
+	fputs(kind, to);
+	for (size_t i = 0; i < record->count; i++)
+		fprintf(to, " %lld", record->number[i]);
+	fprintf(to, "|%s\n", name);
+	record->count = 0;
+}
+
+static long long take(struct record *record) {
+	return record->next < record->count ? record->number[record->next++] : 0;
+}
+
+static struct endpoint take_endpoint(struct record *record) {
+	struct endpoint endpoint = {.length = (socklen_t)take(record)};
+	unsigned char *bytes = (unsigned char *)&endpoint.at;
+	for (socklen_t i = 0; i < endpoint.length && i < sizeof endpoint.at; i++)
+		bytes[i] = (unsigned char)take(record);
+	return endpoint;
+}
+
+static bool take_line(struct record *record, FILE *from) {
+	char line[4096], *text = line;
+	*record = (struct record){.count = 0};
+	if (fgets(line, sizeof line, from) == NULL)
 		return false;
-	for (socklen_t i = 0; i < endpoint->length; i++, *text += 2) {
-		if (sscanf(*text, "%2x", &byte) != 1)
-			return false;
-		bytes[i] = (unsigned char)byte;
-	}
-	return *(*text)++ == ' ';
+	line[strcspn(line, "\n")] = '\0';
+	size_t length = strcspn(line, " |");
+	snprintf(record->kind, sizeof record->kind, "%.*s", (int)length, line);
+	for (text += length; *text == ' ' && record->count < LENGTH(record->number);)
+		record->number[record->count++] = strtoll(text, &text, 10);
+	snprintf(record->name, sizeof record->name, "%s", *text == '|' ? text + 1 : "");
+	return true;
 }
 
-static void print_handed(int fd, const char *name, bool taken, void *to) {
+struct writing {
+	struct record record;
+	FILE *to;
+};
+
+static void put_handed(int fd, const char *name, bool taken, void *argument) {
+	struct writing *writing = argument;
 	(void)taken;
-	keep(fd);
-	fprintf(to, "handed %d %s\n", fd, name);
+	put_descriptor(&writing->record, fd);
+	put_line(&writing->record, writing->to, "handed", name);
 }
 
-static void print_conn(struct conn *conn, void *to) {
-	keep(conn->linger_fd);
-	fprintf(to, "conn %ld %d %lld %lld %d %d %llx %llx %s\n", (long)conn->pid, conn->linger_fd,
-	    (long long)conn->began, (long long)conn->deadline, conn->told, conn->reaped,
-	    (unsigned long long)conn->source.high, (unsigned long long)conn->source.low,
-	    conn->listener->service->id);
+static void put_conn(struct conn *conn, void *argument) {
+	struct writing *writing = argument;
+	put(&writing->record, conn->pid);
+	put_descriptor(&writing->record, conn->linger_fd);
+	put(&writing->record, conn->began);
+	put(&writing->record, conn->deadline);
+	put(&writing->record, conn->told);
+	put(&writing->record, (long long)conn->source.high);
+	put(&writing->record, (long long)conn->source.low);
+	put_line(&writing->record, writing->to, "conn", conn->listener->service->id);
 }
 
-static void print_lingering(int fd, int64_t deadline, void *to) {
-	keep(fd);
-	fprintf(to, "lingering %d %lld\n", fd, (long long)deadline);
+static void take_conn(struct record *record) {
+	struct conn conn = {.pid = (pid_t)take(record)};
+	conn.linger_fd = (int)take(record);
+	conn.began = take(record);
+	conn.deadline = take(record);
+	conn.told = take(record);
+	conn.source.high = (uint64_t)take(record);
+	conn.source.low = (uint64_t)take(record);
+	serve_adopt(record->name, &conn);
 }
 
-static void print_caught(struct source source, int64_t until, void *to) {
-	fprintf(to, "caught %llx %llx %lld\n", (unsigned long long)source.high,
-	    (unsigned long long)source.low, (long long)until);
+static void put_lingering(int fd, int64_t deadline, void *argument) {
+	struct writing *writing = argument;
+	put_descriptor(&writing->record, fd);
+	put(&writing->record, deadline);
+	put_line(&writing->record, writing->to, "lingering", "");
 }
 
-static void print_listener(const struct listener *listener, FILE *to) {
+static void put_caught(struct source source, int64_t until, void *argument) {
+	struct writing *writing = argument;
+	put(&writing->record, (long long)source.high);
+	put(&writing->record, (long long)source.low);
+	put(&writing->record, until);
+	put_line(&writing->record, writing->to, "caught", "");
+}
+
+static void put_listener(const struct listener *listener, struct writing *writing) {
 	for (size_t i = 0; i < listener->socket_count; i++) {
 		if (listener->sockets[i].watch.fd < 0)
 			continue;
-		keep(listener->sockets[i].watch.fd);
-		fprintf(to, "socket %d ", listener->sockets[i].watch.fd);
-		print_endpoint(to, &listener->sockets[i].configured);
-		fputc('\n', to);
+		put_descriptor(&writing->record, listener->sockets[i].watch.fd);
+		put_endpoint(&writing->record, &listener->sockets[i].configured);
+		put_line(&writing->record, writing->to, "socket", "");
 	}
-	fprintf(to, "listener %lu %lu %lld %lld %ld %d", listener->accepted, listener->spawn_failures,
-	    (long long)listener->closed_until, (long long)listener->second_began, listener->second_count,
-	    listener->failures);
+	put(&writing->record, (long long)listener->accepted);
+	put(&writing->record, (long long)listener->spawn_failures);
+	put(&writing->record, listener->closed_until);
+	put(&writing->record, listener->second_began);
+	put(&writing->record, listener->second_count);
+	put(&writing->record, listener->failures);
 	for (enum verdict verdict = VERDICT_WELCOME; verdict < VERDICTS; verdict++)
-		fprintf(to, " %lu", listener->refused[verdict]);
-	fprintf(to, " %s\n", listener->service->id);
+		put(&writing->record, (long long)listener->refused[verdict]);
+	put_line(&writing->record, writing->to, "listener", listener->service->id);
 }
 
-static void print_held(const struct client *held, FILE *to) {
-	keep(held->fd);
-	fprintf(to, "held %d %ld ", held->fd, (long)held->uid);
-	print_endpoint(to, &held->peer);
-	print_endpoint(to, &held->local);
-	fprintf(to, "%s\n", held->listener->service->id);
+static void take_listener(struct record *record) {
+	struct listener *listener = listener_find(record->name);
+	if (listener == NULL)
+		return;
+	listener->accepted = (unsigned long)take(record);
+	listener->spawn_failures = (unsigned long)take(record);
+	listener->closed_until = take(record);
+	listener->second_began = take(record);
+	listener->second_count = (long)take(record);
+	listener->failures = (int)take(record);
+	for (enum verdict verdict = VERDICT_WELCOME; verdict < VERDICTS; verdict++)
+		listener->refused[verdict] = (unsigned long)take(record);
 }
 
-static void print_state(FILE *to) {
-	fprintf(to, "totals %lld %llu %llu\n", metrics_totals.start_time, metrics_totals.reloads,
-	    metrics_totals.upgrades + 1);
-	socket_each_handed(print_handed, to);
+static void put_held(const struct client *held, struct writing *writing) {
+	put_descriptor(&writing->record, held->fd);
+	put(&writing->record, held->uid);
+	put_endpoint(&writing->record, &held->peer);
+	put_endpoint(&writing->record, &held->local);
+	put_line(&writing->record, writing->to, "held", held->listener->service->id);
+}
+
+static void take_held(struct record *record) {
+	struct client client = {.fd = (int)take(record), .listener = listener_find(record->name)};
+	client.uid = (uid_t)take(record);
+	client.peer = take_endpoint(record);
+	client.local = take_endpoint(record);
+	client.source = addr_source(&client.peer, client.uid);
+	if (client.listener != NULL)
+		serve_hold(&client);
+	else
+		close(client.fd);
+}
+
+static void put_state(FILE *to) {
+	struct writing writing = {.to = to};
+	put(&writing.record, metrics_totals.start_time);
+	put(&writing.record, metrics_totals.reloads);
+	put(&writing.record, metrics_totals.upgrades + 1);
+	put_line(&writing.record, to, "totals", "");
+	socket_each_handed(put_handed, &writing);
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		if (!listener->retired)
-			print_listener(listener, to);
-	conn_each(print_conn, to);
-	linger_each(print_lingering, to);
-	access_each_caught(print_caught, to);
+			put_listener(listener, &writing);
+	conn_each(put_conn, &writing);
+	linger_each(put_lingering, &writing);
+	access_each_caught(put_caught, &writing);
 	if (serve_held() != NULL)
-		print_held(serve_held(), to);
+		put_held(serve_held(), &writing);
 }
 
 /* Executes the superd on disk in our place. Returns only if that cannot be done, and then all is as it was. */
@@ -222,11 +311,11 @@ void state_execute(void) {
 	FILE *file = tmpfile();
 	upgrade.is_due = false;
 	if (file != NULL) {
-		print_state(file);
+		put_state(file);
 		snprintf(number, sizeof number, "%d", fileno(file));
 		if (fflush(file) == 0 && lseek(fileno(file), 0, SEEK_SET) == 0 &&
 		    setenv(VARIABLE, number, 1) == 0) {
-			keep(fileno(file));
+			fcntl(fileno(file), F_SETFD, 0);
 			execve(upgrade.path, upgrade.argv, environ);
 		}
 	}
@@ -238,125 +327,55 @@ void state_execute(void) {
 }
 
 /* What has to be known before the sockets are opened. */
-static bool read_early(char *text) {
-	int fd, length = 0;
-	long long start_time, until;
-	unsigned long long high, low;
-	struct endpoint configured;
-	if (sscanf(text, "totals %lld %llu %llu", &start_time, &high, &low) == 3) {
-		metrics_totals = (struct totals){start_time, high, low};
-		return true;
-	}
-	if (sscanf(text, "handed %d%n", &fd, &length) == 1) {
-		socket_offer(fd, SOCKET_HANDED, NULL, text + length + 1);
-		return true;
-	}
-	if (sscanf(text, "caught %llx %llx %lld", &high, &low, &until) == 3) {
-		access_catch((struct source){high, low}, until);
-		return true;
-	}
-	if (sscanf(text, "socket %d %n", &fd, &length) != 1)
-		return false;
-	text += length;
-	if (read_endpoint(&text, &configured))
+static void take_early(struct record *record) {
+	if (strcmp(record->kind, "totals") == 0) {
+		metrics_totals.start_time = take(record);
+		metrics_totals.reloads = take(record);
+		metrics_totals.upgrades = take(record);
+	} else if (strcmp(record->kind, "handed") == 0) {
+		socket_offer((int)take(record), SOCKET_HANDED, NULL, record->name);
+	} else if (strcmp(record->kind, "socket") == 0) {
+		int fd = (int)take(record);
+		struct endpoint configured = take_endpoint(record);
 		socket_offer(fd, SOCKET_OWNED, &configured, "");
-	return true;
+	}
 }
 
-static void read_listener(char *text) {
-	struct listener numbers = {0};
-	long long closed_until, second_began;
-	int length;
-	if (sscanf(text, "%lu %lu %lld %lld %ld %d%n", &numbers.accepted, &numbers.spawn_failures,
-		&closed_until, &second_began, &numbers.second_count, &numbers.failures, &length) != 6)
-		return;
-	text += length;
-	for (enum verdict verdict = VERDICT_WELCOME; verdict < VERDICTS; verdict++)
-		numbers.refused[verdict] = strtoul(text, &text, 10);
-	struct listener *listener = listener_find(text + 1);
-	if (listener == NULL)
-		return;
-	listener->accepted = numbers.accepted;
-	listener->spawn_failures = numbers.spawn_failures;
-	listener->closed_until = closed_until;
-	listener->second_began = second_began;
-	listener->second_count = numbers.second_count;
-	listener->failures = numbers.failures;
-	memcpy(listener->refused, numbers.refused, sizeof numbers.refused);
-}
-
-static void read_conn(const char *text) {
-	long pid;
-	int linger_fd, told, reaped, length;
-	long long began, deadline;
-	unsigned long long high, low;
-	if (sscanf(text, "%ld %d %lld %lld %d %d %llx %llx%n", &pid, &linger_fd, &began, &deadline, &told,
-		&reaped, &high, &low, &length) != 8 ||
-	    conn_reserve() < 0)
-		return;
-	serve_adopt(text + length + 1, &(struct conn){
-					   .pid = (pid_t)pid,
-					   .linger_fd = linger_fd,
-					   .began = began,
-					   .deadline = deadline,
-					   .told = told,
-					   .reaped = reaped,
-					   .source = {high, low}
-        });
-}
-
-static void read_held(char *text) {
-	struct client client = {0};
-	long uid;
-	int length;
-	if (sscanf(text, "%d %ld %n", &client.fd, &uid, &length) != 2)
-		return;
-	text += length;
-	client.uid = (uid_t)uid;
-	if (!read_endpoint(&text, &client.peer) || !read_endpoint(&text, &client.local))
-		return;
-	client.source = addr_source(&client.peer, client.uid);
-	client.listener = listener_find(text);
-	if (client.listener != NULL)
-		serve_hold(&client);
-	else
-		close(client.fd);
-}
-
-static void read_late(char *text) {
-	int fd;
-	long long deadline;
-	if (strncmp(text, "listener ", 9) == 0)
-		read_listener(text + 9);
-	else if (strncmp(text, "conn ", 5) == 0)
-		read_conn(text + 5);
-	else if (strncmp(text, "held ", 5) == 0)
-		read_held(text + 5);
-	else if (sscanf(text, "lingering %d %lld", &fd, &deadline) == 2)
-		linger_begin(fd, deadline - loop_now());
+/* What belongs to services that have to be there first. */
+static void take_late(struct record *record) {
+	if (strcmp(record->kind, "listener") == 0) {
+		take_listener(record);
+	} else if (strcmp(record->kind, "conn") == 0) {
+		take_conn(record);
+	} else if (strcmp(record->kind, "held") == 0) {
+		take_held(record);
+	} else if (strcmp(record->kind, "lingering") == 0) {
+		int fd = (int)take(record);
+		linger_begin(fd, take(record) - loop_now());
+	} else if (strcmp(record->kind, "caught") == 0) {
+		struct source source = {.high = (uint64_t)take(record)};
+		source.low = (uint64_t)take(record);
+		access_catch(source, take(record));
+	}
 }
 
 /*
- * Takes what an earlier image of superd left, if there is one: before the services are opened the sockets, and after
+ * Takes what an earlier image of superd left, if there was one: before the services are opened their sockets, and after
  * that (`late`) the rest.
  */
 void state_take(bool late) {
 	static FILE *file;
-	char line[1024];
-	if (!late && state_is_handed()) {
-		file = fdopen((int)strtol(getenv(VARIABLE), NULL, 10), "r");
+	struct record record;
+	const char *number = getenv(VARIABLE);
+	if (!late && number != NULL) {
+		file = fdopen((int)strtol(number, NULL, 10), "r");
 		unsetenv(VARIABLE);
 	}
 	if (file == NULL)
 		return;
 	rewind(file);
-	while (fgets(line, sizeof line, file) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		if (late)
-			read_late(line);
-		else
-			read_early(line);
-	}
+	while (take_line(&record, file))
+		(late ? take_late : take_early)(&record);
 	if (!late)
 		return;
 	fclose(file);

@@ -309,8 +309,7 @@ void limits_forget(struct listener *listener);
 
 /* notify.c, metrics.c: for supervisors and for graphs */
 struct totals {
-	long long start_time;
-	unsigned long long reloads, upgrades;
+	long long start_time, reloads, upgrades;
 };
 extern struct totals metrics_totals;
 void notify_take_sockets(void);
