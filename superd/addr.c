@@ -15,6 +15,10 @@ void addr_set_numeric(bool numeric) {
 	numeric_only = numeric;
 }
 
+bool addr_is_numeric_only(void) {
+	return numeric_only;
+}
+
 static int look_up(const char *host, const char *port, int family, int socket_type, struct addrinfo **found,
     struct reason *why) {
 	struct addrinfo hints = {.ai_family = family, .ai_socktype = socket_type, .ai_flags = AI_PASSIVE};

@@ -76,8 +76,8 @@ static const struct attr table[] = {
 	{ "log_on_success", &attr_bit_set, F(log_on_success), IN_BOTH, NULL, "what START and EXIT say", attr_success_items, 0, 0 },
 	{ "log_on_failure", &attr_bit_set, F(log_on_failure), IN_BOTH, NULL, "what FAIL says", attr_failure_items, 0, 0 },
 
-	{ "libwrap", &attr_text, F(libwrap), IN_SERVICE, NULL, "warned about: superd does not read hosts.allow and hosts.deny", NULL, 0, 0 },
-	{ "mdns", &attr_word, F(mdns), IN_BOTH, NULL, "warned about: superd does not announce services", attr_yes_no, 0, 0 },
+	{"libwrap", &attr_ignored, F(libwrap), IN_SERVICE, NULL, "ignored, with a warning: superd does not read hosts.allow and hosts.deny", NULL, 0, 0 },
+	{"mdns", &attr_ignored, F(mdns), IN_BOTH, NULL, "ignored, with a warning: superd does not announce services", attr_yes_no, 0, 0 },
 	{ "rpc_version", &attr_text, F(rpc_version), IN_SERVICE, NULL, "of an RPC service, which superd leaves out", NULL, 0, 0 },
 	{ "rpc_number", &attr_number, F(rpc_number), IN_SERVICE, NULL, "of an RPC service, which superd leaves out", NULL, 0, INT_MAX },
 };

@@ -176,6 +176,16 @@ static int text_read(void *field, const struct reading *in) {
 	return 0;
 }
 
+/* What superd does not do, said by the row's doc, unless it is only switched off. */
+static int ignored_read(void *field, const struct reading *in) {
+	long is_on = true;
+	if (in->attr->words != NULL && attr_parse_word(in->word[0], in->attr->words, &is_on, in->why) < 0)
+		return -1;
+	if (is_on)
+		log_warning_at(in->place, "%s: %s", in->attr->name, in->attr->doc);
+	return text_read(field, in);
+}
+
 static int list_read(void *field, const struct reading *in) {
 	struct words words = {.set = true};
 	for (size_t i = 0; i < in->count; i++)
@@ -218,6 +228,7 @@ const struct attr_type attr_word = {"WORD", 1, 1, word_read, NULL, true, false};
 const struct attr_type attr_bits = {"WORD...", 1, ANY, bits_read, NULL, false, false};
 const struct attr_type attr_bit_set = {"WORD...", 0, ANY, bits_read, NULL, false, true};
 const struct attr_type attr_text = {"WORD", 1, 1, text_read, NULL, false, false};
+const struct attr_type attr_ignored = {"WORD", 1, 1, ignored_read, NULL, false, false};
 const struct attr_type attr_path = {"PATH", 1, 1, text_read, NULL, false, false};
 const struct attr_type attr_list = {"WORD...", 0, ANY, list_read, NULL, false, false};
 const struct attr_type attr_hosts = {"ADDRESS...", 1, ANY, list_read, NULL, false, false};

@@ -5,6 +5,7 @@
 #include "superd.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -12,7 +13,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 16384, CHARGEN_LINE = 74, CHARGEN_REPLY = 512, IDLE = 30 * 1000, SMALLEST_PORT = 1024 };
+enum {
+	BUFFER = 16384,
+	CHARGEN_LINE = 74,
+	CHARGEN_RING = '~' - '!' + 1,
+	CHARGEN_REPLY = 512,
+	IDLE = 30 * 1000,
+	SMALLEST_PORT = 1024
+};
 
 static int write_all(const char *bytes, size_t length) {
 	while (length > 0) {
@@ -28,7 +36,7 @@ static int write_all(const char *bytes, size_t length) {
 /* Line `number` of the rotating pattern: 72 printable characters, CR, LF. */
 static void chargen_line(unsigned number, char line[CHARGEN_LINE]) {
 	for (unsigned i = 0; i < CHARGEN_LINE - 2; i++)
-		line[i] = (char)(' ' + (number + i) % 95);
+		line[i] = (char)('!' + (number + i) % CHARGEN_RING);
 	line[CHARGEN_LINE - 2] = '\r';
 	line[CHARGEN_LINE - 1] = '\n';
 }
@@ -49,7 +57,7 @@ static size_t chargen_reply(char *bytes, size_t length) {
 	(void)length;
 	size_t filled = 0;
 	for (; filled + CHARGEN_LINE <= CHARGEN_REPLY; filled += CHARGEN_LINE)
-		chargen_line(number++ % 95, bytes + filled);
+		chargen_line(number++ % CHARGEN_RING, bytes + filled);
 	return filled;
 }
 
@@ -57,7 +65,10 @@ static size_t daytime_reply(char *bytes, size_t length) {
 	(void)length;
 	time_t now = time(NULL);
 	struct tm local;
-	return strftime(bytes, BUFFER, "%d %b %Y %H:%M:%S\r\n", localtime_r(&now, &local));
+	size_t filled = strftime(bytes, BUFFER, "%d %b %Y %H:%M:%S %Z\r\n", localtime_r(&now, &local));
+	for (size_t i = 0; i < filled; i++)
+		bytes[i] = (char)toupper((unsigned char)bytes[i]);
+	return filled;
 }
 
 /* Seconds since 1900, 32 bits, in network order. */

@@ -21,8 +21,9 @@ static void fail(struct loader *loader, const struct place *place, const char *t
 	loader->config->errors++;
 }
 
-/* Applies `defaults` and then -o. Errors are counted where they are to be said: once, not once a service. */
+/* Applies `defaults` and then -o. What is wrong with them is said where `say` is set: once, not once a service. */
 static bool apply_defaults(struct loader *loader, struct service *service, bool say) {
+	log_mute_warnings(!say);
 	struct reason why;
 	struct entry entry;
 	bool is_good = true;
@@ -41,6 +42,7 @@ static bool apply_defaults(struct loader *loader, struct service *service, bool 
 			if (say)
 				fail(loader, &entry.place, why.text);
 		}
+	log_mute_warnings(false);
 	return is_good;
 }
 
@@ -49,7 +51,7 @@ static void find_defaults(struct loader *loader) {
 	for (struct block *block = loader->lexed.blocks; block != NULL; block = block->next) {
 		if (!block->is_defaults)
 			continue;
-		loader->config->broken |= block->broken || loader->defaults != NULL;
+		loader->config->defaults_broken |= block->broken || loader->defaults != NULL;
 		if (loader->defaults == NULL) {
 			loader->defaults = block;
 			continue;
@@ -60,7 +62,7 @@ static void find_defaults(struct loader *loader) {
 	}
 	loader->common = service_new("defaults", &(struct place){"defaults", 0}, loader->lexed.arena);
 	if (!apply_defaults(loader, loader->common, true))
-		loader->config->broken = true;
+		loader->config->defaults_broken = true;
 }
 
 static const struct entry *find_first(const struct block *block, const char *name) {
@@ -91,6 +93,13 @@ static bool is_repeated(const struct block *block, const struct entry *entry) {
 	return true;
 }
 
+/* Notes that a service is in error, so that at a reload its former self goes on. */
+static void leave_out(struct loader *loader, struct service *service) {
+	const char *id = service->id != NULL ? service->id : service->name;
+	words_add(loader->lexed.arena, &loader->config->failed, mem_copy(loader->lexed.arena, id));
+	service_free(service);
+}
+
 static struct service *read_block(struct loader *loader, const struct block *block) {
 	struct reason why;
 	struct service *service = service_new(block->name, &block->place, loader->lexed.arena);
@@ -108,9 +117,9 @@ static struct service *read_block(struct loader *loader, const struct block *blo
 	else if (is_good)
 		fail(loader, &why.place, why.text);
 	if (resolved < 0)
-		words_add(loader->lexed.arena, &loader->config->failed,
-		    mem_copy(loader->lexed.arena, service->id != NULL ? service->id : service->name));
-	service_free(service);
+		leave_out(loader, service);
+	else
+		service_free(service);
 	return NULL;
 }
 
@@ -125,18 +134,15 @@ static bool shares_address(const struct service *a, const struct service *b) {
 	return false;
 }
 
-/* Whether an earlier service has the id or the address. */
+/* Whether an earlier service has the address. */
 static bool is_duplicate(struct loader *loader, const struct service *service) {
 	char text[200];
 	for (size_t i = 0; i < loader->config->count; i++) {
 		const struct service *other = loader->config->services[i];
-		const char *what = strcmp(service->id, other->id) == 0 ? "id"
-				   : shares_address(service, other)    ? "address and port"
-								       : NULL;
-		if (what == NULL)
+		if (!shares_address(service, other))
 			continue;
-		snprintf(text, sizeof text, "%.40s has the %s of %.40s at %.60s:%d", service->id, what,
-		    other->id, other->place.file, other->place.line);
+		snprintf(text, sizeof text, "%.40s has the address and port of %.40s at %.60s:%d",
+		    service->id, other->id, other->place.file, other->place.line);
 		fail(loader, &service->place, text);
 		return true;
 	}
@@ -164,7 +170,7 @@ static void load_files(struct loader *loader) {
 			continue;
 		struct service *service = read_block(loader, block);
 		if (service != NULL && is_duplicate(loader, service))
-			service_free(service);
+			leave_out(loader, service);
 		else if (service != NULL)
 			add_service(loader->config, service);
 	}
@@ -180,7 +186,6 @@ static void load_command(struct loader *loader) {
 	}
 	log_error("%s", why.text);
 	loader->config->errors++;
-	loader->config->broken = true;
 }
 
 /* Reads what the options name into `config`. All errors have been said, and are counted in it. */

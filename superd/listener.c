@@ -19,12 +19,21 @@ struct listener *listener_first(void) {
 	return first;
 }
 
-/* The listener of that id that is at work, or NULL. */
-struct listener *listener_find(const char *id) {
+/* The nth, from 0, of the listeners at work that have that id, or NULL. */
+struct listener *listener_find(const char *id, size_t nth) {
 	for (struct listener *listener = first; listener != NULL; listener = listener->next)
-		if (!listener->retired && strcmp(listener->service->id, id) == 0)
+		if (!listener->retired && strcmp(listener->service->id, id) == 0 && nth-- == 0)
 			return listener;
 	return NULL;
+}
+
+/* How many listeners at work have the same id and stand before this one. */
+size_t listener_nth(const struct listener *listener) {
+	size_t nth = 0;
+	while (listener_find(listener->service->id, nth) != NULL &&
+	       listener_find(listener->service->id, nth) != listener)
+		nth++;
+	return nth;
 }
 
 static void add(struct listener *listener) {

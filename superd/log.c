@@ -15,7 +15,7 @@
 enum { LINE_MAX_LENGTH = 1000 };
 
 static struct {
-	bool to_syslog, bare, quiet, verbose;
+	bool to_syslog, bare, quiet, verbose, mute;
 	struct outlet outlet;
 	unsigned long lost;
 } log_state = {.outlet.fd = STDERR_FILENO};
@@ -232,6 +232,11 @@ static void say_at(
 	say(level, before, line);
 }
 
+/* Passes over warnings about the configuration, while `defaults` are applied once more. */
+void log_mute_warnings(bool mute) {
+	log_state.mute = mute;
+}
+
 /* An error of the configuration, with its place before it. */
 void log_error_at(const struct place *place, const char *format, ...) {
 	va_list arguments;
@@ -241,6 +246,8 @@ void log_error_at(const struct place *place, const char *format, ...) {
 }
 
 void log_warning_at(const struct place *place, const char *format, ...) {
+	if (log_state.mute)
+		return;
 	va_list arguments;
 	va_start(arguments, format);
 	say_at(LOG_WARNING, place, "warning: ", format, arguments);

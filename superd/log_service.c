@@ -71,6 +71,13 @@ static long hard_extra(long soft) {
 	return extra < least ? least : extra > most ? most : extra;
 }
 
+/* Opens the file that a redirection will write its TRAFFIC to, while it still may. */
+void log_file_prepare(const struct service *service) {
+	struct log_file *file = service->log_type.file != NULL ? find_file(service->log_type.file) : NULL;
+	if (file != NULL && service->log_on_success & LOG_ITEM_TRAFFIC)
+		open_file(file);
+}
+
 /* Says once that a file has outgrown a limit. */
 static void say_limit(bool *said, const struct log_file *file, const char *what) {
 	if (!*said)
@@ -122,6 +129,8 @@ static void PRINTF_LIKE(3, 4) say(const struct service *service, bool is_success
 }
 
 static const char *name_peer(const struct client *client, char text[ADDR_TEXT]) {
+	if (client->peer.length == 0)
+		return "<no address>";
 	if (client->peer.at.any.sa_family != AF_UNIX)
 		return addr_format_host(&client->peer, text);
 	if (client->uid == (uid_t)-1)
@@ -143,7 +152,8 @@ void log_start(const struct client *client, pid_t pid) {
 	if (service->log_on_success & LOG_ITEM_HOST)
 		length += (size_t)snprintf(
 		    line + length, sizeof line - length, " from=%s", name_peer(client, peer));
-	if (service->log_on_success & LOG_ITEM_HOST && client->peer.at.any.sa_family != AF_UNIX)
+	if (service->log_on_success & LOG_ITEM_HOST && client->peer.at.any.sa_family != AF_UNIX &&
+	    client->peer.length > 0)
 		snprintf(line + length, sizeof line - length, " port=%u", addr_port(&client->peer));
 	say(service, true, "%s", line);
 }

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { INTERVAL = 1000 };
+enum { INTERVAL = 1000, FAMILY_REFUSED = 4 };
 
 struct totals metrics_totals;
 
@@ -38,12 +38,27 @@ static void print_sample(
 	fprintf(to, "\"} %.0f\n", value);
 }
 
+/* What a family counts; services that share an id are counted together. */
 static double value_of(const struct listener *listener, int family) {
 	switch (family) {
 	case 0: return (double)listener->accepted;
 	case 1: return (double)listener->running;
 	case 2: return (double)listener->service->instances;
-	default: return (double)listener->spawn_failures;
+	case 3: return (double)listener->spawn_failures;
+	default: return (double)listener->refused[family - FAMILY_REFUSED];
+	}
+}
+
+static void print_samples(FILE *to, const char *name, const char *reason, int family) {
+	struct listener *listener, *first;
+	for (first = listener_first(); first != NULL; first = first->next) {
+		if (first->retired || listener_nth(first) > 0)
+			continue;
+		double sum = 0;
+		for (size_t nth = 0; (listener = listener_find(first->service->id, nth)) != NULL; nth++)
+			sum += value_of(listener, family);
+		if (sum >= 0)
+			print_sample(to, name, first, reason, sum);
 	}
 }
 
@@ -57,17 +72,12 @@ static void print_families(FILE *to) {
 	for (int i = 0; i < (int)LENGTH(families); i++) {
 		fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", families[i][0], families[i][2], families[i][0],
 		    families[i][1]);
-		for (const struct listener *listener = listener_first(); listener != NULL;
-		     listener = listener->next)
-			if (!listener->retired && value_of(listener, i) >= 0)
-				print_sample(to, families[i][0], listener, NULL, value_of(listener, i));
+		print_samples(to, families[i][0], NULL, i);
 	}
 	fputs("# HELP superd_refused_total Connections refused.\n# TYPE superd_refused_total counter\n", to);
-	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		for (enum verdict verdict = VERDICT_WELCOME + 1; verdict < VERDICTS && !listener->retired;
-		     verdict++)
-			print_sample(to, "superd_refused_total", listener, log_verdict_word(verdict),
-			    (double)listener->refused[verdict]);
+	for (enum verdict verdict = VERDICT_WELCOME + 1; verdict < VERDICTS; verdict++)
+		print_samples(
+		    to, "superd_refused_total", log_verdict_word(verdict), FAMILY_REFUSED + (int)verdict);
 }
 
 static void print_total(FILE *to, const char *name, const char *type, const char *help, long long value) {

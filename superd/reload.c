@@ -13,11 +13,37 @@ static void count_again(struct conn *conn, void *listener) {
 		limits_count(listener, conn->source, +1);
 }
 
+/* How much a listener's service and a new one of the same id have in common; 0: another one claims the listener. */
+static int likeness(const struct listener *listener, const struct service *service) {
+	if (listener->claimed)
+		return 0;
+	if (listener->service->fingerprint == service->fingerprint)
+		return 3;
+	const struct service *former = listener->service;
+	return former->socket_type == service->socket_type && former->address_count > 0 &&
+		       service->address_count > 0 && addr_equal(&former->addresses[0], &service->addresses[0])
+		   ? 2
+		   : 1;
+}
+
+/* The listener that the service is to go on with: among those of its id, the most alike. NULL if there is none. */
+static struct listener *find_former(const struct service *service) {
+	struct listener *listener, *former = NULL;
+	int most = 0;
+	for (size_t nth = 0; (listener = listener_find(service->id, nth)) != NULL; nth++)
+		if (likeness(listener, service) > most) {
+			most = likeness(listener, service);
+			former = listener;
+		}
+	return former;
+}
+
 /* Returns 0, or -1 and why; with 0 the service is the listener's. */
 static int put_to_work(struct service *service, struct reason *why) {
-	struct listener *listener = listener_find(service->id);
+	struct listener *listener = find_former(service);
 	if (listener == NULL)
 		return listener_open(service, why);
+	listener->claimed = true;
 	if (listener->service->fingerprint != service->fingerprint) {
 		if (listener_update(listener, service, why) < 0)
 			return -1;
@@ -107,7 +133,7 @@ int reload_start(const struct options *options) {
 	struct config config;
 	int unclaimed = 0;
 	config_load(options, &config);
-	bool is_broken = config.broken;
+	bool is_broken = config.defaults_broken;
 	if (!is_broken)
 		put_all_to_work(&config);
 	if (!is_broken && listener_first() == NULL && options->program == NULL)
@@ -125,11 +151,25 @@ int reload_start(const struct options *options) {
 	return 0;
 }
 
-static bool is_in(const struct config *config, const char *id) {
+/* How many services of the configuration, running or in error, have that id. */
+static size_t count_id(const struct config *config, const char *id) {
+	size_t count = 0;
 	for (size_t i = 0; i < config->count; i++)
-		if (strcmp(config->services[i]->id, id) == 0)
-			return true;
-	return words_contain(&config->failed, id);
+		count += strcmp(config->services[i]->id, id) == 0;
+	for (size_t i = 0; i < config->failed.count; i++)
+		count += strcmp(config->failed.word[i], id) == 0;
+	return count;
+}
+
+/* Lets go of the services that the configuration has no more. Of several with one id, the last ones go. */
+static void retire_removed(const struct config *config) {
+	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
+		listener->claimed = false;
+		if (listener->retired || listener_nth(listener) < count_id(config, listener->service->id))
+			continue;
+		log_notice("%s has been removed", listener->service->id);
+		listener_retire(listener, true);
+	}
 }
 
 /* Reads the configuration again. */
@@ -140,18 +180,13 @@ void reload_again(const struct options *options) {
 		return;
 	}
 	config_load(options, &config);
-	if (config.broken) {
+	if (config.broken || config.defaults_broken) {
 		log_error("the configuration is broken; nothing has changed");
 	} else {
 		for (size_t i = 0; i < config.failed.count; i++)
-			if (listener_find(config.failed.word[i]) != NULL)
+			if (listener_find(config.failed.word[i], 0) != NULL)
 				log_warning("%s is in error; it goes on as it was", config.failed.word[i]);
-		for (struct listener *listener = listener_first(); listener != NULL;
-		     listener = listener->next)
-			if (!listener->retired && !is_in(&config, listener->service->id)) {
-				log_notice("%s has been removed", listener->service->id);
-				listener_retire(listener, true);
-			}
+		retire_removed(&config);
 		put_all_to_work(&config);
 		socket_drop_offers(SOCKET_OWNED);
 		log_notice("the configuration has been read again");

@@ -274,6 +274,8 @@ static void back_off(struct listener *listener, const struct conn *conn, int sta
 	}
 	int64_t pause = QUICK / 10 << (listener->failures < 7 ? listener->failures : 7);
 	if (listener->failures++ == 0)
+		return; /* once is an accident */
+	if (listener->failures == 2)
 		log_warning(
 		    "%s failed at once; it is started again more and more slowly", listener->service->id);
 	listener->closed_until = loop_now() + pause;
@@ -346,8 +348,8 @@ void serve_hold(const struct client *client) {
 }
 
 /* Goes on counting a child that an earlier image of superd started. */
-void serve_adopt(const char *id, struct conn *conn) {
-	conn->listener = listener_find(id);
+void serve_adopt(const char *id, size_t nth, struct conn *conn) {
+	conn->listener = listener_find(id, nth);
 	if (conn->listener == NULL)
 		conn->listener = listener_make_retired(id);
 	if (conn->listener == NULL || conn_reserve() < 0)

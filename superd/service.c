@@ -356,6 +356,17 @@ static int check_directories(const struct service *service, struct reason *why) 
 	return 0;
 }
 
+/* A program that accepts by itself: superd never learns who comes, and can hold nobody back. */
+static int check_accepting(const struct service *service, struct reason *why) {
+	if (!service->wait || service->socket_type == SOCK_DGRAM)
+		return 0;
+	const char *name = service->only_from.set ? "only_from" : service->no_access.set ? "no_access" : NULL;
+	if (name == NULL)
+		return 0;
+	return attr_fail(service, name, why,
+	    "%s: the program accepts by itself (wait = yes), so superd cannot know who comes", name);
+}
+
 /*
  * Makes a service ready to run, or says what keeps it from that. Returns 0, SERVICE_LEFT_OUT (1) if superd refuses such a
  * service by design, or -1; in both of the latter cases with `why`.
@@ -366,7 +377,8 @@ int service_resolve(struct service *service, bool checking, struct reason *why) 
 	if (check_refused(service, why) != 0)
 		return SERVICE_LEFT_OUT;
 	resolve_world(service);
-	if (check_directories(service, why) < 0 || resolve_socket(service, why) < 0)
+	if (check_directories(service, why) < 0 || resolve_socket(service, why) < 0 ||
+	    check_accepting(service, why) < 0)
 		return -1;
 	int internal = resolve_internal(service, why);
 	if (internal != 0)

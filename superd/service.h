@@ -190,8 +190,8 @@ struct service {
 	struct banner banner, banner_success, banner_fail;
 	struct log_type log_type;
 	long log_on_success, log_on_failure;
-	const char *libwrap, *rpc_version;
-	long mdns, rpc_number;
+	const char *libwrap, *mdns, *rpc_version;
+	long rpc_number;
 
 	/* made from the above by service_resolve */
 	int protocol_number;

@@ -214,7 +214,8 @@ int socket_open(
 	do
 		fd = make(service, &address, why);
 	while (fd < 0 && errno == EADDRINUSE && give_way(addr_port(&address)));
-	if (fd < 0 && errno == EAFNOSUPPORT && addr_is_wildcard(&address) && !(service->flags & FLAG_IPV6)) {
+	bool lacks_v6 = errno == EAFNOSUPPORT || service->socket_type == SOCK_RAW;
+	if (fd < 0 && lacks_v6 && addr_is_wildcard(&address) && !(service->flags & FLAG_IPV6)) {
 		address = (struct endpoint){.length = sizeof address.at.in, .at.in.sin_family = AF_INET};
 		addr_set_port(&address, addr_port(configured) ? addr_port(configured) : port);
 		fd = make(service, &address, why);

@@ -95,6 +95,10 @@ static _Noreturn void child_exec(const struct service *service, int fd, char **e
 		child_fail("dup2");
 	if (service->stderr_to == STDERR_CLIENT && !service->is_internal && dup2(fd, STDERR_FILENO) < 0)
 		child_fail("dup2");
+	if (service->is_internal) {
+		child_stay();
+		log_file_prepare(service);
+	}
 	if (service->change_umask)
 		umask((mode_t)service->umask);
 	set_limits(service);
@@ -106,10 +110,8 @@ static _Noreturn void child_exec(const struct service *service, int fd, char **e
 		change_user(service);
 	if (service->no_new_privs && sys_no_new_privs() < 0)
 		child_fail("no_new_privs");
-	if (service->is_internal) {
-		child_stay();
+	if (service->is_internal)
 		builtin_run(service);
-	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(service->path, service->argv, environment);
@@ -209,6 +211,8 @@ pid_t spawn_question(const struct client *client, struct spawn_failure *why) {
 	if (pid == 0) {
 		setsid();
 		child_stay();
+		if (client->listener->service->change_user)
+			change_user(client->listener->service);
 		_exit(!domain_allows(client->listener->service, &client->peer, client->source));
 	}
 	if (pid < 0)

@@ -206,6 +206,7 @@ static void put_conn(struct conn *conn, void *argument) {
 	put(&writing->record, conn->told);
 	put(&writing->record, (long long)conn->source.high);
 	put(&writing->record, (long long)conn->source.low);
+	put(&writing->record, (long long)listener_nth(conn->listener));
 	put_line(&writing->record, writing->to, "conn", conn->listener->service->id);
 }
 
@@ -217,7 +218,7 @@ static void take_conn(struct record *record) {
 	conn.told = take(record);
 	conn.source.high = (uint64_t)take(record);
 	conn.source.low = (uint64_t)take(record);
-	serve_adopt(record->name, &conn);
+	serve_adopt(record->name, (size_t)take(record), &conn);
 }
 
 static void put_lingering(int fd, int64_t deadline, void *argument) {
@@ -251,11 +252,13 @@ static void put_listener(const struct listener *listener, struct writing *writin
 	put(&writing->record, listener->failures);
 	for (enum verdict verdict = VERDICT_WELCOME; verdict < VERDICTS; verdict++)
 		put(&writing->record, (long long)listener->refused[verdict]);
+	put(&writing->record, (long long)listener_nth(listener));
 	put_line(&writing->record, writing->to, "listener", listener->service->id);
 }
 
 static void take_listener(struct record *record) {
-	struct listener *listener = listener_find(record->name);
+	size_t nth = record->count > 0 ? (size_t)record->number[record->count - 1] : 0;
+	struct listener *listener = listener_find(record->name, nth);
 	if (listener == NULL)
 		return;
 	listener->accepted = (unsigned long)take(record);
@@ -277,7 +280,7 @@ static void put_held(const struct client *held, struct writing *writing) {
 }
 
 static void take_held(struct record *record) {
-	struct client client = {.fd = (int)take(record), .listener = listener_find(record->name)};
+	struct client client = {.fd = (int)take(record), .listener = listener_find(record->name, 0)};
 	client.uid = (uid_t)take(record);
 	client.peer = take_endpoint(record);
 	client.local = take_endpoint(record);

@@ -93,7 +93,7 @@ struct listener {
 	struct service *service;
 	struct listening_socket *sockets;
 	size_t socket_count;
-	bool retired, paused;
+	bool retired, paused, claimed; /* claimed: by a service of the configuration that is being read */
 	long running;
 	unsigned long accepted, spawn_failures, refused[VERDICTS];
 	struct episode episodes[VERDICTS];
@@ -141,7 +141,7 @@ struct config {
 	size_t count;
 	struct words failed; /* the ids of services in error */
 	int errors;
-	bool broken; /* an error in `defaults`, or outside the blocks */
+	bool defaults_broken, broken; /* an error in `defaults`; one outside the blocks */
 };
 
 /* options.c: the command line */
@@ -202,6 +202,7 @@ struct source addr_source_prefix(struct source source, unsigned bits);
 int addr_read_rule(struct arena *arena, const char *word, const struct place *place,
     struct address_rule *rule, struct reason *why);
 void addr_print_rule(const struct address_rule *rule, FILE *to);
+bool addr_is_numeric_only(void);
 bool addr_list_matches(const struct address_list *list, struct source source);
 
 /* log.c: one function an event */
@@ -219,6 +220,7 @@ void log_warning_at(const struct place *place, const char *format, ...) PRINTF_L
 size_t log_escape(char *line, size_t size, const char *text);
 void log_open(const struct options *options);
 void log_in_child(void);
+void log_mute_warnings(bool mute);
 void log_always(const char *format, ...) PRINTF_LIKE(1, 2);
 const char *log_verdict_word(enum verdict verdict);
 
@@ -228,6 +230,7 @@ void log_exit(const struct conn *conn, int status);
 void log_fail(const struct client *client, enum verdict verdict);
 void log_traffic(const struct service *service, unsigned long long in, unsigned long long out);
 void log_files_reopen(void);
+void log_file_prepare(const struct service *service);
 void log_episode(const struct service *service, enum verdict verdict, unsigned long refused, int64_t span);
 
 /* loop.c: descriptors, clock, signals */
@@ -258,7 +261,8 @@ void socket_read_address(int fd, struct endpoint *address);
 
 /* listener.c: a service at work */
 struct listener *listener_first(void);
-struct listener *listener_find(const char *id);
+struct listener *listener_find(const char *id, size_t nth);
+size_t listener_nth(const struct listener *listener);
 struct listener *listener_make_retired(const char *id);
 int listener_open(struct service *service, struct reason *why);
 int listener_update(struct listener *listener, struct service *service, struct reason *why);
@@ -280,7 +284,7 @@ void serve_tick(void);
 void serve_stop(void);
 const struct client *serve_held(void);
 void serve_hold(const struct client *client);
-void serve_adopt(const char *id, struct conn *conn);
+void serve_adopt(const char *id, size_t nth, struct conn *conn);
 void serve_pause(bool paused);
 void serve_log_state(void);
 
