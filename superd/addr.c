@@ -19,14 +19,12 @@ bool addr_is_numeric_only(void) {
 	return numeric_only;
 }
 
-static int look_up(const char *host, const char *port, int family, int socket_type, struct addrinfo **found,
-    struct reason *why) {
+static int look_up(
+    const char *host, const char *port, int family, int socket_type, struct addrinfo **found, struct reason *why) {
 	struct addrinfo hints = {.ai_family = family, .ai_socktype = socket_type, .ai_flags = AI_PASSIVE};
-	if (numeric_only)
-		hints.ai_flags |= AI_NUMERICHOST;
+	if (numeric_only) hints.ai_flags |= AI_NUMERICHOST;
 	int error = getaddrinfo(host, port, &hints, found);
-	if (error != 0)
-		return reason_set(why, "%s: %s", host, gai_strerror(error));
+	if (error != 0) return reason_set(why, "%s: %s", host, gai_strerror(error));
 	return 0;
 }
 
@@ -43,11 +41,9 @@ static struct endpoint to_endpoint(const struct addrinfo *info) {
 int addr_resolve(struct arena *arena, const char *host, const char *port, int family, int socket_type,
     struct endpoint **found, size_t *count, struct reason *why) {
 	struct addrinfo *list;
-	if (look_up(host, port, family, socket_type, &list, why) < 0)
-		return -1;
+	if (look_up(host, port, family, socket_type, &list, why) < 0) return -1;
 	size_t length = 0;
-	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next)
-		length++;
+	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next) length++;
 	*found = mem_alloc(arena, length * sizeof **found);
 	*count = 0;
 	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next)
@@ -59,8 +55,7 @@ int addr_resolve(struct arena *arena, const char *host, const char *port, int fa
 /* The first address of a host name, and a port's number or name in /etc/services. Returns 0, or -1 and why. */
 int addr_find_first(const char *host, const char *port, struct endpoint *found, struct reason *why) {
 	struct addrinfo *list;
-	if (look_up(host, port, AF_UNSPEC, SOCK_STREAM, &list, why) < 0)
-		return -1;
+	if (look_up(host, port, AF_UNSPEC, SOCK_STREAM, &list, why) < 0) return -1;
 	*found = to_endpoint(list);
 	freeaddrinfo(list);
 	return 0;
@@ -71,20 +66,18 @@ int addr_from_path(const char *path, struct endpoint *endpoint, struct reason *w
 	*endpoint = (struct endpoint){.length = sizeof endpoint->at.un};
 	size_t length = strlen(path);
 	if (length >= sizeof endpoint->at.un.sun_path)
-		return reason_set(why, "%s: a socket's path is shorter than %zu bytes", path,
-		    sizeof endpoint->at.un.sun_path);
+		return reason_set(
+		    why, "%s: a socket's path is shorter than %zu bytes", path, sizeof endpoint->at.un.sun_path);
 	endpoint->at.un.sun_family = AF_UNIX;
 	memcpy(endpoint->at.un.sun_path, path, length + 1);
 	return 0;
 }
 
 bool addr_equal(const struct endpoint *a, const struct endpoint *b) {
-	if (a->at.any.sa_family != b->at.any.sa_family)
-		return false;
+	if (a->at.any.sa_family != b->at.any.sa_family) return false;
 	switch (a->at.any.sa_family) {
 	case AF_INET:
-		return a->at.in.sin_port == b->at.in.sin_port &&
-		       a->at.in.sin_addr.s_addr == b->at.in.sin_addr.s_addr;
+		return a->at.in.sin_port == b->at.in.sin_port && a->at.in.sin_addr.s_addr == b->at.in.sin_addr.s_addr;
 	case AF_INET6:
 		return a->at.in6.sin6_port == b->at.in6.sin6_port &&
 		       a->at.in6.sin6_scope_id == b->at.in6.sin6_scope_id &&
@@ -110,8 +103,7 @@ void addr_set_port(struct endpoint *endpoint, unsigned port) {
 
 /* Whether the address is every interface's, so that each connection has to be asked for its own. */
 bool addr_is_wildcard(const struct endpoint *endpoint) {
-	if (endpoint->at.any.sa_family == AF_INET)
-		return endpoint->at.in.sin_addr.s_addr == htonl(INADDR_ANY);
+	if (endpoint->at.any.sa_family == AF_INET) return endpoint->at.in.sin_addr.s_addr == htonl(INADDR_ANY);
 	return endpoint->at.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&endpoint->at.in6.sin6_addr);
 }
 
@@ -137,8 +129,7 @@ const char *addr_format(const struct endpoint *endpoint, char text[ADDR_TEXT]) {
 	if (endpoint->at.any.sa_family == AF_UNIX)
 		snprintf(text, ADDR_TEXT, "%.*s", ADDR_TEXT - 1, host);
 	else
-		snprintf(text, ADDR_TEXT, strchr(host, ':') ? "[%.100s]:%u" : "%.100s:%u", host,
-		    addr_port(endpoint));
+		snprintf(text, ADDR_TEXT, strchr(host, ':') ? "[%.100s]:%u" : "%.100s:%u", host, addr_port(endpoint));
 	return text;
 }
 
@@ -154,8 +145,7 @@ static struct source from_bytes(const unsigned char *bytes) {
 /* Who a peer is. A UNIX-domain peer is its user id, set in 100::/64, which is nobody's address (RFC 6666). */
 struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
 	switch (endpoint->at.any.sa_family) {
-	case AF_INET:
-		return (struct source){0, UINT64_C(0xffff) << 32 | ntohl(endpoint->at.in.sin_addr.s_addr)};
+	case AF_INET: return (struct source){0, UINT64_C(0xffff) << 32 | ntohl(endpoint->at.in.sin_addr.s_addr)};
 	case AF_INET6: return from_bytes(endpoint->at.in6.sin6_addr.s6_addr);
 	default: return (struct source){UINT64_C(0x100) << 48, uid};
 	}
@@ -163,9 +153,7 @@ struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
 
 /* The source with all but its first `bits` (0 to 128) bits cleared. */
 struct source addr_source_prefix(struct source source, unsigned bits) {
-	if (bits < 128)
-		source.low &= bits <= 64 ? 0 : ~(UINT64_MAX >> (bits - 64));
-	if (bits < 64)
-		source.high &= bits == 0 ? 0 : ~(UINT64_MAX >> bits);
+	if (bits < 128) source.low &= bits <= 64 ? 0 : ~(UINT64_MAX >> (bits - 64));
+	if (bits < 64) source.high &= bits == 0 ? 0 : ~(UINT64_MAX >> bits);
 	return source;
 }

@@ -84,19 +84,15 @@ static const struct attr table[] = {
 /* clang-format on */
 
 static const struct attr *find(const char *name) {
-	if (strcasecmp(name, "interface") == 0)
-		name = "bind";
+	if (strcasecmp(name, "interface") == 0) name = "bind";
 	for (size_t i = 0; i < LENGTH(table); i++)
-		if (strcasecmp(table[i].name, name) == 0)
-			return &table[i];
+		if (strcasecmp(table[i].name, name) == 0) return &table[i];
 	return NULL;
 }
 
 /* The words of the attribute as this assignment leaves them. */
-static void merge(
-    struct words *words, const struct entry *entry, enum entry_operator operator, struct arena * arena) {
-	if (operator== OPERATOR_SET)
-		*words = (struct words){.set = true};
+static void merge(struct words *words, const struct entry *entry, enum entry_operator operator, struct arena * arena) {
+	if (operator== OPERATOR_SET) *words = (struct words){.set = true};
 	for (size_t i = 0; i < entry->count; i++)
 		if (operator== OPERATOR_REMOVE)
 			words_remove(words, entry->word[i]);
@@ -108,8 +104,7 @@ static void merge(
 /* Applies one assignment to a service, or as part of `defaults`. Returns 0, or -1 and why. */
 int attr_apply(struct service *service, const struct entry *entry, bool in_defaults, struct reason *why) {
 	const struct attr *attr = find(entry->name);
-	if (attr == NULL)
-		return reason_set(why, "unknown attribute '%s'", entry->name);
+	if (attr == NULL) return reason_set(why, "unknown attribute '%s'", entry->name);
 	if (in_defaults && !(attr->scope & IN_DEFAULTS))
 		return reason_set(why, "%s: not an attribute of defaults", attr->name);
 	if (!in_defaults && !(attr->scope & IN_SERVICE))
@@ -117,11 +112,9 @@ int attr_apply(struct service *service, const struct entry *entry, bool in_defau
 	if (entry->operator!= OPERATOR_SET && !attr->type->is_set)
 		return reason_set(why, "%s: takes only '='", attr->name);
 	if (entry->count < attr->type->least)
-		return reason_set(
-		    why, "%s: needs %s", attr->name, attr->type->least == 1 ? "a value" : "more values");
+		return reason_set(why, "%s: needs %s", attr->name, attr->type->least == 1 ? "a value" : "more values");
 	if (entry->count > attr->type->most)
-		return reason_set(
-		    why, "%s: too many values, from '%s' on", attr->name, entry->word[attr->type->most]);
+		return reason_set(why, "%s: too many values, from '%s' on", attr->name, entry->word[attr->type->most]);
 
 	struct value *value = &service->values[attr - table];
 	bool adds = in_defaults && attr->type->is_set && entry->operator== OPERATOR_SET;
@@ -164,8 +157,7 @@ void attr_begin(struct service *service, struct arena *loading) {
 	service->loading = loading;
 	service->values = mem_alloc(loading, LENGTH(table) * sizeof *service->values);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
-		if (attr->type->is_number)
-			*(long *)(void *)((char *)service + attr->field) = UNSET;
+		if (attr->type->is_number) *(long *)(void *)((char *)service + attr->field) = UNSET;
 		if (attr->preset != NULL && attr_set(service, attr->name, attr->preset, &why) < 0)
 			log_error("%s", why.text);
 	}
@@ -182,14 +174,12 @@ void attr_print_service(const struct service *service, FILE *to) {
 	fprintf(to, "service %s\n{\n", service->name);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
 		const struct words *words = &service->values[attr - table].words;
-		if (!(attr->scope & IN_SERVICE) || !words->set)
-			continue;
+		if (!(attr->scope & IN_SERVICE) || !words->set) continue;
 		fprintf(to, "\t%-18s =", attr->name);
 		if (attr->type->print != NULL)
 			attr->type->print((const char *)service + attr->field, to);
 		else
-			for (size_t i = 0; i < words->count; i++)
-				fprintf(to, " %s", words->word[i]);
+			for (size_t i = 0; i < words->count; i++) fprintf(to, " %s", words->word[i]);
 		fputc('\n', to);
 	}
 	fputs("}\n", to);
@@ -210,7 +200,6 @@ void attr_print_table(FILE *to) {
 		    [IN_SERVICE] = "service", [IN_DEFAULTS] = "defaults", [IN_BOTH] = "both"};
 		fprintf(to, "%s\t%s\t", attr->name, attr->type->is_set ? "= += -=" : "=");
 		print_values(attr, to);
-		fprintf(to, "\t%s\t%s\t%s\n", scopes[attr->scope], attr->preset ? attr->preset : "none",
-		    attr->doc);
+		fprintf(to, "\t%s\t%s\t%s\n", scopes[attr->scope], attr->preset ? attr->preset : "none", attr->doc);
 	}
 }

@@ -48,10 +48,10 @@ struct attr {
 extern const struct attr_word attr_yes_no[], attr_socket_types[], attr_service_types[], attr_flags[],
     attr_success_items[], attr_failure_items[], attr_on_limit[], attr_stderr[];
 
-extern const struct attr_type attr_number, attr_limit, attr_octal, attr_bytes, attr_load, attr_word,
-    attr_bits, attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_hosts, attr_word_set,
-    attr_environment, attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner,
-    attr_log, attr_redirect, attr_minutes;
+extern const struct attr_type attr_number, attr_limit, attr_octal, attr_bytes, attr_load, attr_word, attr_bits,
+    attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_hosts, attr_word_set, attr_environment,
+    attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner, attr_log, attr_redirect,
+    attr_minutes;
 
 /* attr_types.c, for attr_forms.c too */
 int attr_parse_number(const char *text, long min, long max, long *number, struct reason *why);

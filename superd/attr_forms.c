@@ -17,8 +17,7 @@ enum { ANY = INT_MAX, BANNER_MAX = 16 * 1024 };
 static int parse_clock(const char **text) {
 	size_t hours = strspn(*text, "0123456789");
 	const char *minutes = *text + hours + 1;
-	if (hours < 1 || hours > 2 || (*text)[hours] != ':' || strspn(minutes, "0123456789") != 2)
-		return -1;
+	if (hours < 1 || hours > 2 || (*text)[hours] != ':' || strspn(minutes, "0123456789") != 2) return -1;
 	long hour = strtol(*text, NULL, 10), minute = strtol(minutes, NULL, 10);
 	*text = minutes + 2;
 	return hour > 23 || minute > 59 ? -1 : (int)(hour * 60 + minute);
@@ -33,11 +32,8 @@ static int times_read(void *field, const struct reading *in) {
 		int from = parse_clock(&text);
 		bool dash = from >= 0 && *text++ == '-';
 		int to = dash ? parse_clock(&text) : -1;
-		if (to < 0 || *text != '\0')
-			return reason_set(in->why, "'%s' is not H:MM-H:MM", in->word[i]);
-		if (from > to)
-			return reason_set(
-			    in->why, "'%s' ends before it begins; write two spans", in->word[i]);
+		if (to < 0 || *text != '\0') return reason_set(in->why, "'%s' is not H:MM-H:MM", in->word[i]);
+		if (from > to) return reason_set(in->why, "'%s' ends before it begins; write two spans", in->word[i]);
 		times->spans[times->count++] = (struct minutes){from, to};
 	}
 	return 0;
@@ -45,10 +41,8 @@ static int times_read(void *field, const struct reading *in) {
 
 static int rate_read(void *field, const struct reading *in) {
 	struct rate rate = {0, 0};
-	if (attr_parse_number(in->word[0], 0, in->attr->max, &rate.connections, in->why) < 0)
-		return -1;
-	if (in->count == 2 && attr_parse_number(in->word[1], 0, in->attr->max, &rate.seconds, in->why) < 0)
-		return -1;
+	if (attr_parse_number(in->word[0], 0, in->attr->max, &rate.connections, in->why) < 0) return -1;
+	if (in->count == 2 && attr_parse_number(in->word[1], 0, in->attr->max, &rate.seconds, in->why) < 0) return -1;
 	if (in->count == 1 && rate.connections > 0)
 		return reason_set(in->why, "needs a rate and the seconds to stay shut past it");
 	*(struct rate *)field = rate;
@@ -65,8 +59,7 @@ static long parse_id(const char *text) {
 static int find_user(struct arena *arena, const char *word, struct identity *user, struct reason *why) {
 	long id = parse_id(word);
 	const struct passwd *entry = id < 0 ? getpwnam(word) : getpwuid((uid_t)id);
-	if (entry == NULL && id < 0)
-		return reason_set(why, "unknown user '%s'", word);
+	if (entry == NULL && id < 0) return reason_set(why, "unknown user '%s'", word);
 	*user = (struct identity){.word = mem_copy(arena, word), .uid = (uid_t)id, .set = true};
 	if (entry != NULL) {
 		user->name = mem_copy(arena, entry->pw_name);
@@ -80,8 +73,7 @@ static int find_user(struct arena *arena, const char *word, struct identity *use
 static int find_group(struct arena *arena, const char *word, struct identity *group, struct reason *why) {
 	long id = parse_id(word);
 	const struct group *entry = id < 0 ? getgrnam(word) : NULL;
-	if (entry == NULL && id < 0)
-		return reason_set(why, "unknown group '%s'", word);
+	if (entry == NULL && id < 0) return reason_set(why, "unknown group '%s'", word);
 	group->word = mem_copy(arena, word);
 	group->gid = entry != NULL ? entry->gr_gid : (gid_t)id;
 	group->group_set = group->set = true;
@@ -101,8 +93,7 @@ static int owner_read(void *field, const struct reading *in) {
 	struct identity *owner = field;
 	char *user = mem_copy(in->arena, in->word[0]);
 	char *group = strchr(user, ':');
-	if (group != NULL)
-		*group++ = '\0';
+	if (group != NULL) *group++ = '\0';
 	if (find_user(in->arena, user, owner, in->why) < 0 ||
 	    (group != NULL && find_group(in->arena, group, owner, in->why) < 0))
 		return -1;
@@ -120,8 +111,7 @@ static int banner_read(void *field, const struct reading *in) {
 		log_warning_at(in->place, "%s: %s: %s", in->attr->name, in->word[0], strerror(errno));
 	else if (length == sizeof text)
 		log_warning_at(in->place, "%s: %s: cut at %d bytes", in->attr->name, in->word[0], BANNER_MAX);
-	if (file != NULL)
-		fclose(file);
+	if (file != NULL) fclose(file);
 	*banner = (struct banner){.text = mem_alloc(in->arena, length), .length = length};
 	memcpy(banner->text, text, length);
 	return 0;
@@ -135,14 +125,11 @@ static int log_read(void *field, const struct reading *in) {
 		const char *level = in->count > 2 ? in->word[2] : "info";
 		if ((type.level = log_find_level(level)) < 0)
 			return reason_set(in->why, "'%s' is not a syslog level", level);
-		if (in->count > 3)
-			return reason_set(in->why, "too many values, from '%s' on", in->word[3]);
+		if (in->count > 3) return reason_set(in->why, "too many values, from '%s' on", in->word[3]);
 	} else if (strcasecmp(in->word[0], "FILE") == 0) {
 		type.file = mem_copy(in->arena, in->word[1]);
-		if (in->count > 2 && attr_parse_number(in->word[2], 1, LONG_MAX, &type.soft, in->why) < 0)
-			return -1;
-		if (in->count > 3 &&
-		    attr_parse_number(in->word[3], type.soft, LONG_MAX, &type.hard, in->why) < 0)
+		if (in->count > 2 && attr_parse_number(in->word[2], 1, LONG_MAX, &type.soft, in->why) < 0) return -1;
+		if (in->count > 3 && attr_parse_number(in->word[3], type.soft, LONG_MAX, &type.hard, in->why) < 0)
 			return -1;
 	} else {
 		return reason_set(in->why, "'%s' is neither SYSLOG nor FILE", in->word[0]);
@@ -166,8 +153,7 @@ static int minutes_read(void *field, const struct reading *in) {
             {NULL,      0           }
         };
 	struct reason unused;
-	if (attr_parse_word(in->word[0], words, field, &unused) == 0)
-		return 0;
+	if (attr_parse_word(in->word[0], words, field, &unused) == 0) return 0;
 	return attr_parse_number(in->word[0], 0, in->attr->max, field, in->why);
 }
 

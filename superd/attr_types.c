@@ -22,7 +22,7 @@ const struct attr_word attr_socket_types[] = {
     {"dgram",     SOCK_DGRAM    },
     {"raw",       SOCK_RAW      },
     {"seqpacket", SOCK_SEQPACKET},
-    {NULL,        0	     }
+    {NULL,        0             }
 };
 const struct attr_word attr_service_types[] = {
     {"INTERNAL",   TYPE_INTERNAL  },
@@ -45,7 +45,7 @@ const struct attr_word attr_flags[] = {
     {"SENSOR",     FLAG_SENSOR    },
     {"INTERCEPT",  FLAG_INTERCEPT },
     {"LABELED",    FLAG_LABELED   },
-    {NULL,         0              }
+    {NULL,         0	      }
 };
 const struct attr_word attr_success_items[] = {
     {"PID",      LOG_ITEM_PID     },
@@ -91,19 +91,16 @@ static int number_read(void *field, const struct reading *in) {
 }
 
 static int limit_read(void *field, const struct reading *in) {
-	if (strcasecmp(in->word[0], "UNLIMITED") != 0)
-		return number_read(field, in);
+	if (strcasecmp(in->word[0], "UNLIMITED") != 0) return number_read(field, in);
 	*(long *)field = UNLIMITED;
 	return 0;
 }
 
 static int octal_read(void *field, const struct reading *in) {
 	const char *text = in->word[0];
-	long value =
-	    strspn(text, "01234567") == strlen(text) && strlen(text) < 10 ? strtol(text, NULL, 8) : -1;
+	long value = strspn(text, "01234567") == strlen(text) && strlen(text) < 10 ? strtol(text, NULL, 8) : -1;
 	if (value < 0 || value > in->attr->max)
-		return reason_set(
-		    in->why, "'%s' is not an octal number up to %lo", text, (unsigned long)in->attr->max);
+		return reason_set(in->why, "'%s' is not an octal number up to %lo", text, (unsigned long)in->attr->max);
 	*(long *)field = value;
 	return 0;
 }
@@ -113,14 +110,11 @@ static int bytes_read(void *field, const struct reading *in) {
 	const char *text = in->word[0];
 	size_t length = strlen(text);
 	char unit = '\0';
-	if (length > 1)
-		unit = text[length - 1];
-	if (unit == '\0' || strchr("kKmM", unit) == NULL)
-		return limit_read(field, in);
+	if (length > 1) unit = text[length - 1];
+	if (unit == '\0' || strchr("kKmM", unit) == NULL) return limit_read(field, in);
 	long scale = unit == 'k' || unit == 'K' ? 1024L : 1024L * 1024, count = 0;
 	const char *digits = mem_print(in->arena, "%.*s", (int)length - 1, text);
-	if (attr_parse_number(digits, 0, LONG_MAX / scale, &count, in->why) < 0)
-		return -1;
+	if (attr_parse_number(digits, 0, LONG_MAX / scale, &count, in->why) < 0) return -1;
 	*(long *)field = count * scale;
 	return 0;
 }
@@ -134,10 +128,8 @@ static int load_read(void *field, const struct reading *in) {
 	if (*end != '\0' || whole + part == 0 || whole > 6)
 		return reason_set(in->why, "'%s' is not a load, such as 2 or 2.5", text);
 	long hundredths = whole > 0 ? strtol(text, NULL, 10) * 100 : 0;
-	if (part > 0)
-		hundredths += (text[whole + 1] - '0') * 10L;
-	if (part > 1)
-		hundredths += text[whole + 2] - '0';
+	if (part > 0) hundredths += (text[whole + 1] - '0') * 10L;
+	if (part > 1) hundredths += text[whole + 2] - '0';
 	*(long *)field = hundredths;
 	return 0;
 }
@@ -163,8 +155,7 @@ static int word_read(void *field, const struct reading *in) {
 static int bits_read(void *field, const struct reading *in) {
 	long bits = 0, bit = 0;
 	for (size_t i = 0; i < in->count; i++) {
-		if (attr_parse_word(in->word[i], in->attr->words, &bit, in->why) < 0)
-			return -1;
+		if (attr_parse_word(in->word[i], in->attr->words, &bit, in->why) < 0) return -1;
 		bits |= bit;
 	}
 	*(long *)field = bits;
@@ -179,17 +170,14 @@ static int text_read(void *field, const struct reading *in) {
 /* What superd does not do, said by the row's doc, unless it is only switched off. */
 static int ignored_read(void *field, const struct reading *in) {
 	long is_on = true;
-	if (in->attr->words != NULL && attr_parse_word(in->word[0], in->attr->words, &is_on, in->why) < 0)
-		return -1;
-	if (is_on)
-		log_warning_at(in->place, "%s: %s", in->attr->name, in->attr->doc);
+	if (in->attr->words != NULL && attr_parse_word(in->word[0], in->attr->words, &is_on, in->why) < 0) return -1;
+	if (is_on) log_warning_at(in->place, "%s: %s", in->attr->name, in->attr->doc);
 	return text_read(field, in);
 }
 
 static int list_read(void *field, const struct reading *in) {
 	struct words words = {.set = true};
-	for (size_t i = 0; i < in->count; i++)
-		words_add(in->arena, &words, mem_copy(in->arena, in->word[i]));
+	for (size_t i = 0; i < in->count; i++) words_add(in->arena, &words, mem_copy(in->arena, in->word[i]));
 	*(struct words *)field = words;
 	return 0;
 }
@@ -205,8 +193,7 @@ static int addresses_read(void *field, const struct reading *in) {
 	struct address_list list = {.set = true, .count = in->count};
 	list.rules = mem_alloc(in->arena, in->count * sizeof *list.rules);
 	for (size_t i = 0; i < in->count; i++) {
-		if (addr_read_rule(in->arena, in->word[i], in->place, &list.rules[i], in->why) < 0)
-			return -1;
+		if (addr_read_rule(in->arena, in->word[i], in->place, &list.rules[i], in->why) < 0) return -1;
 		list.domains |= in->word[i][0] == '.';
 	}
 	*(struct address_list *)field = list;
@@ -215,8 +202,7 @@ static int addresses_read(void *field, const struct reading *in) {
 
 static void addresses_print(const void *field, FILE *to) {
 	const struct address_list *list = field;
-	for (size_t i = 0; i < list->count; i++)
-		addr_print_rule(&list->rules[i], to);
+	for (size_t i = 0; i < list->count; i++) addr_print_rule(&list->rules[i], to);
 }
 
 const struct attr_type attr_number = {"NUMBER", 1, 1, number_read, NULL, true, false};

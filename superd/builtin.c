@@ -25,8 +25,7 @@ enum {
 static int write_all(const char *bytes, size_t length) {
 	while (length > 0) {
 		ssize_t written = write(STDOUT_FILENO, bytes, length);
-		if (written < 0 && errno != EINTR)
-			return -1;
+		if (written < 0 && errno != EINTR) return -1;
 		bytes += written > 0 ? written : 0;
 		length -= written > 0 ? (size_t)written : 0;
 	}
@@ -35,8 +34,7 @@ static int write_all(const char *bytes, size_t length) {
 
 /* Line `number` of the rotating pattern: 72 printable characters, CR, LF. */
 static void chargen_line(unsigned number, char line[CHARGEN_LINE]) {
-	for (unsigned i = 0; i < CHARGEN_LINE - 2; i++)
-		line[i] = (char)('!' + (number + i) % CHARGEN_RING);
+	for (unsigned i = 0; i < CHARGEN_LINE - 2; i++) line[i] = (char)('!' + (number + i) % CHARGEN_RING);
 	line[CHARGEN_LINE - 2] = '\r';
 	line[CHARGEN_LINE - 1] = '\n';
 }
@@ -66,8 +64,7 @@ static size_t daytime_reply(char *bytes, size_t length) {
 	time_t now = time(NULL);
 	struct tm local;
 	size_t filled = strftime(bytes, BUFFER, "%d %b %Y %H:%M:%S %Z\r\n", localtime_r(&now, &local));
-	for (size_t i = 0; i < filled; i++)
-		bytes[i] = (char)toupper((unsigned char)bytes[i]);
+	for (size_t i = 0; i < filled; i++) bytes[i] = (char)toupper((unsigned char)bytes[i]);
 	return filled;
 }
 
@@ -97,8 +94,7 @@ static const struct builtin builtins[] = {
 /* The internal service of that name, or NULL. */
 const struct builtin *builtin_find(const char *name) {
 	for (size_t i = 0; i < LENGTH(builtins); i++)
-		if (strcasecmp(builtins[i].name, name) == 0)
-			return &builtins[i];
+		if (strcasecmp(builtins[i].name, name) == 0) return &builtins[i];
 	return NULL;
 }
 
@@ -106,13 +102,10 @@ static void serve_stream(const struct builtin *builtin) {
 	char bytes[BUFFER];
 	do {
 		ssize_t length = builtin->reads ? read(STDIN_FILENO, bytes, sizeof bytes) : 0;
-		if (length < 0 && errno == EINTR)
-			continue;
-		if (length < 0 || (builtin->reads && length == 0))
-			return;
+		if (length < 0 && errno == EINTR) continue;
+		if (length < 0 || (builtin->reads && length == 0)) return;
 		size_t reply = builtin->reply(bytes, (size_t)length);
-		if (reply > 0 && write_all(bytes, reply) < 0)
-			return;
+		if (reply > 0 && write_all(bytes, reply) < 0) return;
 	} while (builtin->repeats);
 }
 
@@ -121,12 +114,10 @@ static void serve_stream(const struct builtin *builtin) {
  * port, or one where an internal service of this superd answers.
  */
 static bool is_reflector(const struct endpoint *peer) {
-	if (addr_port(peer) < SMALLEST_PORT)
-		return true;
+	if (addr_port(peer) < SMALLEST_PORT) return true;
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		for (size_t i = 0; i < listener->socket_count && listener->service->builtin != NULL; i++)
-			if (addr_port(&listener->sockets[i].address) == addr_port(peer))
-				return true;
+			if (addr_port(&listener->sockets[i].address) == addr_port(peer)) return true;
 	return false;
 }
 
@@ -137,19 +128,16 @@ static void serve_datagrams(const struct service *service) {
 	while (poll(&readable, 1, IDLE) > 0) {
 		struct endpoint peer = {.length = sizeof peer.at};
 		ssize_t length = recvfrom(STDIN_FILENO, bytes, sizeof bytes, 0, &peer.at.any, &peer.length);
-		if (length < 0 || is_reflector(&peer) ||
-		    !access_allows(service, addr_source(&peer, (uid_t)-1)))
+		if (length < 0 || is_reflector(&peer) || !access_allows(service, addr_source(&peer, (uid_t)-1)))
 			continue;
 		size_t reply = service->builtin->reply(bytes, (size_t)length);
-		if (reply > 0 && sendto(STDIN_FILENO, bytes, reply, 0, &peer.at.any, peer.length) < 0)
-			continue;
+		if (reply > 0 && sendto(STDIN_FILENO, bytes, reply, 0, &peer.at.any, peer.length) < 0) continue;
 	}
 }
 
 /* Runs the internal service or the redirection in this child, on descriptors 0 and 1, and ends it. */
 _Noreturn void builtin_run(const struct service *service) {
-	if (service->redirect.host != NULL)
-		_exit(redirect_run(service));
+	if (service->redirect.host != NULL) _exit(redirect_run(service));
 	if (service->socket_type == SOCK_DGRAM)
 		serve_datagrams(service);
 	else

@@ -27,20 +27,17 @@ static bool apply_defaults(struct loader *loader, struct service *service, bool 
 	struct reason why;
 	struct entry entry;
 	bool is_good = true;
-	for (struct assignment *a = loader->defaults ? loader->defaults->assignments : NULL; a != NULL;
-	     a = a->next)
+	for (struct assignment *a = loader->defaults ? loader->defaults->assignments : NULL; a != NULL; a = a->next)
 		if (attr_apply(service, &a->entry, true, &why) < 0) {
 			is_good = false;
-			if (say)
-				fail(loader, &a->entry.place, why.text);
+			if (say) fail(loader, &a->entry.place, why.text);
 		}
 	for (size_t i = 0; i < loader->options->assignments.count; i++)
-		if (command_read_assignment(
-			loader->lexed.arena, loader->options->assignments.word[i], &entry, &why) < 0 ||
+		if (command_read_assignment(loader->lexed.arena, loader->options->assignments.word[i], &entry, &why) <
+			0 ||
 		    attr_apply(service, &entry, true, &why) < 0) {
 			is_good = false;
-			if (say)
-				fail(loader, &entry.place, why.text);
+			if (say) fail(loader, &entry.place, why.text);
 		}
 	log_mute_warnings(false);
 	return is_good;
@@ -49,8 +46,7 @@ static bool apply_defaults(struct loader *loader, struct service *service, bool 
 /* The one `defaults` block, wherever it stands. */
 static void find_defaults(struct loader *loader) {
 	for (struct block *block = loader->lexed.blocks; block != NULL; block = block->next) {
-		if (!block->is_defaults)
-			continue;
+		if (!block->is_defaults) continue;
 		loader->config->defaults_broken |= block->broken || loader->defaults != NULL;
 		if (loader->defaults == NULL) {
 			loader->defaults = block;
@@ -61,14 +57,12 @@ static void find_defaults(struct loader *loader) {
 		loader->config->errors++;
 	}
 	loader->common = service_new("defaults", &(struct place){"defaults", 0}, loader->lexed.arena);
-	if (!apply_defaults(loader, loader->common, true))
-		loader->config->defaults_broken = true;
+	if (!apply_defaults(loader, loader->common, true)) loader->config->defaults_broken = true;
 }
 
 static const struct entry *find_first(const struct block *block, const char *name) {
 	for (const struct assignment *a = block->assignments; a != NULL; a = a->next)
-		if (strcasecmp(a->entry.name, name) == 0)
-			return &a->entry;
+		if (strcasecmp(a->entry.name, name) == 0) return &a->entry;
 	return NULL;
 }
 
@@ -76,20 +70,16 @@ static const struct entry *find_first(const struct block *block, const char *nam
 static bool is_switched_off(const struct loader *loader, const struct block *block) {
 	const struct entry *disable = find_first(block, "disable"), *id = find_first(block, "id");
 	const char *name = id != NULL && id->count > 0 ? id->word[0] : block->name;
-	if (disable != NULL && disable->count == 1 && strcasecmp(disable->word[0], "yes") == 0)
-		return true;
-	if (loader->common->enabled.set && !words_contain(&loader->common->enabled, name))
-		return true;
+	if (disable != NULL && disable->count == 1 && strcasecmp(disable->word[0], "yes") == 0) return true;
+	if (loader->common->enabled.set && !words_contain(&loader->common->enabled, name)) return true;
 	return words_contain(&loader->common->disabled, name);
 }
 
 /* Of a scalar that is assigned twice, the first assignment holds. */
 static bool is_repeated(const struct block *block, const struct entry *entry) {
 	const struct entry *first = find_first(block, entry->name);
-	if (first == entry || attr_is_set(entry->name))
-		return false;
-	log_warning_at(
-	    &entry->place, "%s: set already at line %d, which holds", entry->name, first->place.line);
+	if (first == entry || attr_is_set(entry->name)) return false;
+	log_warning_at(&entry->place, "%s: set already at line %d, which holds", entry->name, first->place.line);
 	return true;
 }
 
@@ -110,8 +100,7 @@ static struct service *read_block(struct loader *loader, const struct block *blo
 			is_good = false;
 		}
 	int resolved = is_good ? service_resolve(service, loader->options->check, &why) : -1;
-	if (resolved == 0)
-		return service;
+	if (resolved == 0) return service;
 	if (resolved == SERVICE_LEFT_OUT)
 		log_warning_at(&why.place, "%s is left out: %s", service->id, why.text);
 	else if (is_good)
@@ -124,8 +113,7 @@ static struct service *read_block(struct loader *loader, const struct block *blo
 }
 
 static bool shares_address(const struct service *a, const struct service *b) {
-	if (a->socket_type != b->socket_type || a->protocol_number != b->protocol_number)
-		return false;
+	if (a->socket_type != b->socket_type || a->protocol_number != b->protocol_number) return false;
 	for (size_t i = 0; i < a->address_count; i++)
 		for (size_t j = 0; j < b->address_count; j++)
 			if (addr_equal(&a->addresses[i], &b->addresses[j]) &&
@@ -139,10 +127,9 @@ static bool is_duplicate(struct loader *loader, const struct service *service) {
 	char text[200];
 	for (size_t i = 0; i < loader->config->count; i++) {
 		const struct service *other = loader->config->services[i];
-		if (!shares_address(service, other))
-			continue;
-		snprintf(text, sizeof text, "%.40s has the address and port of %.40s at %.60s:%d",
-		    service->id, other->id, other->place.file, other->place.line);
+		if (!shares_address(service, other)) continue;
+		snprintf(text, sizeof text, "%.40s has the address and port of %.40s at %.60s:%d", service->id,
+		    other->id, other->place.file, other->place.line);
 		fail(loader, &service->place, text);
 		return true;
 	}
@@ -166,8 +153,7 @@ static void load_files(struct loader *loader) {
 	loader->config->broken = loader->lexed.broken;
 	find_defaults(loader);
 	for (const struct block *block = loader->lexed.blocks; block != NULL; block = block->next) {
-		if (block->is_defaults || is_switched_off(loader, block))
-			continue;
+		if (block->is_defaults || is_switched_off(loader, block)) continue;
 		struct service *service = read_block(loader, block);
 		if (service != NULL && is_duplicate(loader, service))
 			leave_out(loader, service);
@@ -203,8 +189,7 @@ void config_load(const struct options *options, struct config *config) {
 /* Frees the list, and those of its services that nobody has taken out of it. */
 void config_free(struct config *config) {
 	for (size_t i = 0; i < config->count; i++)
-		if (config->services[i] != NULL)
-			service_free(config->services[i]);
+		if (config->services[i] != NULL) service_free(config->services[i]);
 	free(config->services);
 	mem_arena_free(config->loading);
 }

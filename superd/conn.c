@@ -22,12 +22,10 @@ static struct {
 } conns;
 
 static int make_room(void) {
-	if (conns.count < conns.size)
-		return 0;
+	if (conns.count < conns.size) return 0;
 	size_t size = conns.size == 0 ? 64 : conns.size * 2;
 	struct conn **buckets = calloc(size, sizeof(struct conn *));
-	if (buckets == NULL)
-		return -1;
+	if (buckets == NULL) return -1;
 	for (size_t i = 0; i < conns.size; i++)
 		for (struct conn *conn = conns.buckets[i], *next; conn != NULL; conn = next) {
 			next = conn->next;
@@ -43,14 +41,12 @@ static int make_room(void) {
 
 /* Sees that the next conn_add cannot fail, so that no child runs uncounted. Returns -1 for want of memory. */
 int conn_reserve(void) {
-	if (conns.spare == NULL)
-		conns.spare = malloc(sizeof *conns.spare);
+	if (conns.spare == NULL) conns.spare = malloc(sizeof *conns.spare);
 	return conns.spare == NULL ? -1 : make_room();
 }
 
 static int64_t drain_deadline(const struct conn *conn) {
-	int64_t latest =
-	    loop_now() + (conns.is_over ? 0 : conn->listener->service->drain_time * INT64_C(1000));
+	int64_t latest = loop_now() + (conns.is_over ? 0 : conn->listener->service->drain_time * INT64_C(1000));
 	return latest < conn->deadline ? latest : conn->deadline;
 }
 
@@ -59,8 +55,7 @@ struct conn *conn_add(const struct conn *conn) {
 	struct conn *added = conns.spare, **bucket = &conns.buckets[(size_t)conn->pid & (conns.size - 1)];
 	conns.spare = NULL;
 	*added = *conn;
-	if (conns.draining)
-		added->deadline = drain_deadline(added);
+	if (conns.draining) added->deadline = drain_deadline(added);
 	added->next = *bucket;
 	*bucket = added;
 	conns.count++;
@@ -69,12 +64,9 @@ struct conn *conn_add(const struct conn *conn) {
 }
 
 static struct conn **find(pid_t pid) {
-	if (conns.size == 0)
-		return NULL;
-	for (struct conn **link = &conns.buckets[(size_t)pid & (conns.size - 1)]; *link != NULL;
-	     link = &(*link)->next)
-		if ((*link)->pid == pid)
-			return link;
+	if (conns.size == 0) return NULL;
+	for (struct conn **link = &conns.buckets[(size_t)pid & (conns.size - 1)]; *link != NULL; link = &(*link)->next)
+		if ((*link)->pid == pid) return link;
 	return NULL;
 }
 
@@ -93,8 +85,7 @@ size_t conn_count(void) {
 void conn_each(void (*visit)(struct conn *, void *), void *argument) {
 	for (size_t i = 0; i < conns.size; i++)
 		for (struct conn *conn = conns.buckets[i]; conn != NULL; conn = conn->next)
-			if (!conn->reaped)
-				visit(conn, argument);
+			if (!conn->reaped) visit(conn, argument);
 }
 
 static bool group_lives(pid_t pid) {
@@ -126,15 +117,13 @@ void conn_reap(void (*ended)(struct conn *, int status)) {
 	bool adopts_orphans = getpid() == 1;
 	int status;
 	pid_t pid;
-	while ((conns.count > 0 || conns.other > 0 || adopts_orphans) &&
-	       (pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((conns.count > 0 || conns.other > 0 || adopts_orphans) && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		struct conn **link = find(pid);
 		if (pid == conns.other) {
 			conns.other = 0;
 			conns.other_ended(status);
 		}
-		if (link == NULL)
-			continue;
+		if (link == NULL) continue;
 		struct conn *conn = *link;
 		ended(conn, status);
 		conn->reaped = true;
@@ -147,8 +136,7 @@ void conn_reap(void (*ended)(struct conn *, int status)) {
 
 static void drain(struct conn *conn, void *unused) {
 	(void)unused;
-	if (!conn->told)
-		conn->deadline = drain_deadline(conn);
+	if (!conn->told) conn->deadline = drain_deadline(conn);
 	loop_wake_at(conn->deadline);
 }
 
@@ -160,15 +148,13 @@ void conn_drain(bool at_once) {
 }
 
 static bool has_ended(struct conn *conn) {
-	if (conn->reaped && !group_lives(conn->pid))
-		return true;
+	if (conn->reaped && !group_lives(conn->pid)) return true;
 	if (loop_now() < conn->deadline) {
 		loop_wake_at(conn->reaped ? loop_now() + GROUP_POLL : conn->deadline);
 		return false;
 	}
 	kill(-conn->pid, conn->told ? SIGKILL : SIGTERM);
-	if (conn->reaped)
-		return true;
+	if (conn->reaped) return true;
 	conn->deadline = conn->told ? INT64_MAX : loop_now() + KILL_GRACE;
 	conn->told = true;
 	loop_wake_at(conn->deadline);

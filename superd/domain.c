@@ -18,8 +18,7 @@ static bool is_within(const struct address_list *list, const char *name) {
 	size_t length = strlen(name);
 	for (size_t i = 0; i < list->count; i++) {
 		const char *word = list->rules[i].word;
-		if (word[0] == '.' && strlen(word) < length &&
-		    strcasecmp(name + length - strlen(word), word) == 0)
+		if (word[0] == '.' && strlen(word) < length && strcasecmp(name + length - strlen(word), word) == 0)
 			return true;
 	}
 	return false;
@@ -47,8 +46,7 @@ static bool find_name(const struct endpoint *peer, char *name, size_t size) {
 bool domain_allows(const struct service *service, const struct endpoint *peer, struct source source) {
 	char name[256];
 	bool has_name = find_name(peer, name, sizeof name);
-	if (has_name && is_within(&service->no_access, name))
-		return false;
+	if (has_name && is_within(&service->no_access, name)) return false;
 	return !service->only_from.domains || addr_list_matches(&service->only_from, source) ||
 	       (has_name && is_within(&service->only_from, name));
 }

@@ -35,8 +35,7 @@ static char *next_word(char **text) {
 	char *word = *text + strspn(*text, " \t");
 	size_t length = strcspn(word, " \t");
 	*text = word + length;
-	if (**text != '\0')
-		*(*text)++ = '\0';
+	if (**text != '\0') *(*text)++ = '\0';
 	return word;
 }
 
@@ -91,21 +90,18 @@ static void read_assignment(struct reader *reader, char *line) {
 	struct arena *arena = reader->lexed->arena;
 	size_t length = strcspn(line, " \t=+-");
 	char *sign = line + length + strspn(line + length, " \t"), *rest = sign + strcspn(sign, "=");
-	if (length == 0 || *rest == '\0' || rest - sign > 1 ||
-	    (rest > sign && *sign != '+' && *sign != '-')) {
+	if (length == 0 || *rest == '\0' || rest - sign > 1 || (rest > sign && *sign != '+' && *sign != '-')) {
 		wrong(reader, "expected ATTRIBUTE = VALUE instead of", line);
 		return;
 	}
 	struct assignment *assignment = mem_alloc(arena, sizeof *assignment);
 	struct words words = {0};
 	assignment->entry = (struct entry){.name = line, .place = reader->here, .operator= OPERATOR_SET };
-	if (rest > sign)
-		assignment->entry.operator= * sign == '+' ? OPERATOR_ADD : OPERATOR_REMOVE;
+	if (rest > sign) assignment->entry.operator= * sign == '+' ? OPERATOR_ADD : OPERATOR_REMOVE;
 	rest++;
 	line[length] = '\0';
 	for (char *word = next_word(&rest); *word != '\0'; word = next_word(&rest)) {
-		if (*word == '#' && takes_comment(line))
-			break;
+		if (*word == '#' && takes_comment(line)) break;
 		if (words.count == WORDS) {
 			wrong(reader, "too many values; use += for the rest, from", word);
 			return;
@@ -131,11 +127,9 @@ static bool begins_block(char *line) {
 
 static void read_line(struct reader *reader, char *line) {
 	size_t length = strlen(line);
-	while (length > 0 && strchr(" \t\r", line[length - 1]) != NULL)
-		line[--length] = '\0';
+	while (length > 0 && strchr(" \t\r", line[length - 1]) != NULL) line[--length] = '\0';
 	line += strspn(line, " \t");
-	if (*line == '\0' || *line == '#')
-		return;
+	if (*line == '\0' || *line == '#') return;
 	if (reader->block != NULL && begins_block(line)) {
 		wrong(reader, reader->opened ? "'}' is missing before" : "'{' is missing before", line);
 		reader->block = NULL;
@@ -158,11 +152,9 @@ static char *load_file(struct reader *reader, FILE *file, const char *path, size
 	size_t room = 4096, length = 0;
 	char *text = malloc(room);
 	while (text != NULL && (length += fread(text + length, 1, room - length - 2, file)) == room - 2) {
-		if (length > FILE_MAX_SIZE)
-			break;
+		if (length > FILE_MAX_SIZE) break;
 		char *larger = realloc(text, room *= 2);
-		if (larger == NULL)
-			free(text);
+		if (larger == NULL) free(text);
 		text = larger;
 	}
 	if (text == NULL || ferror(file) || length > FILE_MAX_SIZE) {
@@ -190,8 +182,7 @@ static void read_text(struct reader *reader, char *text, size_t size) {
 			read_line(reader, text);
 		text = newline + 1;
 	}
-	if (reader->block != NULL)
-		wrong(reader, "the file ends without '}'", "");
+	if (reader->block != NULL) wrong(reader, "the file ends without '}'", "");
 	reader->block = NULL;
 }
 
@@ -209,11 +200,9 @@ static void read_file(struct reader *reader, const char *path) {
 		struct reader inner = {.lexed = reader->lexed, .depth = reader->depth + 1};
 		inner.here = (struct place){mem_copy(reader->lexed->arena, path), 0};
 		char *text = load_file(reader, file, path, &size);
-		if (text != NULL)
-			read_text(&inner, text, size);
+		if (text != NULL) read_text(&inner, text, size);
 	}
-	if (file != NULL)
-		fclose(file);
+	if (file != NULL) fclose(file);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -233,15 +222,12 @@ static void read_directory(struct reader *reader, const char *path) {
 	}
 	for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
 		if (strchr(entry->d_name, '.') == NULL && entry->d_name[strlen(entry->d_name) - 1] != '~')
-			words_add(
-			    reader->lexed->arena, &names, mem_copy(reader->lexed->arena, entry->d_name));
+			words_add(reader->lexed->arena, &names, mem_copy(reader->lexed->arena, entry->d_name));
 	closedir(directory);
-	if (names.count > 0)
-		qsort(names.word, names.count, sizeof *names.word, by_name);
+	if (names.count > 0) qsort(names.word, names.count, sizeof *names.word, by_name);
 	for (size_t i = 0; i < names.count; i++) {
 		const char *file = mem_print(reader->lexed->arena, "%s/%s", path, names.word[i]);
-		if (stat(file, &about) == 0 && S_ISREG(about.st_mode))
-			read_file(reader, file);
+		if (stat(file, &about) == 0 && S_ISREG(about.st_mode)) read_file(reader, file);
 	}
 }
 

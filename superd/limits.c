@@ -53,14 +53,12 @@ static void forget_idle(struct source_table *table, int64_t age) {
 static void tidy(struct source_table *table) {
 	size_t before = table->count;
 	forget_idle(table, SECOND);
-	if (table->count > before / 2)
-		forget_idle(table, 0);
+	if (table->count > before / 2) forget_idle(table, 0);
 	table->tidy_at = table->count + SOURCES_IDLE;
 }
 
 static struct source_count *find(struct listener *listener, struct source source) {
-	if (listener->sources == NULL)
-		return NULL;
+	if (listener->sources == NULL) return NULL;
 	struct source_count *count = listener->sources->buckets[bucket_of(source)];
 	while (count != NULL && (count->source.high != source.high || count->source.low != source.low))
 		count = count->next;
@@ -70,16 +68,13 @@ static struct source_count *find(struct listener *listener, struct source source
 /* The count of a source, made where there is none yet. NULL for want of memory. */
 static struct source_count *find_or_make(struct listener *listener, struct source source) {
 	struct source_count *count = find(listener, source);
-	if (count != NULL)
-		return count;
+	if (count != NULL) return count;
 	if (listener->sources == NULL && (listener->sources = calloc(1, sizeof *listener->sources)) == NULL)
 		return NULL;
 	struct source_table *table = listener->sources;
-	if (table->count >= table->tidy_at)
-		tidy(table);
+	if (table->count >= table->tidy_at) tidy(table);
 	count = calloc(1, sizeof *count);
-	if (count == NULL)
-		return NULL;
+	if (count == NULL) return NULL;
 	struct source_count **bucket = &table->buckets[bucket_of(source)];
 	*count = (struct source_count){.next = *bucket, .source = source};
 	*bucket = count;
@@ -99,8 +94,7 @@ static long count_second(int64_t *began, long *count) {
 /* Whether who comes now has to wait, where on_limit = wait or the program accepts by itself: too many in this second, or still shut for that. */
 bool limits_is_too_fast(struct listener *listener) {
 	const struct rate *cps = &listener->service->cps;
-	if (cps->connections == 0 ||
-	    (listener->service->on_limit != ON_LIMIT_WAIT && !listener->service->wait))
+	if (cps->connections == 0 || (listener->service->on_limit != ON_LIMIT_WAIT && !listener->service->wait))
 		return false;
 	if (loop_now() - listener->second_began < SECOND && listener->second_count >= cps->connections)
 		listener->closed_until = loop_now() + cps->seconds * SECOND;
@@ -120,21 +114,17 @@ enum verdict limits_check_rate(const struct client *client) {
 	const struct service *service = listener->service;
 	if (service->per_source_cps != UNSET) {
 		struct source_count *count = find_or_make(listener, source_of(listener, client->source));
-		if (count == NULL ||
-		    count_second(&count->second_began, &count->second_count) > service->per_source_cps)
+		if (count == NULL || count_second(&count->second_began, &count->second_count) > service->per_source_cps)
 			return VERDICT_PER_SOURCE_CPS;
 	}
 	if (service->cps.connections > 0) {
-		if (loop_now() < listener->closed_until)
-			return VERDICT_CPS;
-		if (count_second(&listener->second_began, &listener->second_count) >
-		    service->cps.connections) {
+		if (loop_now() < listener->closed_until) return VERDICT_CPS;
+		if (count_second(&listener->second_began, &listener->second_count) > service->cps.connections) {
 			listener->closed_until = loop_now() + service->cps.seconds * SECOND;
 			return VERDICT_CPS;
 		}
 	}
-	if (service->max_load != UNSET && sys_load() >= service->max_load)
-		return VERDICT_LOAD;
+	if (service->max_load != UNSET && sys_load() >= service->max_load) return VERDICT_LOAD;
 	return VERDICT_WELCOME;
 }
 
@@ -142,10 +132,8 @@ enum verdict limits_check_rate(const struct client *client) {
 enum verdict limits_check_room(const struct client *client) {
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
-	if (service->instances != UNLIMITED && listener->running >= service->instances)
-		return VERDICT_SERVICE_LIMIT;
-	if (service->per_source == UNLIMITED)
-		return VERDICT_WELCOME;
+	if (service->instances != UNLIMITED && listener->running >= service->instances) return VERDICT_SERVICE_LIMIT;
+	if (service->per_source == UNLIMITED) return VERDICT_WELCOME;
 	const struct source_count *count = find(listener, source_of(listener, client->source));
 	if (service->per_source == 0 || (count != NULL && count->running >= service->per_source))
 		return VERDICT_PER_SOURCE_LIMIT;
@@ -154,21 +142,17 @@ enum verdict limits_check_room(const struct client *client) {
 
 /* A child of that source has begun (+1) or ended (-1). */
 void limits_count(struct listener *listener, struct source source, int change) {
-	if (!counts_sources(listener->service))
-		return;
+	if (!counts_sources(listener->service)) return;
 	source = source_of(listener, source);
 	struct source_count *count = change > 0 ? find_or_make(listener, source) : find(listener, source);
-	if (count != NULL)
-		count->running += change;
+	if (count != NULL) count->running += change;
 }
 
 /* Forgets what is known of the sources: a reload may count them otherwise. */
 void limits_forget(struct listener *listener) {
-	if (listener->sources == NULL)
-		return;
+	if (listener->sources == NULL) return;
 	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct source_count *count = listener->sources->buckets[i], *next; count != NULL;
-		     count = next) {
+		for (struct source_count *count = listener->sources->buckets[i], *next; count != NULL; count = next) {
 			next = count->next;
 			free(count);
 		}

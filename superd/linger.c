@@ -21,8 +21,7 @@ static size_t count;
 
 static void end(struct lingering *lingering) {
 	struct lingering **link = &first;
-	while (*link != lingering)
-		link = &(*link)->next;
+	while (*link != lingering) link = &(*link)->next;
 	*link = lingering->next;
 	count--;
 	loop_unwatch(&lingering->watch);
@@ -33,8 +32,7 @@ static void end(struct lingering *lingering) {
 static void discard(struct watch *watch) {
 	static char bytes[65536];
 	ssize_t length = sys_receive_unblocked(watch->fd, bytes, sizeof bytes);
-	if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
-		end((struct lingering *)(void *)watch);
+	if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) end((struct lingering *)(void *)watch);
 }
 
 /* Ends our side of the connection and waits for the client's, for at most `span` milliseconds. */

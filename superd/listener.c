@@ -22,24 +22,22 @@ struct listener *listener_first(void) {
 /* The nth, from 0, of the listeners at work that have that id, or NULL. */
 struct listener *listener_find(const char *id, size_t nth) {
 	for (struct listener *listener = first; listener != NULL; listener = listener->next)
-		if (!listener->retired && strcmp(listener->service->id, id) == 0 && nth-- == 0)
-			return listener;
+		if (!listener->retired && strcmp(listener->service->id, id) == 0 && nth-- == 0) return listener;
 	return NULL;
 }
 
 /* How many listeners at work have the same id and stand before this one. */
 size_t listener_nth(const struct listener *listener) {
 	size_t nth = 0;
-	while (listener_find(listener->service->id, nth) != NULL &&
-	       listener_find(listener->service->id, nth) != listener)
+	while (
+	    listener_find(listener->service->id, nth) != NULL && listener_find(listener->service->id, nth) != listener)
 		nth++;
 	return nth;
 }
 
 static void add(struct listener *listener) {
 	struct listener **last = &first;
-	while (*last != NULL)
-		last = &(*last)->next;
+	while (*last != NULL) last = &(*last)->next;
 	*last = listener;
 }
 
@@ -64,8 +62,7 @@ static bool is_missing(int error) {
 /* Closes the sockets and frees the array. A path goes with its socket, unless another socket now has it. */
 static void close_sockets(struct listening_socket *sockets, size_t count) {
 	for (size_t i = 0; i < count; i++)
-		if (sockets[i].watch.fd >= 0)
-			close(sockets[i].watch.fd);
+		if (sockets[i].watch.fd >= 0) close(sockets[i].watch.fd);
 	free(sockets);
 }
 
@@ -94,8 +91,8 @@ static struct listening_socket *open_all(const struct service *service, size_t *
 			   (*count > 0 || i + 1 < service->address_count)) {
 			continue;
 		} else if (errno == EADDRNOTAVAIL && !service->from_command_line) {
-			log_warning_at(&service->place, "%s: %s; tried again every %d s", service->id,
-			    why->text, ADDRESS_RETRY / 1000);
+			log_warning_at(&service->place, "%s: %s; tried again every %d s", service->id, why->text,
+			    ADDRESS_RETRY / 1000);
 		} else {
 			int error = errno;
 			close_sockets(sockets, *count);
@@ -107,13 +104,11 @@ static struct listening_socket *open_all(const struct service *service, size_t *
 	return sockets;
 }
 
-static struct listening_socket *open_on_one_port(
-    const struct service *service, size_t *count, struct reason *why) {
+static struct listening_socket *open_on_one_port(const struct service *service, size_t *count, struct reason *why) {
 	struct listening_socket *sockets = NULL;
 	for (int tries = 0; tries < PORT_TRIES && sockets == NULL; tries++) {
 		sockets = open_all(service, count, why);
-		if (sockets == NULL && errno != EADDRINUSE)
-			break;
+		if (sockets == NULL && errno != EADDRINUSE) break;
 	}
 	return sockets;
 }
@@ -124,8 +119,7 @@ static void say_listening(const struct listener *listener, const struct listenin
 		log_notice("listening %s %s", listener->service->id, addr_format(&socket->address, text));
 }
 
-static const struct listening_socket *find_socket(
-    const struct listener *listener, const struct endpoint *address) {
+static const struct listening_socket *find_socket(const struct listener *listener, const struct endpoint *address) {
 	for (size_t i = 0; i < listener->socket_count; i++)
 		if (addr_equal(&listener->sockets[i].address, address) && listener->sockets[i].watch.fd >= 0)
 			return &listener->sockets[i];
@@ -137,24 +131,19 @@ static int replace_sockets(struct listener *listener, struct listening_socket *s
 	for (size_t i = 0; i < count; i++) {
 		sockets[i].listener = listener;
 		sockets[i].watch.ready = serve_comer;
-		if (loop_watch(&sockets[i].watch) == 0)
-			continue;
-		while (i-- > 0)
-			loop_unwatch(&sockets[i].watch);
+		if (loop_watch(&sockets[i].watch) == 0) continue;
+		while (i-- > 0) loop_unwatch(&sockets[i].watch);
 		return -1;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (find_socket(listener, &sockets[i].address) == NULL)
-			say_listening(listener, &sockets[i]);
-	for (size_t i = 0; i < listener->socket_count; i++)
-		loop_unwatch(&listener->sockets[i].watch);
+		if (find_socket(listener, &sockets[i].address) == NULL) say_listening(listener, &sockets[i]);
+	for (size_t i = 0; i < listener->socket_count; i++) loop_unwatch(&listener->sockets[i].watch);
 	struct listening_socket *old = listener->sockets;
 	size_t old_count = listener->socket_count;
 	listener->sockets = sockets;
 	listener->socket_count = count;
 	for (size_t i = 0; i < old_count; i++)
-		if (old[i].address.at.any.sa_family == AF_UNIX &&
-		    find_socket(listener, &old[i].address) == NULL)
+		if (old[i].address.at.any.sa_family == AF_UNIX && find_socket(listener, &old[i].address) == NULL)
 			unlink(old[i].address.at.un.sun_path);
 	close_sockets(old, old_count);
 	listener->paused = false;
@@ -169,8 +158,7 @@ static int replace_sockets(struct listener *listener, struct listening_socket *s
 static int set_service(struct listener *listener, struct service *service, struct reason *why) {
 	size_t count;
 	struct listening_socket *sockets = open_on_one_port(service, &count, why);
-	if (sockets == NULL)
-		return -1;
+	if (sockets == NULL) return -1;
 	struct service *former = listener->service;
 	listener->service = service;
 	if (replace_sockets(listener, sockets, count) < 0) {
@@ -178,16 +166,14 @@ static int set_service(struct listener *listener, struct service *service, struc
 		listener->service = former;
 		return reason_set(why, "out of memory");
 	}
-	if (former != NULL)
-		service_free(former);
+	if (former != NULL) service_free(former);
 	return 0;
 }
 
 /* Opens the sockets of a service and begins to serve it. Returns 0, or -1 and why. */
 int listener_open(struct service *service, struct reason *why) {
 	struct listener *listener = calloc(1, sizeof *listener);
-	if (listener == NULL)
-		return reason_set(why, "out of memory");
+	if (listener == NULL) return reason_set(why, "out of memory");
 	if (set_service(listener, service, why) < 0) {
 		free(listener);
 		return -1;
@@ -200,8 +186,8 @@ int listener_open(struct service *service, struct reason *why) {
 int listener_update(struct listener *listener, struct service *service, struct reason *why) {
 	for (size_t i = 0; i < listener->socket_count; i++)
 		if (listener->sockets[i].watch.fd >= 0)
-			socket_offer(listener->sockets[i].watch.fd, SOCKET_BORROWED,
-			    &listener->sockets[i].configured, "");
+			socket_offer(
+			    listener->sockets[i].watch.fd, SOCKET_BORROWED, &listener->sockets[i].configured, "");
 	int updated = set_service(listener, service, why);
 	socket_drop_offers(SOCKET_BORROWED);
 	return updated;
@@ -209,11 +195,9 @@ int listener_update(struct listener *listener, struct service *service, struct r
 
 /* Looks away from the sockets, so that who comes waits in the backlog, or looks again. */
 void listener_pause(struct listener *listener, bool paused) {
-	if (listener->paused == paused)
-		return;
+	if (listener->paused == paused) return;
 	listener->paused = paused;
-	for (size_t i = 0; i < listener->socket_count; i++)
-		loop_pause(&listener->sockets[i].watch, paused);
+	for (size_t i = 0; i < listener->socket_count; i++) loop_pause(&listener->sockets[i].watch, paused);
 }
 
 /* Closes the sockets, or leaves them at hand for another service. The listener stays for its children. */
@@ -221,11 +205,8 @@ void listener_retire(struct listener *listener, bool at_hand) {
 	listener->retired = true;
 	for (size_t i = 0; i < listener->socket_count && at_hand; i++) {
 		const struct listening_socket *socket = &listener->sockets[i];
-		int fd = socket->address.at.any.sa_family == AF_UNIX
-			     ? -1
-			     : fcntl(socket->watch.fd, F_DUPFD_CLOEXEC, 3);
-		if (fd >= 0)
-			socket_offer(fd, SOCKET_OWNED, &socket->configured, "");
+		int fd = socket->address.at.any.sa_family == AF_UNIX ? -1 : fcntl(socket->watch.fd, F_DUPFD_CLOEXEC, 3);
+		if (fd >= 0) socket_offer(fd, SOCKET_OWNED, &socket->configured, "");
 	}
 	replace_sockets(listener, NULL, 0);
 }
@@ -251,8 +232,7 @@ void listener_tick(void) {
 	for (struct listener *listener = first; listener != NULL; listener = listener->next)
 		for (size_t i = 0; i < listener->socket_count; i++) {
 			struct listening_socket *socket = &listener->sockets[i];
-			if (socket->watch.fd >= 0)
-				continue;
+			if (socket->watch.fd >= 0) continue;
 			socket->watch.fd = socket_open(listener->service, &socket->configured, 0, &why);
 			if (socket->watch.fd < 0) {
 				loop_wake_at(loop_now() + ADDRESS_RETRY);

@@ -74,15 +74,13 @@ static const char *const verdict_words[VERDICTS] = {[VERDICT_ADDRESS] = "address
 
 static int value_of(const struct name *names, const char *name) {
 	for (; names->name != NULL; names++)
-		if (strcasecmp(names->name, name) == 0)
-			return names->value;
+		if (strcasecmp(names->name, name) == 0) return names->value;
 	return -1;
 }
 
 static const char *name_of(const struct name *names, int value) {
 	for (; names->name != NULL; names++)
-		if (names->value == value)
-			return names->name;
+		if (names->value == value) return names->name;
 	return "";
 }
 
@@ -160,16 +158,13 @@ static void say(int level, const char *prefix, const char *text) {
 	}
 	if (log_state.lost > 0) {
 		char lost[80];
-		int length =
-		    snprintf(lost, sizeof lost, "superd: warning: %lu log lines lost\n", log_state.lost);
-		if (sys_outlet_write(&log_state.outlet, lost, (size_t)length) == 0)
-			log_state.lost = 0;
+		int length = snprintf(lost, sizeof lost, "superd: warning: %lu log lines lost\n", log_state.lost);
+		if (sys_outlet_write(&log_state.outlet, lost, (size_t)length) == 0) log_state.lost = 0;
 	}
 	size_t length = (size_t)snprintf(line, sizeof line, "%s%s", log_state.bare ? "" : "superd: ", prefix);
 	length += log_escape(line + length, sizeof line - length - 1, text);
 	line[length++] = '\n';
-	if (sys_outlet_write(&log_state.outlet, line, length) < 0)
-		log_state.lost++;
+	if (sys_outlet_write(&log_state.outlet, line, length) < 0) log_state.lost++;
 }
 
 static void say_formatted(int level, const char *prefix, const char *format, va_list arguments) {
@@ -202,8 +197,7 @@ void log_always(const char *format, ...) {
 
 /* What an operator wants to know unless -q. */
 void log_notice(const char *format, ...) {
-	if (log_state.quiet)
-		return;
+	if (log_state.quiet) return;
 	va_list arguments;
 	va_start(arguments, format);
 	say_formatted(LOG_INFO, "", format, arguments);
@@ -212,16 +206,14 @@ void log_notice(const char *format, ...) {
 
 /* What an operator wants to know with -v only. */
 void log_detail(const char *format, ...) {
-	if (!log_state.verbose)
-		return;
+	if (!log_state.verbose) return;
 	va_list arguments;
 	va_start(arguments, format);
 	say_formatted(LOG_DEBUG, "", format, arguments);
 	va_end(arguments);
 }
 
-static void say_at(
-    int level, const struct place *place, const char *kind, const char *format, va_list arguments) {
+static void say_at(int level, const struct place *place, const char *kind, const char *format, va_list arguments) {
 	char text[LINE_MAX_LENGTH], line[LINE_MAX_LENGTH];
 	vsnprintf(text, sizeof text, format, arguments);
 	const char *before = log_state.bare ? "" : kind, *after = log_state.bare ? kind : "";
@@ -246,8 +238,7 @@ void log_error_at(const struct place *place, const char *format, ...) {
 }
 
 void log_warning_at(const struct place *place, const char *format, ...) {
-	if (log_state.mute)
-		return;
+	if (log_state.mute) return;
 	va_list arguments;
 	va_start(arguments, format);
 	say_at(LOG_WARNING, place, "warning: ", format, arguments);

@@ -30,18 +30,15 @@ static struct log_file *files;
 /* Closes the files; each is opened anew when it is next written to (HUP, after they have been rotated). */
 void log_files_reopen(void) {
 	for (struct log_file *file = files; file != NULL; file = file->next) {
-		if (file->is_open)
-			close(file->outlet.fd);
+		if (file->is_open) close(file->outlet.fd);
 		file->is_open = file->soft_said = file->hard_said = false;
 	}
 }
 
 static struct log_file *find_file(const char *path) {
 	struct log_file *file = files;
-	while (file != NULL && strcmp(file->path, path) != 0)
-		file = file->next;
-	if (file != NULL)
-		return file;
+	while (file != NULL && strcmp(file->path, path) != 0) file = file->next;
+	if (file != NULL) return file;
 	file = calloc(1, sizeof *file);
 	char *copy = strdup(path);
 	if (file == NULL || copy == NULL) {
@@ -57,8 +54,7 @@ static struct log_file *find_file(const char *path) {
 static int open_file(struct log_file *file) {
 	struct stat about;
 	int fd = open(file->path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return -1;
+	if (fd < 0) return -1;
 	file->is_open = true;
 	file->outlet = (struct outlet){.fd = fd, .kind = OUTLET_PLAIN};
 	file->size = fstat(fd, &about) == 0 && S_ISREG(about.st_mode) ? (long)about.st_size : 0;
@@ -74,14 +70,12 @@ static long hard_extra(long soft) {
 /* Opens the file that a redirection will write its TRAFFIC to, while it still may. */
 void log_file_prepare(const struct service *service) {
 	struct log_file *file = service->log_type.file != NULL ? find_file(service->log_type.file) : NULL;
-	if (file != NULL && service->log_on_success & LOG_ITEM_TRAFFIC)
-		open_file(file);
+	if (file != NULL && service->log_on_success & LOG_ITEM_TRAFFIC) open_file(file);
 }
 
 /* Says once that a file has outgrown a limit. */
 static void say_limit(bool *said, const struct log_file *file, const char *what) {
-	if (!*said)
-		log_warning("%s %s", file->path, what);
+	if (!*said) log_warning("%s %s", file->path, what);
 	*said = true;
 }
 
@@ -100,14 +94,11 @@ static void write_file(const struct log_type *type, const char *text) {
 	length += log_escape(line + length, PART, text);
 	line[length++] = '\n';
 	if (type->soft > 0 && file->size + (long)length > hard) {
-		say_limit(
-		    &file->hard_said, file, "has reached its hard limit; nothing more is written to it");
+		say_limit(&file->hard_said, file, "has reached its hard limit; nothing more is written to it");
 		return;
 	}
-	if (sys_outlet_write(&file->outlet, line, length) == 0)
-		file->size += (long)length;
-	if (type->soft > 0 && file->size > type->soft)
-		say_limit(&file->soft_said, file, "has reached its soft limit");
+	if (sys_outlet_write(&file->outlet, line, length) == 0) file->size += (long)length;
+	if (type->soft > 0 && file->size > type->soft) say_limit(&file->soft_said, file, "has reached its soft limit");
 }
 
 /* Says a line where the service's log_type has it, or else in superd's own log, where -q passes over `is_success`. */
@@ -129,12 +120,9 @@ static void PRINTF_LIKE(3, 4) say(const struct service *service, bool is_success
 }
 
 static const char *name_peer(const struct client *client, char text[ADDR_TEXT]) {
-	if (client->peer.length == 0)
-		return "<no address>";
-	if (client->peer.at.any.sa_family != AF_UNIX)
-		return addr_format_host(&client->peer, text);
-	if (client->uid == (uid_t)-1)
-		return "uid:unknown";
+	if (client->peer.length == 0) return "<no address>";
+	if (client->peer.at.any.sa_family != AF_UNIX) return addr_format_host(&client->peer, text);
+	if (client->uid == (uid_t)-1) return "uid:unknown";
 	snprintf(text, ADDR_TEXT, "uid:%lu", (unsigned long)client->uid);
 	return text;
 }
@@ -144,14 +132,12 @@ void log_start(const struct client *client, pid_t pid) {
 	const struct service *service = client->listener->service;
 	char peer[ADDR_TEXT], line[PART];
 	size_t length = 0;
-	if (service->log_on_success == 0)
-		return;
+	if (service->log_on_success == 0) return;
 	length += (size_t)snprintf(line, sizeof line, "START: %.100s", service->id);
 	if (service->log_on_success & LOG_ITEM_PID)
 		length += (size_t)snprintf(line + length, sizeof line - length, " pid=%ld", (long)pid);
 	if (service->log_on_success & LOG_ITEM_HOST)
-		length += (size_t)snprintf(
-		    line + length, sizeof line - length, " from=%s", name_peer(client, peer));
+		length += (size_t)snprintf(line + length, sizeof line - length, " from=%s", name_peer(client, peer));
 	if (service->log_on_success & LOG_ITEM_HOST && client->peer.at.any.sa_family != AF_UNIX &&
 	    client->peer.length > 0)
 		snprintf(line + length, sizeof line - length, " port=%u", addr_port(&client->peer));
@@ -163,8 +149,7 @@ void log_exit(const struct conn *conn, int status) {
 	const struct service *service = conn->listener->service;
 	char line[PART];
 	size_t length = 0;
-	if (!(service->log_on_success & (LOG_ITEM_EXIT | LOG_ITEM_DURATION)))
-		return;
+	if (!(service->log_on_success & (LOG_ITEM_EXIT | LOG_ITEM_DURATION))) return;
 	length += (size_t)snprintf(line, sizeof line, "EXIT: %.100s", service->id);
 	if (service->log_on_success & LOG_ITEM_EXIT)
 		length += (size_t)snprintf(line + length, sizeof line - length, " %s=%d",
@@ -182,11 +167,10 @@ void log_exit(const struct conn *conn, int status) {
 void log_fail(const struct client *client, enum verdict verdict) {
 	const struct service *service = client->listener->service;
 	char peer[ADDR_TEXT];
-	if (service->log_on_failure == 0)
-		return;
+	if (service->log_on_failure == 0) return;
 	bool says_host = service->log_on_failure & LOG_ITEM_HOST;
-	say(service, false, "FAIL: %.100s %s%s%s", service->id, log_verdict_word(verdict),
-	    says_host ? " from=" : "", says_host ? name_peer(client, peer) : "");
+	say(service, false, "FAIL: %.100s %s%s%s", service->id, log_verdict_word(verdict), says_host ? " from=" : "",
+	    says_host ? name_peer(client, peer) : "");
 }
 
 /* What a redirection passed on, each way, in bytes. */
@@ -197,8 +181,7 @@ void log_traffic(const struct service *service, unsigned long long in, unsigned 
 
 /* The end of a run of refusals of which only the first was said; `span` in milliseconds. */
 void log_episode(const struct service *service, enum verdict verdict, unsigned long refused, int64_t span) {
-	if (service->log_on_failure == 0)
-		return;
-	say(service, false, "%s ended: %.100s refused=%lu duration=%ld(sec)", log_verdict_word(verdict),
-	    service->id, refused, (long)(span / 1000));
+	if (service->log_on_failure == 0) return;
+	say(service, false, "%s ended: %.100s refused=%lu duration=%ld(sec)", log_verdict_word(verdict), service->id,
+	    refused, (long)(span / 1000));
 }

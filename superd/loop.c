@@ -28,8 +28,7 @@ static volatile sig_atomic_t taken[LENGTH(handled)];
 static void note_signal(int number) {
 	int saved = errno;
 	for (size_t i = 0; i < LENGTH(handled); i++)
-		if (handled[i] == number && getpid() == loop.self)
-			taken[i] = 1;
+		if (handled[i] == number && getpid() == loop.self) taken[i] = 1;
 	errno = saved;
 }
 
@@ -43,8 +42,7 @@ void loop_open(void) {
 	sigemptyset(&loop.open_mask);
 	sigemptyset(&blocked);
 	loop.self = getpid();
-	for (int number = 1; number < 32; number++)
-		sigaction(number, &action, NULL);
+	for (int number = 1; number < 32; number++) sigaction(number, &action, NULL);
 	action.sa_handler = note_signal;
 	sigaction(SIGPIPE, &action, NULL);
 	for (size_t i = 0; i < LENGTH(handled); i++) {
@@ -59,8 +57,7 @@ void loop_open(void) {
 void loop_close(void) {
 	struct sigaction action = {.sa_handler = SIG_DFL};
 	sigaction(SIGPIPE, &action, NULL);
-	for (size_t i = 0; i < LENGTH(handled); i++)
-		sigaction(handled[i], &action, NULL);
+	for (size_t i = 0; i < LENGTH(handled); i++) sigaction(handled[i], &action, NULL);
 }
 
 /* Whether the signal has come since this was last asked. */
@@ -86,14 +83,12 @@ int64_t loop_now(void) {
 
 /* Something is due at that time: the loop will not sleep past it. */
 void loop_wake_at(int64_t when) {
-	if (when < loop.due)
-		loop.due = when;
+	if (when < loop.due) loop.due = when;
 }
 
 /* Whether something is due. Whoever is asked then names its next time with loop_wake_at. */
 bool loop_is_due(void) {
-	if (loop.now < loop.due)
-		return false;
+	if (loop.now < loop.due) return false;
 	loop.due = INT64_MAX;
 	return true;
 }
@@ -103,12 +98,10 @@ int loop_watch(struct watch *watch) {
 	if (loop.count == loop.room) {
 		size_t room = loop.room * 2 + 16;
 		struct pollfd *polls = realloc(loop.polls, room * sizeof *polls);
-		if (polls == NULL)
-			return -1;
+		if (polls == NULL) return -1;
 		loop.polls = polls;
 		struct watch **watches = realloc(loop.watches, room * sizeof(struct watch *));
-		if (watches == NULL)
-			return -1;
+		if (watches == NULL) return -1;
 		loop.watches = watches;
 		loop.room = room;
 	}
@@ -138,8 +131,7 @@ void loop_sleep(void) {
 	int ready = sys_poll(loop.polls, loop.count, timeout, &loop.open_mask);
 	loop_read_clock();
 	for (size_t i = loop.count; i > 0 && ready > 0; i--) {
-		if (loop.polls[i - 1].revents == 0)
-			continue;
+		if (loop.polls[i - 1].revents == 0) continue;
 		ready--;
 		loop.polls[i - 1].revents = 0;
 		loop.watches[i - 1]->ready(loop.watches[i - 1]);

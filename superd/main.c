@@ -18,27 +18,23 @@ static bool stopping;
 /* Descriptors 0, 1 and 2 are there, and no other reaches a program. */
 static void tidy_descriptors(void) {
 	int fd;
-	do
-		fd = open("/dev/null", O_RDWR);
+	do fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
+	if (fd > STDERR_FILENO) close(fd);
 	sys_close_from(STDERR_FILENO + 1, true);
 }
 
 /* Opens the file for the process id before anything listens, so that what is wrong with it is said in time. */
 static int open_pid_file(void) {
 	int fd = options.pid_file == NULL ? -1 : open(options.pid_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	if (fd >= 0 || options.pid_file == NULL)
-		return fd;
+	if (fd >= 0 || options.pid_file == NULL) return fd;
 	log_error("-P %s: %s", options.pid_file, strerror(errno));
 	exit(1);
 }
 
 /* A file that superd has only just made goes; one with somebody's process id in it stays. */
 static void give_up_pid_file(int fd) {
-	if (fd >= 0 && lseek(fd, 0, SEEK_END) == 0)
-		unlink(options.pid_file);
+	if (fd >= 0 && lseek(fd, 0, SEEK_END) == 0) unlink(options.pid_file);
 }
 
 static void write_pid_file(int fd) {
@@ -46,8 +42,7 @@ static void write_pid_file(int fd) {
 	int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 	if (fd >= 0 && (ftruncate(fd, 0) < 0 || write(fd, text, (size_t)length) != length))
 		log_warning("-P %s: %s", options.pid_file, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	if (fd >= 0) close(fd);
 }
 
 static void stop(void) {
@@ -63,8 +58,7 @@ static void stop(void) {
 static void quit(void) {
 	serve_stop();
 	metrics_write();
-	if (options.pid_file != NULL)
-		unlink(options.pid_file);
+	if (options.pid_file != NULL) unlink(options.pid_file);
 	exit(0);
 }
 
@@ -85,8 +79,7 @@ static void reload(void) {
 /* What cannot be handed on is first brought to an end: who is halfway through a PROXY header, a question to the DNS. */
 static void replace(void) {
 	serve_pause(true);
-	if (proxy_is_waiting() || conn_is_asking())
-		return;
+	if (proxy_is_waiting() || conn_is_asking()) return;
 	state_execute();
 	serve_pause(false);
 }
@@ -104,22 +97,14 @@ static void tick(void) {
 
 static _Noreturn void run(void) {
 	for (;;) {
-		if (loop_signal_taken(SIGCHLD))
-			conn_reap(serve_ended);
-		if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT))
-			stop();
-		if (loop_signal_taken(SIGHUP) && !stopping)
-			reload();
-		if (loop_signal_taken(SIGUSR1))
-			serve_log_state();
-		if (loop_signal_taken(SIGUSR2) && !stopping)
-			state_begin();
-		if (state_is_due() && !stopping)
-			replace();
-		if (loop_is_due())
-			tick();
-		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle()))
-			quit();
+		if (loop_signal_taken(SIGCHLD)) conn_reap(serve_ended);
+		if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT)) stop();
+		if (loop_signal_taken(SIGHUP) && !stopping) reload();
+		if (loop_signal_taken(SIGUSR1)) serve_log_state();
+		if (loop_signal_taken(SIGUSR2) && !stopping) state_begin();
+		if (state_is_due() && !stopping) replace();
+		if (loop_is_due()) tick();
+		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle())) quit();
 		loop_sleep();
 	}
 }
@@ -131,8 +116,7 @@ int main(int argc, char **argv) {
 	umask(umask(022) | 022);
 	log_open(&options);
 	loop_open();
-	if (options.check)
-		return reload_check(&options);
+	if (options.check) return reload_check(&options);
 	state_remember(argv);
 	int pid_file = open_pid_file();
 	notify_take_sockets();

@@ -29,8 +29,7 @@ static _Noreturn void mem_exhausted(void) {
 /* A new, empty arena. A configuration that does not fit into memory ends the program. */
 struct arena *mem_arena_new(void) {
 	struct arena *arena = calloc(1, sizeof *arena);
-	if (arena == NULL)
-		mem_exhausted();
+	if (arena == NULL) mem_exhausted();
 	return arena;
 }
 
@@ -49,8 +48,7 @@ void *mem_alloc(struct arena *arena, size_t size) {
 	if (size > arena->left) {
 		size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
 		struct block *block = calloc(1, sizeof *block + room);
-		if (block == NULL)
-			mem_exhausted();
+		if (block == NULL) mem_exhausted();
 		block->next = arena->blocks;
 		arena->blocks = block;
 		arena->free = (char *)block->bytes;
@@ -82,12 +80,10 @@ char *mem_print(struct arena *arena, const char *format, ...) {
 
 /* Adds a word at the end; the list stays NULL-terminated, so that it can serve as argv. */
 void words_add(struct arena *arena, struct words *words, const char *word) {
-	bool full =
-	    (words->count & (words->count + 1)) == 0; /* there is room for 2^n - 1 words and the NULL */
+	bool full = (words->count & (words->count + 1)) == 0; /* there is room for 2^n - 1 words and the NULL */
 	if (full) {
 		const char **larger = mem_alloc(arena, 2 * (words->count + 1) * sizeof *larger);
-		for (size_t i = 0; i < words->count; i++)
-			larger[i] = words->word[i];
+		for (size_t i = 0; i < words->count; i++) larger[i] = words->word[i];
 		words->word = larger;
 	}
 	words->word[words->count++] = word;
@@ -106,17 +102,14 @@ void words_split(struct arena *arena, struct words *words, const char *text) {
 void words_remove(struct words *words, const char *word) {
 	size_t kept = 0;
 	for (size_t i = 0; i < words->count; i++)
-		if (strcmp(words->word[i], word) != 0)
-			words->word[kept++] = words->word[i];
+		if (strcmp(words->word[i], word) != 0) words->word[kept++] = words->word[i];
 	words->count = kept;
-	if (words->word != NULL)
-		words->word[kept] = NULL;
+	if (words->word != NULL) words->word[kept] = NULL;
 }
 
 bool words_contain(const struct words *words, const char *word) {
 	for (size_t i = 0; i < words->count; i++)
-		if (strcmp(words->word[i], word) == 0)
-			return true;
+		if (strcmp(words->word[i], word) == 0) return true;
 	return false;
 }
 

@@ -23,8 +23,7 @@ static struct {
 /* A label's value, with what would end it escaped. */
 static void print_label(FILE *to, const char *value) {
 	for (; *value != '\0'; value++) {
-		if (*value == '"' || *value == '\\')
-			fputc('\\', to);
+		if (*value == '"' || *value == '\\') fputc('\\', to);
 		fputc(*value, to);
 	}
 }
@@ -33,8 +32,7 @@ static void print_sample(
     FILE *to, const char *name, const struct listener *listener, const char *reason, double value) {
 	fprintf(to, "%s{service=\"", name);
 	print_label(to, listener->service->id);
-	if (reason != NULL)
-		fprintf(to, "\",reason=\"%s", reason);
+	if (reason != NULL) fprintf(to, "\",reason=\"%s", reason);
 	fprintf(to, "\"} %.0f\n", value);
 }
 
@@ -52,13 +50,11 @@ static double value_of(const struct listener *listener, int family) {
 static void print_samples(FILE *to, const char *name, const char *reason, int family) {
 	struct listener *listener, *first;
 	for (first = listener_first(); first != NULL; first = first->next) {
-		if (first->retired || listener_nth(first) > 0)
-			continue;
+		if (first->retired || listener_nth(first) > 0) continue;
 		double sum = 0;
 		for (size_t nth = 0; (listener = listener_find(first->service->id, nth)) != NULL; nth++)
 			sum += value_of(listener, family);
-		if (sum >= 0)
-			print_sample(to, name, first, reason, sum);
+		if (sum >= 0) print_sample(to, name, first, reason, sum);
 	}
 }
 
@@ -70,14 +66,13 @@ static void print_families(FILE *to) {
 	    {"superd_spawn_failures_total", "counter", "Programs that could not be started at once."        },
 	};
 	for (int i = 0; i < (int)LENGTH(families); i++) {
-		fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", families[i][0], families[i][2], families[i][0],
-		    families[i][1]);
+		fprintf(
+		    to, "# HELP %s %s\n# TYPE %s %s\n", families[i][0], families[i][2], families[i][0], families[i][1]);
 		print_samples(to, families[i][0], NULL, i);
 	}
 	fputs("# HELP superd_refused_total Connections refused.\n# TYPE superd_refused_total counter\n", to);
 	for (enum verdict verdict = VERDICT_WELCOME + 1; verdict < VERDICTS; verdict++)
-		print_samples(
-		    to, "superd_refused_total", log_verdict_word(verdict), FAMILY_REFUSED + (int)verdict);
+		print_samples(to, "superd_refused_total", log_verdict_word(verdict), FAMILY_REFUSED + (int)verdict);
 }
 
 static void print_total(FILE *to, const char *name, const char *type, const char *help, long long value) {
@@ -86,13 +81,10 @@ static void print_total(FILE *to, const char *name, const char *type, const char
 
 static int print_file(void) {
 	FILE *to = fopen(metrics.new_path, "w");
-	if (to == NULL)
-		return -1;
+	if (to == NULL) return -1;
 	print_families(to);
-	print_total(
-	    to, "superd_start_time_seconds", "gauge", "When superd was started.", metrics_totals.start_time);
-	print_total(
-	    to, "superd_reloads_total", "counter", "Configurations read again.", metrics_totals.reloads);
+	print_total(to, "superd_start_time_seconds", "gauge", "When superd was started.", metrics_totals.start_time);
+	print_total(to, "superd_reloads_total", "counter", "Configurations read again.", metrics_totals.reloads);
 	print_total(to, "superd_upgrades_total", "counter", "Upgrades in place.", metrics_totals.upgrades);
 	bool failed = ferror(to);
 	failed |= fclose(to) != 0;
@@ -101,8 +93,7 @@ static int print_file(void) {
 
 /* Writes the file now, if there is one to write. A failure is said once. */
 void metrics_write(void) {
-	if (metrics.path == NULL)
-		return;
+	if (metrics.path == NULL) return;
 	bool failed = print_file() < 0;
 	if (failed && !metrics.failed) {
 		log_warning("-m %s: %s", metrics.path, strerror(errno));
@@ -116,10 +107,8 @@ void metrics_write(void) {
 /* Keeps `path` up to date from now on; NULL: there is none. */
 void metrics_open(const char *path) {
 	static char new_path[PATH_MAX];
-	if (metrics_totals.start_time == 0)
-		metrics_totals.start_time = time(NULL);
-	if (path == NULL)
-		return;
+	if (metrics_totals.start_time == 0) metrics_totals.start_time = time(NULL);
+	if (path == NULL) return;
 	snprintf(new_path, sizeof new_path, "%s.new", path);
 	metrics.path = path;
 	metrics.new_path = new_path;
@@ -128,15 +117,13 @@ void metrics_open(const char *path) {
 
 /* Something has been counted. */
 void metrics_touch(void) {
-	if (metrics.path == NULL || metrics.changed)
-		return;
+	if (metrics.path == NULL || metrics.changed) return;
 	metrics.changed = true;
 	loop_wake_at(metrics.next);
 }
 
 void metrics_tick(void) {
-	if (!metrics.changed)
-		return;
+	if (!metrics.changed) return;
 	if (loop_now() >= metrics.next)
 		metrics_write();
 	else

@@ -32,8 +32,7 @@ static bool is_for_us(const char *variable) {
 void notify_take_sockets(void) {
 	long long count = is_for_us("LISTEN_PID") ? read_variable("LISTEN_FDS") : 0;
 	const char *rest = getenv("LISTEN_FDNAMES");
-	if (rest == NULL)
-		rest = "";
+	if (rest == NULL) rest = "";
 	for (int fd = FIRST_HANDED; fd < FIRST_HANDED + count && fcntl(fd, F_GETFD) >= 0; fd++) {
 		size_t length = strcspn(rest, ":");
 		char name[64];
@@ -50,8 +49,7 @@ void notify_take_sockets(void) {
 void notify_open(void) {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct reason why = {0};
-	if (path == NULL)
-		return;
+	if (path == NULL) return;
 	if (addr_from_path(path, &notify.to, &why) < 0) {
 		log_warning("NOTIFY_SOCKET: %s", why.text);
 		return;
@@ -61,8 +59,7 @@ void notify_open(void) {
 		notify.to.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	}
 	notify.fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	if (notify.fd < 0 || fcntl(notify.fd, F_SETFD, FD_CLOEXEC) < 0 ||
-	    fcntl(notify.fd, F_SETFL, O_NONBLOCK) < 0)
+	if (notify.fd < 0 || fcntl(notify.fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(notify.fd, F_SETFL, O_NONBLOCK) < 0)
 		log_warning("NOTIFY_SOCKET: %s", strerror(errno));
 	long long microseconds = is_for_us("WATCHDOG_PID") ? read_variable("WATCHDOG_USEC") : 0;
 	notify.watchdog = microseconds > 0 ? microseconds / 2000 : 0;
@@ -72,12 +69,11 @@ void notify_open(void) {
 void notify_say(const char *state) {
 	char text[200];
 	size_t services = 0;
-	if (notify.fd < 0)
-		return;
+	if (notify.fd < 0) return;
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		services += !listener->retired;
-	int length = snprintf(
-	    text, sizeof text, "%s\nSTATUS=%zu services, %zu running\n", state, services, conn_count());
+	int length =
+	    snprintf(text, sizeof text, "%s\nSTATUS=%zu services, %zu running\n", state, services, conn_count());
 	if (sendto(notify.fd, text, (size_t)length, 0, &notify.to.at.any, notify.to.length) < 0)
 		log_detail("NOTIFY_SOCKET: %s", strerror(errno));
 }
@@ -91,8 +87,7 @@ void notify_reloading(void) {
 
 /* Gives the watchdog its sign of life. */
 void notify_tick(void) {
-	if (notify.fd < 0 || notify.watchdog == 0)
-		return;
+	if (notify.fd < 0 || notify.watchdog == 0) return;
 	if (loop_now() >= notify.next) {
 		notify_say("WATCHDOG=1");
 		notify.next = loop_now() + notify.watchdog;
@@ -102,8 +97,6 @@ void notify_tick(void) {
 
 /* Writes a newline to a descriptor that somebody waits at, and closes it (-r). */
 void notify_descriptor(int fd) {
-	if (fd >= 0 && write(fd, "\n", 1) < 0)
-		log_warning("-r %d: %s", fd, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	if (fd >= 0 && write(fd, "\n", 1) < 0) log_warning("-r %d: %s", fd, strerror(errno));
+	if (fd >= 0) close(fd);
 }

@@ -58,10 +58,8 @@ static _Noreturn void printed(void) {
 }
 
 static void add(struct words *words, int argc, const char *word) {
-	if (words->word == NULL)
-		words->word = calloc((size_t)argc, sizeof *words->word);
-	if (words->word == NULL)
-		wrong_usage("out of memory");
+	if (words->word == NULL) words->word = calloc((size_t)argc, sizeof *words->word);
+	if (words->word == NULL) wrong_usage("out of memory");
 	words->word[words->count++] = word;
 	words->set = true;
 }
@@ -69,8 +67,7 @@ static void add(struct words *words, int argc, const char *word) {
 static int read_descriptor(const char *text) {
 	char *end;
 	long fd = strtol(text, &end, 10);
-	if (end == text || *end != '\0' || fd < 0 || fd > INT_MAX)
-		wrong_usage("-r %s: not a descriptor", text);
+	if (end == text || *end != '\0' || fd < 0 || fd > INT_MAX) wrong_usage("-r %s: not a descriptor", text);
 	return (int)fd;
 }
 
@@ -83,8 +80,7 @@ static void read_option(struct options *options, int option, int argc) {
 	case 'c': add(&options->paths, argc, optarg); break;
 	case 'l':
 		options->facility = optarg;
-		if (log_find_facility(optarg) < 0)
-			wrong_usage("-l %s: unknown syslog facility", optarg);
+		if (log_find_facility(optarg) < 0) wrong_usage("-l %s: unknown syslog facility", optarg);
 		break;
 	case 'm': options->metrics_file = optarg; break;
 	case 'n': options->numeric = true; break;
@@ -103,8 +99,7 @@ static void read_option(struct options *options, int option, int argc) {
 
 static bool listens_on_paths_only(const struct options *options) {
 	for (size_t i = 0; i < options->addresses.count; i++)
-		if (options->addresses.word[i][0] != '/')
-			return false;
+		if (options->addresses.word[i][0] != '/') return false;
 	return options->addresses.count > 0;
 }
 
@@ -116,10 +111,8 @@ static void check_together(const struct options *options) {
 			wrong_usage("-p, -b and -u do not go with -c");
 		return;
 	}
-	if (options->program == NULL)
-		wrong_usage("PROGRAM, or -c PATH, is missing");
-	bool is_handed_sockets =
-	    options->addresses.count == 0 && (getenv("LISTEN_FDS") != NULL || state_is_handed());
+	if (options->program == NULL) wrong_usage("PROGRAM, or -c PATH, is missing");
+	bool is_handed_sockets = options->addresses.count == 0 && (getenv("LISTEN_FDS") != NULL || state_is_handed());
 	if (options->port == NULL && !listens_on_paths_only(options) && !is_handed_sockets)
 		wrong_usage("-p PORT is missing");
 }
@@ -129,9 +122,7 @@ void options_read(struct options *options, int argc, char **argv) {
 	int option;
 	*options = (struct options){.ready_fd = -1};
 	opterr = 0;
-	while ((option = getopt(argc, argv, "+:Ab:c:hl:m:no:P:p:qr:tu:Vv")) != -1)
-		read_option(options, option, argc);
-	if (optind < argc)
-		options->program = argv + optind;
+	while ((option = getopt(argc, argv, "+:Ab:c:hl:m:no:P:p:qr:tu:Vv")) != -1) read_option(options, option, argc);
+	if (optind < argc) options->program = argv + optind;
 	check_together(options);
 }

@@ -41,11 +41,9 @@ static bool read_v1_address(struct endpoint *endpoint, int family, const char *h
 static int parse_v1(char *line, struct client *client) {
 	char *words[7] = {NULL}, *rest;
 	size_t count = 0;
-	for (char *word = strtok_r(line, " ", &rest); word != NULL && count < 7;
-	     word = strtok_r(NULL, " ", &rest))
+	for (char *word = strtok_r(line, " ", &rest); word != NULL && count < 7; word = strtok_r(NULL, " ", &rest))
 		words[count++] = word;
-	if (count >= 2 && strcmp(words[1], "UNKNOWN") == 0)
-		return 0;
+	if (count >= 2 && strcmp(words[1], "UNKNOWN") == 0) return 0;
 	int family = count == 6 && strcmp(words[1], "TCP4") == 0   ? AF_INET
 		     : count == 6 && strcmp(words[1], "TCP6") == 0 ? AF_INET6
 								   : 0;
@@ -77,18 +75,14 @@ static size_t v2_length(const char *bytes) {
 
 /* LOCAL and families other than TCP's leave the connection's own addresses; whatever follows the addresses is skipped. */
 static int parse_v2(const char *bytes, struct client *client) {
-	int command = bytes[12] & 0x0f, version = (bytes[12] >> 4) & 0x0f,
-	    transport = (unsigned char)bytes[13];
+	int command = bytes[12] & 0x0f, version = (bytes[12] >> 4) & 0x0f, transport = (unsigned char)bytes[13];
 	size_t length = v2_length(bytes) - V2_HEAD;
-	if (version != 2 || command > 1)
-		return -1;
-	if (command == 0 || (transport != 0x11 && transport != 0x21))
-		return 0;
+	if (version != 2 || command > 1) return -1;
+	if (command == 0 || (transport != 0x11 && transport != 0x21)) return 0;
 	int family = transport == 0x11 ? AF_INET : AF_INET6;
 	size_t size = family == AF_INET ? 4 : 16;
 	const char *addresses = bytes + V2_HEAD;
-	if (length < 2 * size + 4)
-		return -1;
+	if (length < 2 * size + 4) return -1;
 	read_v2_address(&client->peer, family, addresses, addresses + 2 * size);
 	read_v2_address(&client->local, family, addresses + size, addresses + 2 * size + 2);
 	return 0;
@@ -108,20 +102,15 @@ static bool is_v2(const struct greeting *greeting) {
 
 /* How many more bytes belong to the header for certain; 0 when it is whole. A line is read byte by byte to its end. */
 static size_t wanted(const struct greeting *greeting) {
-	if (greeting->length < SHORTEST)
-		return SHORTEST - greeting->length;
-	if (is_v1(greeting))
-		return greeting->length < V1_MAX && greeting->bytes[greeting->length - 1] != '\n';
-	return greeting->length < V2_HEAD ? V2_HEAD - greeting->length
-					  : v2_length(greeting->bytes) - greeting->length;
+	if (greeting->length < SHORTEST) return SHORTEST - greeting->length;
+	if (is_v1(greeting)) return greeting->length < V1_MAX && greeting->bytes[greeting->length - 1] != '\n';
+	return greeting->length < V2_HEAD ? V2_HEAD - greeting->length : v2_length(greeting->bytes) - greeting->length;
 }
 
 static int parse(struct greeting *greeting) {
-	if (is_v2(greeting))
-		return parse_v2(greeting->bytes, &greeting->client);
+	if (is_v2(greeting)) return parse_v2(greeting->bytes, &greeting->client);
 	char *end = greeting->bytes + greeting->length - 2;
-	if (memcmp(end, "\r\n", 2) != 0 || memchr(greeting->bytes, '\0', greeting->length) != NULL)
-		return -1;
+	if (memcmp(end, "\r\n", 2) != 0 || memchr(greeting->bytes, '\0', greeting->length) != NULL) return -1;
 	*end = '\0';
 	return parse_v1(greeting->bytes, &greeting->client);
 }
@@ -129,8 +118,7 @@ static int parse(struct greeting *greeting) {
 static void finish(struct greeting *greeting, bool is_good) {
 	struct client client = greeting->client;
 	struct greeting **link = &first;
-	while (*link != greeting)
-		link = &(*link)->next;
+	while (*link != greeting) link = &(*link)->next;
 	*link = greeting->next;
 	loop_unwatch(&greeting->watch);
 	free(greeting);
@@ -147,8 +135,7 @@ static void read_header(struct watch *watch) {
 		size_t room = is_kept ? V1_MAX - greeting->length : sizeof skipped;
 		char *to = is_kept ? greeting->bytes + greeting->length : skipped;
 		ssize_t count = sys_receive_unblocked(watch->fd, to, size < room ? size : room);
-		if (count < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
+		if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
 		greeting->length += count > 0 ? (size_t)count : 0;
 		if (count <= 0 || (!is_v1(greeting) && !is_v2(greeting))) {
 			finish(greeting, false);
@@ -161,8 +148,7 @@ static void read_header(struct watch *watch) {
 /* Waits for the header of a client that comes from a proxy. Returns 0, or -1 for want of memory. */
 int proxy_greet(const struct client *client) {
 	struct greeting *greeting = malloc(sizeof *greeting);
-	if (greeting == NULL)
-		return -1;
+	if (greeting == NULL) return -1;
 	greeting->watch = (struct watch){.fd = client->fd, .ready = read_header};
 	greeting->client = *client;
 	greeting->deadline = loop_now() + PATIENCE;

@@ -20,8 +20,7 @@ struct way {
 	char bytes[BUFFER];
 };
 
-static struct way there = {.from = STDIN_FILENO, .is_open = true},
-		  back = {.to = STDOUT_FILENO, .is_open = true};
+static struct way there = {.from = STDIN_FILENO, .is_open = true}, back = {.to = STDOUT_FILENO, .is_open = true};
 
 static bool is_empty(const struct way *way) {
 	return way->begin == way->end;
@@ -36,17 +35,14 @@ static void shut(struct way *way) {
 static int move(struct way *way, short from_events, short to_events) {
 	if (is_empty(way) && from_events != 0) {
 		ssize_t length = sys_receive_unblocked(way->from, way->bytes, sizeof way->bytes);
-		if (length == 0)
-			shut(way);
-		if (length < 0)
-			return errno == EAGAIN || errno == EINTR ? 0 : -1;
+		if (length == 0) shut(way);
+		if (length < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
 		way->begin = 0;
 		way->end = (size_t)length;
 		way->total += (unsigned long long)length;
 	} else if (!is_empty(way) && to_events != 0) {
 		ssize_t length = sys_send_unblocked(way->to, way->bytes + way->begin, way->end - way->begin);
-		if (length < 0)
-			return errno == EAGAIN || errno == EINTR ? 0 : -1;
+		if (length < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
 		way->begin += (size_t)length;
 	}
 	return 0;
@@ -64,10 +60,8 @@ static int pass(int remote) {
 		polls[0].events = wanted(&there, &back);
 		polls[1].events = wanted(&back, &there);
 		for (int i = 0; i < 2; i++)
-			polls[i].fd =
-			    polls[i].events != 0 ? polls[i].fd : -1; /* a hang-up would wake us for nothing */
-		if (poll(polls, 2, -1) < 0 && errno != EINTR)
-			return -1;
+			polls[i].fd = polls[i].events != 0 ? polls[i].fd : -1; /* a hang-up would wake us for nothing */
+		if (poll(polls, 2, -1) < 0 && errno != EINTR) return -1;
 		if ((there.is_open && move(&there, polls[0].revents, polls[1].revents) < 0) ||
 		    (back.is_open && move(&back, polls[1].revents, polls[0].revents) < 0))
 			return -1;
@@ -80,8 +74,8 @@ int redirect_run(const struct service *service) {
 	const struct endpoint *to = &service->redirect.to;
 	int remote = socket(to->at.any.sa_family, SOCK_STREAM, 0);
 	if (remote < 0 || connect(remote, &to->at.any, to->length) < 0) {
-		log_warning("%s: redirect to %s %s: %s", service->id, service->redirect.host,
-		    service->redirect.port, strerror(errno));
+		log_warning("%s: redirect to %s %s: %s", service->id, service->redirect.host, service->redirect.port,
+		    strerror(errno));
 		return 1;
 	}
 	int passed = pass(remote);

@@ -9,19 +9,16 @@
 #include <unistd.h>
 
 static void count_again(struct conn *conn, void *listener) {
-	if (conn->listener == listener)
-		limits_count(listener, conn->source, +1);
+	if (conn->listener == listener) limits_count(listener, conn->source, +1);
 }
 
 /* How much a listener's service and a new one of the same id have in common; 0: another one claims the listener. */
 static int likeness(const struct listener *listener, const struct service *service) {
-	if (listener->claimed)
-		return 0;
-	if (listener->service->fingerprint == service->fingerprint)
-		return 3;
+	if (listener->claimed) return 0;
+	if (listener->service->fingerprint == service->fingerprint) return 3;
 	const struct service *former = listener->service;
-	return former->socket_type == service->socket_type && former->address_count > 0 &&
-		       service->address_count > 0 && addr_equal(&former->addresses[0], &service->addresses[0])
+	return former->socket_type == service->socket_type && former->address_count > 0 && service->address_count > 0 &&
+		       addr_equal(&former->addresses[0], &service->addresses[0])
 		   ? 2
 		   : 1;
 }
@@ -41,12 +38,10 @@ static struct listener *find_former(const struct service *service) {
 /* Returns 0, or -1 and why; with 0 the service is the listener's. */
 static int put_to_work(struct service *service, struct reason *why) {
 	struct listener *listener = find_former(service);
-	if (listener == NULL)
-		return listener_open(service, why);
+	if (listener == NULL) return listener_open(service, why);
 	listener->claimed = true;
 	if (listener->service->fingerprint != service->fingerprint) {
-		if (listener_update(listener, service, why) < 0)
-			return -1;
+		if (listener_update(listener, service, why) < 0) return -1;
 		limits_forget(listener);
 		conn_each(count_again, listener);
 		log_detail("%s has changed", service->id);
@@ -63,8 +58,7 @@ static void put_all_to_work(struct config *config) {
 	for (int round = 0; round < 2; round++)
 		for (size_t i = 0; i < config->count; i++) {
 			struct service *service = config->services[i];
-			if (service == NULL)
-				continue;
+			if (service == NULL) continue;
 			if (put_to_work(service, &why) == 0)
 				config->services[i] = NULL;
 			else if (round == 1)
@@ -74,8 +68,7 @@ static void put_all_to_work(struct config *config) {
 
 /* With -v: what runs, and as whom. */
 static void describe_services(void) {
-	for (const struct listener *listener = listener_first(); listener != NULL;
-	     listener = listener->next) {
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		const struct service *service = listener->service;
 		log_detail("%s runs %s as %s in %s", service->id,
 		    service->is_internal ? "superd itself" : service->path,
@@ -97,8 +90,7 @@ static void warn_of_tcp_wrappers(void) {
 		bool has_rules = false;
 		while (file != NULL && fgets(line, sizeof line, file) != NULL)
 			has_rules |= line[strspn(line, " \t\r\n")] != '\0' && line[0] != '#';
-		if (file != NULL)
-			fclose(file);
+		if (file != NULL) fclose(file);
 		if (has_rules)
 			log_warning("%s has rules, which superd does not read; only_from and no_access say "
 				    "who may come",
@@ -110,8 +102,7 @@ static void warn_of_tcp_wrappers(void) {
 int reload_check(const struct options *options) {
 	struct config config;
 	config_load(options, &config);
-	for (size_t i = 0; i < config.count; i++)
-		attr_print_service(config.services[i], stdout);
+	for (size_t i = 0; i < config.count; i++) attr_print_service(config.services[i], stdout);
 	bool is_good = config.errors == 0 && fflush(stdout) == 0;
 	config_free(&config);
 	return is_good ? 0 : 1;
@@ -120,11 +111,9 @@ int reload_check(const struct options *options) {
 static void refuse_unclaimed(int fd, const char *name, bool taken, void *errors) {
 	char text[ADDR_TEXT];
 	struct endpoint address;
-	if (taken)
-		return;
+	if (taken) return;
 	socket_read_address(fd, &address);
-	log_error("LISTEN_FDS: descriptor %d (%s, %s) belongs to no service", fd, addr_format(&address, text),
-	    name);
+	log_error("LISTEN_FDS: descriptor %d (%s, %s) belongs to no service", fd, addr_format(&address, text), name);
 	++*(int *)errors;
 }
 
@@ -134,30 +123,23 @@ int reload_start(const struct options *options) {
 	int unclaimed = 0;
 	config_load(options, &config);
 	bool is_broken = config.defaults_broken;
-	if (!is_broken)
-		put_all_to_work(&config);
-	if (!is_broken && listener_first() == NULL && options->program == NULL)
-		log_error("there is no service to run");
+	if (!is_broken) put_all_to_work(&config);
+	if (!is_broken && listener_first() == NULL && options->program == NULL) log_error("there is no service to run");
 	config_free(&config);
-	if (is_broken || listener_first() == NULL)
-		return -1;
+	if (is_broken || listener_first() == NULL) return -1;
 	socket_each_handed(refuse_unclaimed, &unclaimed);
-	if (unclaimed > 0)
-		return -1;
+	if (unclaimed > 0) return -1;
 	describe_services();
 	warn_of_root(options);
-	if (options->program == NULL)
-		warn_of_tcp_wrappers();
+	if (options->program == NULL) warn_of_tcp_wrappers();
 	return 0;
 }
 
 /* How many services of the configuration, running or in error, have that id. */
 static size_t count_id(const struct config *config, const char *id) {
 	size_t count = 0;
-	for (size_t i = 0; i < config->count; i++)
-		count += strcmp(config->services[i]->id, id) == 0;
-	for (size_t i = 0; i < config->failed.count; i++)
-		count += strcmp(config->failed.word[i], id) == 0;
+	for (size_t i = 0; i < config->count; i++) count += strcmp(config->services[i]->id, id) == 0;
+	for (size_t i = 0; i < config->failed.count; i++) count += strcmp(config->failed.word[i], id) == 0;
 	return count;
 }
 
@@ -165,8 +147,7 @@ static size_t count_id(const struct config *config, const char *id) {
 static void retire_removed(const struct config *config) {
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		listener->claimed = false;
-		if (listener->retired || listener_nth(listener) < count_id(config, listener->service->id))
-			continue;
+		if (listener->retired || listener_nth(listener) < count_id(config, listener->service->id)) continue;
 		log_notice("%s has been removed", listener->service->id);
 		listener_retire(listener, true);
 	}

@@ -25,18 +25,15 @@ static bool is_paused;
 /* Whether new connections have to wait, from all that speaks for it; the sockets follow. */
 static void review(struct listener *listener) {
 	const struct service *service = listener->service;
-	bool shut =
-	    (service->on_limit == ON_LIMIT_WAIT || service->wait) && loop_now() < listener->closed_until;
-	if (shut)
-		loop_wake_at(listener->closed_until);
+	bool shut = (service->on_limit == ON_LIMIT_WAIT || service->wait) && loop_now() < listener->closed_until;
+	if (shut) loop_wake_at(listener->closed_until);
 	bool is_away = service->wait && listener->running > 0;
 	listener_pause(listener, is_paused || shortage.paused || shut || is_away || limits_is_full(listener));
 }
 
 static void review_all(void) {
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		if (!listener->retired)
-			review(listener);
+		if (!listener->retired) review(listener);
 }
 
 static void begin_shortage(const char *step, int error) {
@@ -73,14 +70,11 @@ static void note_refusal(const struct client *client, enum verdict verdict) {
 	struct listener *listener = client->listener;
 	struct episode *episode = &listener->episodes[verdict];
 	listener->refused[verdict]++;
-	bool is_said_once = verdict == VERDICT_SERVICE_LIMIT || verdict == VERDICT_CPS ||
-			    verdict == VERDICT_LOAD || verdict == VERDICT_FORK;
-	if (episode->refused == 0 || !is_said_once)
-		log_fail(client, verdict);
-	if (!is_said_once)
-		return;
-	if (episode->refused++ == 0)
-		episode->began = loop_now();
+	bool is_said_once = verdict == VERDICT_SERVICE_LIMIT || verdict == VERDICT_CPS || verdict == VERDICT_LOAD ||
+			    verdict == VERDICT_FORK;
+	if (episode->refused == 0 || !is_said_once) log_fail(client, verdict);
+	if (!is_said_once) return;
+	if (episode->refused++ == 0) episode->began = loop_now();
 	episode->last = loop_now();
 	loop_wake_at(episode->last + EPISODE_QUIET);
 }
@@ -106,11 +100,9 @@ static void note_child(const struct client *client, pid_t pid, struct client *as
 	    .source = client->source});
 	listener->running++;
 	limits_count(listener, client->source, +1);
-	if (asking != NULL)
-		return;
+	if (asking != NULL) return;
 	log_start(client, pid);
-	if (!lingers && !service->wait)
-		close(client->fd);
+	if (!lingers && !service->wait) close(client->fd);
 }
 
 static void cannot_start(const struct client *client, const struct spawn_failure *failure) {
@@ -138,8 +130,7 @@ static void start(const struct client *client) {
 		cannot_start(client, &failure);
 		return;
 	}
-	if (shortage.said)
-		end_shortage();
+	if (shortage.said) end_shortage();
 	note_child(client, pid, NULL);
 	review(client->listener);
 }
@@ -161,10 +152,8 @@ static void ask(const struct client *client) {
 
 static enum verdict judge(const struct client *client) {
 	enum verdict verdict = limits_check_rate(client);
-	if (verdict == VERDICT_WELCOME)
-		verdict = access_check(client);
-	if (verdict == VERDICT_WELCOME)
-		verdict = limits_check_room(client);
+	if (verdict == VERDICT_WELCOME) verdict = access_check(client);
+	if (verdict == VERDICT_WELCOME) verdict = limits_check_room(client);
 	return verdict;
 }
 
@@ -252,8 +241,7 @@ void serve_comer(struct watch *watch) {
 	metrics_touch();
 	identify(&client, socket);
 	if (service->proxy_from.set && addr_list_matches(&service->proxy_from, client.source)) {
-		if (proxy_greet(&client) < 0)
-			refuse(&client, VERDICT_PROXY);
+		if (proxy_greet(&client) < 0) refuse(&client, VERDICT_PROXY);
 	} else
 		admit(&client);
 }
@@ -273,11 +261,9 @@ static void back_off(struct listener *listener, const struct conn *conn, int sta
 		return;
 	}
 	int64_t pause = QUICK / 10 << (listener->failures < 7 ? listener->failures : 7);
-	if (listener->failures++ == 0)
-		return; /* once is an accident */
+	if (listener->failures++ == 0) return; /* once is an accident */
 	if (listener->failures == 2)
-		log_warning(
-		    "%s failed at once; it is started again more and more slowly", listener->service->id);
+		log_warning("%s failed at once; it is started again more and more slowly", listener->service->id);
 	listener->closed_until = loop_now() + pause;
 }
 
@@ -296,22 +282,17 @@ void serve_ended(struct conn *conn, int status) {
 		free(conn->asking);
 	} else
 		log_exit(conn, status);
-	if (conn->linger_fd >= 0)
-		linger_begin(conn->linger_fd, service->linger * INT64_C(1000));
-	if (service->wait)
-		back_off(listener, conn, status);
-	if (!listener->retired)
-		review(listener);
+	if (conn->linger_fd >= 0) linger_begin(conn->linger_fd, service->linger * INT64_C(1000));
+	if (service->wait) back_off(listener, conn, status);
+	if (!listener->retired) review(listener);
 }
 
 static void end_episodes(struct listener *listener) {
 	for (enum verdict verdict = VERDICT_WELCOME; verdict < VERDICTS; verdict++) {
 		struct episode *episode = &listener->episodes[verdict];
-		if (episode->refused == 0)
-			continue;
+		if (episode->refused == 0) continue;
 		int64_t over = episode->last + EPISODE_QUIET;
-		if (verdict == VERDICT_CPS && over < listener->closed_until)
-			over = listener->closed_until;
+		if (verdict == VERDICT_CPS && over < listener->closed_until) over = listener->closed_until;
 		if (loop_now() < over) {
 			loop_wake_at(over);
 			continue;
@@ -327,8 +308,7 @@ void serve_tick(void) {
 		loop_wake_at(shortage.retry_at);
 	else if (shortage.paused) {
 		shortage.paused = false;
-		if (shortage.holding)
-			start(&shortage.held);
+		if (shortage.holding) start(&shortage.held);
 	}
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		end_episodes(listener);
@@ -350,10 +330,8 @@ void serve_hold(const struct client *client) {
 /* Goes on counting a child that an earlier image of superd started. */
 void serve_adopt(const char *id, size_t nth, struct conn *conn) {
 	conn->listener = listener_find(id, nth);
-	if (conn->listener == NULL)
-		conn->listener = listener_make_retired(id);
-	if (conn->listener == NULL || conn_reserve() < 0)
-		return;
+	if (conn->listener == NULL) conn->listener = listener_make_retired(id);
+	if (conn->listener == NULL || conn_reserve() < 0) return;
 	conn->listener->running++;
 	limits_count(conn->listener, conn->source, +1);
 	conn_add(conn);
@@ -377,9 +355,8 @@ static void log_listener_state(const struct listener *listener) {
 			    log_verdict_word(verdict), listener->refused[verdict]);
 	}
 	const char *state = listener->retired ? "retired" : listener->paused ? "paused" : "listening";
-	log_always("STATE: %s %s running=%ld accepted=%lu refused=%lu spawn_failures=%lu%s",
-	    listener->service->id, state, listener->running, listener->accepted, total,
-	    listener->spawn_failures, refused);
+	log_always("STATE: %s %s running=%ld accepted=%lu refused=%lu spawn_failures=%lu%s", listener->service->id,
+	    state, listener->running, listener->accepted, total, listener->spawn_failures, refused);
 }
 
 /* Says the state of every service (USR1). */
@@ -391,6 +368,5 @@ void serve_log_state(void) {
 /* Stops listening; who is held still gets its program. */
 void serve_stop(void) {
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		if (!listener->retired)
-			listener_retire(listener, false);
+		if (!listener->retired) listener_retire(listener, false);
 }

@@ -36,13 +36,11 @@ static int check_refused(const struct service *service, struct reason *why) {
 		long bit;
 		const char *why;
 	} refused[] = {
-	    {true,  TYPE_RPC,                      "type = RPC: superd does not speak to a portmapper"        },
-	    {true,  TYPE_TCPMUX | TYPE_TCPMUXPLUS,
-             "type = TCPMUX: superd does not multiplex services on one port"                                  },
-	    {false, FLAG_IDONLY,
-             "flags = IDONLY: superd asks no ident server (RFC 1413), whose answer proves nothing"            },
-	    {false, FLAG_INTERCEPT,                "flags = INTERCEPT: superd does not read what clients send"},
-	    {false, FLAG_LABELED,                  "flags = LABELED: superd does not change SELinux contexts" },
+	    {true,  TYPE_RPC,                      "type = RPC: superd does not speak to a portmapper"                                  },
+	    {true,  TYPE_TCPMUX | TYPE_TCPMUXPLUS, "type = TCPMUX: superd does not multiplex services on one port"                      },
+	    {false, FLAG_IDONLY,                   "flags = IDONLY: superd asks no ident server (RFC 1413), whose answer proves nothing"},
+	    {false, FLAG_INTERCEPT,                "flags = INTERCEPT: superd does not read what clients send"                          },
+	    {false, FLAG_LABELED,                  "flags = LABELED: superd does not change SELinux contexts"                           },
 	};
 	for (size_t i = 0; i < LENGTH(refused); i++)
 		if ((refused[i].in_type ? service->type : service->flags) & refused[i].bit) {
@@ -57,20 +55,17 @@ static int resolve_socket(struct service *service, struct reason *why) {
 	if (service->socket_type == UNSET && service->protocol == NULL)
 		return attr_fail(service, "socket_type", why, "socket_type: missing, and protocol too");
 	if (service->socket_type == UNSET)
-		attr_set(
-		    service, "socket_type", strcmp(service->protocol, "udp") == 0 ? "dgram" : "stream", why);
-	if (service->protocol == NULL && service->socket_type == SOCK_STREAM)
-		attr_set(service, "protocol", "tcp", why);
-	if (service->protocol == NULL && service->socket_type == SOCK_DGRAM)
-		attr_set(service, "protocol", "udp", why);
+		attr_set(service, "socket_type", strcmp(service->protocol, "udp") == 0 ? "dgram" : "stream", why);
+	if (service->protocol == NULL && service->socket_type == SOCK_STREAM) attr_set(service, "protocol", "tcp", why);
+	if (service->protocol == NULL && service->socket_type == SOCK_DGRAM) attr_set(service, "protocol", "udp", why);
 	if (service->protocol == NULL)
 		return attr_fail(service, "protocol", why, "protocol: missing, which this socket_type needs");
 
 	bool is_tcp = strcmp(service->protocol, "tcp") == 0, is_udp = strcmp(service->protocol, "udp") == 0;
 	if (is_tcp != (service->socket_type == SOCK_STREAM) || is_udp != (service->socket_type == SOCK_DGRAM))
 		if (is_tcp || is_udp)
-			return attr_fail(service, "protocol", why,
-			    "protocol: %s does not go with this socket_type", service->protocol);
+			return attr_fail(service, "protocol", why, "protocol: %s does not go with this socket_type",
+			    service->protocol);
 	if (!is_tcp && !is_udp) {
 		const struct protoent *entry = getprotobyname(service->protocol);
 		if (entry == NULL)
@@ -78,8 +73,7 @@ static int resolve_socket(struct service *service, struct reason *why) {
 			    service, "protocol", why, "protocol: unknown protocol '%s'", service->protocol);
 		service->protocol_number = entry->p_proto;
 	}
-	if (service->wait == UNSET)
-		return attr_fail(service, "wait", why, "wait: missing");
+	if (service->wait == UNSET) return attr_fail(service, "wait", why, "wait: missing");
 	if (service->socket_type != SOCK_STREAM && !service->wait)
 		return attr_fail(service, "wait", why, "wait: only a stream service can have wait = no");
 	return 0;
@@ -96,9 +90,8 @@ static void set_number(struct service *service, const char *name, bool octal, lo
 static int resolve_port(struct service *service, struct reason *why) {
 	const struct servent *listed = getservbyname(service->name, service->protocol);
 	if (service->port == UNSET && listed == NULL)
-		return attr_fail(service, "port", why,
-		    "port: missing, and no %s service '%s' is in /etc/services", service->protocol,
-		    service->name);
+		return attr_fail(service, "port", why, "port: missing, and no %s service '%s' is in /etc/services",
+		    service->protocol, service->name);
 	if (service->port == UNSET)
 		set_number(service, "port", false, ntohs((uint16_t)listed->s_port));
 	else if (listed != NULL && ntohs((uint16_t)listed->s_port) != service->port &&
@@ -110,11 +103,9 @@ static int resolve_port(struct service *service, struct reason *why) {
 
 static void add_address(struct service *service, const struct endpoint *address) {
 	for (size_t i = 0; i < service->address_count; i++)
-		if (addr_equal(&service->addresses[i], address))
-			return;
+		if (addr_equal(&service->addresses[i], address)) return;
 	struct endpoint *larger = mem_alloc(service->arena, (service->address_count + 1) * sizeof *larger);
-	for (size_t i = 0; i < service->address_count; i++)
-		larger[i] = service->addresses[i];
+	for (size_t i = 0; i < service->address_count; i++) larger[i] = service->addresses[i];
 	larger[service->address_count++] = *address;
 	service->addresses = larger;
 }
@@ -135,11 +126,9 @@ static int add_host(struct service *service, const char *host, struct reason *wh
 		return attr_fail(service, "bind", why, "bind: %s", detail.text);
 	size_t before = service->address_count;
 	for (size_t i = 0; i < count; i++)
-		if (is_wanted_family(service, found[i].at.any.sa_family))
-			add_address(service, &found[i]);
+		if (is_wanted_family(service, found[i].at.any.sa_family)) add_address(service, &found[i]);
 	for (size_t i = 0; i < count && service->address_count == before; i++)
-		add_address(
-		    service, &found[i]); /* a host with addresses of the other family only: they decide */
+		add_address(service, &found[i]); /* a host with addresses of the other family only: they decide */
 	return 0;
 }
 
@@ -164,53 +153,42 @@ static int resolve_addresses(struct service *service, struct reason *why) {
 	const struct endpoint *handed;
 	for (size_t i = 0; (handed = socket_handed(i, has_no_place ? NULL : service->id)) != NULL; i++)
 		add_address(service, handed);
-	if (has_no_place || service->address_count > 0)
-		return 0;
+	if (has_no_place || service->address_count > 0) return 0;
 	service->any_loopback = service->from_command_line && !service->bind.set;
-	if (service->any_loopback)
-		attr_set(service, "bind", "127.0.0.1 ::1", why);
+	if (service->any_loopback) attr_set(service, "bind", "127.0.0.1 ::1", why);
 	static const char *every[] = {"*"};
 	const char **words = service->bind.set ? service->bind.word : every;
 	size_t count = service->bind.set ? service->bind.count : LENGTH(every);
 	bool needs_port = false;
-	for (size_t i = 0; i < count; i++)
-		needs_port |= words[i][0] != '/';
-	if (needs_port && resolve_port(service, why) < 0)
-		return -1;
+	for (size_t i = 0; i < count; i++) needs_port |= words[i][0] != '/';
+	if (needs_port && resolve_port(service, why) < 0) return -1;
 	for (size_t i = 0; i < count; i++) {
 		const char *word = words[i];
 		if (strcmp(word, "*") == 0)
 			word = service->flags & FLAG_IPV4 && !(service->flags & FLAG_IPV6) ? "0.0.0.0" : "::";
-		if ((word[0] == '/' ? add_path(service, word, why) : add_host(service, word, why)) < 0)
-			return -1;
+		if ((word[0] == '/' ? add_path(service, word, why) : add_host(service, word, why)) < 0) return -1;
 	}
 	return 0;
 }
 
 /* The user and the groups. Without root there is nobody to change to; a mere check does not mind. */
 static int resolve_user(struct service *service, bool checking, struct reason *why) {
-	if (!service->user.set && !service->group.set)
-		return 0;
-	if (!service->user.set)
-		service->user.uid = geteuid();
+	if (!service->user.set && !service->group.set) return 0;
+	if (!service->user.set) service->user.uid = geteuid();
 	if (!service->group.set && !service->user.group_set)
-		return attr_fail(
-		    service, "user", why, "user: %s has no group; set group", service->user.word);
-	if (!service->group.set)
-		service->group.gid = service->user.gid;
+		return attr_fail(service, "user", why, "user: %s has no group; set group", service->user.word);
+	if (!service->group.set) service->group.gid = service->user.gid;
 	bool is_own = service->user.uid == geteuid() && service->group.gid == getegid();
 	if (geteuid() != 0) {
-		if (is_own || checking)
-			return 0;
+		if (is_own || checking) return 0;
 		return attr_fail(service, service->user.set ? "user" : "group", why,
-		    "%s: '%s': only root can run a program as somebody else",
-		    service->user.set ? "user" : "group",
+		    "%s: '%s': only root can run a program as somebody else", service->user.set ? "user" : "group",
 		    service->user.set ? service->user.word : service->group.word);
 	}
 	service->change_user = true;
 	if (service->groups && service->user.name != NULL)
-		service->group_count = sys_user_groups(
-		    service->arena, service->user.name, service->group.gid, &service->group_ids);
+		service->group_count =
+		    sys_user_groups(service->arena, service->user.name, service->group.gid, &service->group_ids);
 	return 0;
 }
 
@@ -226,63 +204,51 @@ static int resolve_internal(struct service *service, struct reason *why) {
 			return SERVICE_LEFT_OUT;
 		}
 	if (is_redirect && (service->socket_type != SOCK_STREAM || service->wait))
-		return attr_fail(
-		    service, "redirect", why, "redirect: only for a stream service with wait = no");
-	if (!service->is_internal || is_redirect || service->flags & FLAG_SENSOR)
-		return 0;
+		return attr_fail(service, "redirect", why, "redirect: only for a stream service with wait = no");
+	if (!service->is_internal || is_redirect || service->flags & FLAG_SENSOR) return 0;
 	service->builtin = builtin_find(service->name);
 	if (service->builtin == NULL)
-		return attr_fail(
-		    service, "type", why, "type: there is no internal service '%s'", service->name);
+		return attr_fail(service, "type", why, "type: there is no internal service '%s'", service->name);
 	return 0;
 }
 
 static int resolve_program(struct service *service, struct reason *why) {
 	struct stat about;
-	if (service->is_internal)
-		return 0;
-	if (!service->user.set && !service->from_command_line)
-		return attr_fail(service, "user", why, "user: missing");
-	if (service->server == NULL)
-		return attr_fail(service, "server", why, "server: missing");
+	if (service->is_internal) return 0;
+	if (!service->user.set && !service->from_command_line) return attr_fail(service, "user", why, "user: missing");
+	if (service->server == NULL) return attr_fail(service, "server", why, "server: missing");
 	if (service->server[0] != '/')
-		return attr_fail(
-		    service, "server", why, "server: '%s' is not an absolute path", service->server);
+		return attr_fail(service, "server", why, "server: '%s' is not an absolute path", service->server);
 	const char *path = service->chroot == NULL
 			       ? service->server
 			       : mem_print(service->arena, "%s%s", service->chroot, service->server);
-	if (stat(path, &about) < 0)
-		return attr_fail(service, "server", why, "server: %s: %s", path, strerror(errno));
-	if (!S_ISREG(about.st_mode))
-		return attr_fail(service, "server", why, "server: %s: not a regular file", path);
-	if (access(path, X_OK) < 0)
-		return attr_fail(service, "server", why, "server: %s: not executable", path);
+	if (stat(path, &about) < 0) return attr_fail(service, "server", why, "server: %s: %s", path, strerror(errno));
+	if (!S_ISREG(about.st_mode)) return attr_fail(service, "server", why, "server: %s: not a regular file", path);
+	if (access(path, X_OK) < 0) return attr_fail(service, "server", why, "server: %s: not executable", path);
 	if (service->flags & FLAG_NAMEINARGS && service->server_args.count == 0)
 		return attr_fail(service, "flags", why, "flags: NAMEINARGS needs the name in server_args");
 	struct words argv = {0};
 	size_t first = 0;
 	const char *name = strrchr(service->server, '/') + 1;
-	if (service->flags & FLAG_NAMEINARGS)
-		name = service->server_args.word[first++];
+	if (service->flags & FLAG_NAMEINARGS) name = service->server_args.word[first++];
 	words_add(service->arena, &argv, name);
 	for (size_t i = first; i < service->server_args.count; i++)
 		words_add(service->arena, &argv, service->server_args.word[i]);
 	service->argv = (char **)(void *)argv.word;
-	service->path = service->relative_path != NULL && !service->change_directory ? service->relative_path
-										     : service->server;
+	service->path =
+	    service->relative_path != NULL && !service->change_directory ? service->relative_path : service->server;
 	return 0;
 }
 
 /* Variables of a connection, or of superd's own place under its supervisor: never handed down from superd's own. */
 static bool is_of_a_connection(const char *variable) {
-	static const char *const names[] = {"PROTO", "TCPLOCALIP", "TCPLOCALPORT", "TCPLOCALHOST",
-	    "TCPREMOTEIP", "TCPREMOTEPORT", "TCPREMOTEHOST", "TCPREMOTEINFO", "UNIXLOCALPATH",
-	    "UNIXREMOTEUID", "UNIXREMOTEPATH", "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "LISTEN_FDS",
-	    "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "SUPERD_STATE"};
+	static const char *const names[] = {"PROTO", "TCPLOCALIP", "TCPLOCALPORT", "TCPLOCALHOST", "TCPREMOTEIP",
+	    "TCPREMOTEPORT", "TCPREMOTEHOST", "TCPREMOTEINFO", "UNIXLOCALPATH", "UNIXREMOTEUID", "UNIXREMOTEPATH",
+	    "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET",
+	    "WATCHDOG_USEC", "WATCHDOG_PID", "SUPERD_STATE"};
 	size_t length = strcspn(variable, "=");
 	for (size_t i = 0; i < LENGTH(names); i++)
-		if (strlen(names[i]) == length && strncmp(names[i], variable, length) == 0)
-			return true;
+		if (strlen(names[i]) == length && strncmp(names[i], variable, length) == 0) return true;
 	return false;
 }
 
@@ -302,14 +268,11 @@ static bool is_passed(const struct service *service, const char *variable) {
 
 static void resolve_environment(struct service *service) {
 	struct words variables = {0};
-	for (size_t i = 0; i < PEER_SLOTS; i++)
-		words_add(service->arena, &variables, "");
+	for (size_t i = 0; i < PEER_SLOTS; i++) words_add(service->arena, &variables, "");
 	for (char **variable = environ; *variable != NULL; variable++)
-		if (is_passed(service, *variable))
-			words_add(service->arena, &variables, *variable);
+		if (is_passed(service, *variable)) words_add(service->arena, &variables, *variable);
 	for (size_t i = 0; i < service->env.count; i++)
-		if (!is_of_a_connection(service->env.word[i]) &&
-		    !is_named(&service->env, i + 1, service->env.word[i]))
+		if (!is_of_a_connection(service->env.word[i]) && !is_named(&service->env, i + 1, service->env.word[i]))
 			words_add(service->arena, &variables, service->env.word[i]);
 	service->environment = (char **)(void *)variables.word;
 }
@@ -318,14 +281,11 @@ static void resolve_world(struct service *service) {
 	char own_directory[PATH_MAX];
 	mode_t own_umask = umask(022);
 	umask(own_umask);
-	if (service->umask == UNSET)
-		set_number(service, "umask", true, own_umask | 022);
+	if (service->umask == UNSET) set_number(service, "umask", true, own_umask | 022);
 	service->change_umask = (mode_t)service->umask != own_umask;
-	service->change_directory = service->chroot != NULL ||
-				    getcwd(own_directory, sizeof own_directory) == NULL ||
+	service->change_directory = service->chroot != NULL || getcwd(own_directory, sizeof own_directory) == NULL ||
 				    strcmp(own_directory, service->directory) != 0;
-	if (service->backlog == UNSET)
-		set_number(service, "backlog", false, SOMAXCONN);
+	if (service->backlog == UNSET) set_number(service, "backlog", false, SOMAXCONN);
 }
 
 /* FNV-1a of the service as it prints: two services that print alike are alike. */
@@ -333,14 +293,12 @@ static void take_fingerprint(struct service *service) {
 	char *text = NULL;
 	size_t length = 0;
 	FILE *stream = open_memstream(&text, &length);
-	if (stream == NULL)
-		return;
+	if (stream == NULL) return;
 	attr_print_service(service, stream);
 	fclose(stream);
 	service->fingerprint = UINT64_C(0xcbf29ce484222325);
 	for (size_t i = 0; i < length; i++)
-		service->fingerprint =
-		    (service->fingerprint ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+		service->fingerprint = (service->fingerprint ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
 	free(text);
 }
 
@@ -351,18 +309,15 @@ static int check_directories(const struct service *service, struct reason *why) 
 		paths[1] = mem_print(service->loading, "%s/%s", service->chroot, service->directory);
 	for (size_t i = 0; i < LENGTH(names); i++)
 		if (paths[i] != NULL && (stat(paths[i], &about) < 0 || !S_ISDIR(about.st_mode)))
-			return attr_fail(
-			    service, names[i], why, "%s: %s: not a directory", names[i], paths[i]);
+			return attr_fail(service, names[i], why, "%s: %s: not a directory", names[i], paths[i]);
 	return 0;
 }
 
 /* A program that accepts by itself: superd never learns who comes, and can hold nobody back. */
 static int check_accepting(const struct service *service, struct reason *why) {
-	if (!service->wait || service->socket_type == SOCK_DGRAM)
-		return 0;
+	if (!service->wait || service->socket_type == SOCK_DGRAM) return 0;
 	const char *name = service->only_from.set ? "only_from" : service->no_access.set ? "no_access" : NULL;
-	if (name == NULL)
-		return 0;
+	if (name == NULL) return 0;
 	return attr_fail(service, name, why,
 	    "%s: the program accepts by itself (wait = yes), so superd cannot know who comes", name);
 }
@@ -372,17 +327,14 @@ static int check_accepting(const struct service *service, struct reason *why) {
  * service by design, or -1; in both of the latter cases with `why`.
  */
 int service_resolve(struct service *service, bool checking, struct reason *why) {
-	if (service->id == NULL)
-		attr_set(service, "id", service->name, why);
-	if (check_refused(service, why) != 0)
-		return SERVICE_LEFT_OUT;
+	if (service->id == NULL) attr_set(service, "id", service->name, why);
+	if (check_refused(service, why) != 0) return SERVICE_LEFT_OUT;
 	resolve_world(service);
 	if (check_directories(service, why) < 0 || resolve_socket(service, why) < 0 ||
 	    check_accepting(service, why) < 0)
 		return -1;
 	int internal = resolve_internal(service, why);
-	if (internal != 0)
-		return internal;
+	if (internal != 0) return internal;
 	if (resolve_addresses(service, why) < 0 || resolve_user(service, checking, why) < 0 ||
 	    resolve_program(service, why) < 0)
 		return -1;

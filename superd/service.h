@@ -115,13 +115,7 @@ struct redirect {
 	struct endpoint to;
 };
 
-enum service_type {
-	TYPE_INTERNAL = 1,
-	TYPE_UNLISTED = 2,
-	TYPE_RPC = 4,
-	TYPE_TCPMUX = 8,
-	TYPE_TCPMUXPLUS = 16
-};
+enum service_type { TYPE_INTERNAL = 1, TYPE_UNLISTED = 2, TYPE_RPC = 4, TYPE_TCPMUX = 8, TYPE_TCPMUXPLUS = 16 };
 enum service_flag {
 	FLAG_NAMEINARGS = 1,
 	FLAG_NODELAY = 2,
@@ -201,8 +195,7 @@ struct service {
 	const struct builtin *builtin;
 	bool is_internal; /* no program: a builtin, a redirection or a sensor */
 	const char *path, *relative_path;
-	char **argv,
-	    **environment; /* the environment begins with PEER_SLOTS places for the peer's variables */
+	char **argv, **environment; /* the environment begins with PEER_SLOTS places for the peer's variables */
 	bool change_user, change_directory, change_umask;
 	gid_t *group_ids;
 	size_t group_count;

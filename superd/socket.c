@@ -32,10 +32,8 @@ static int set_option(int fd, int level, int option, int value) {
 static int clear_path(const struct endpoint *address, int socket_type, struct reason *why) {
 	const char *path = address->at.un.sun_path;
 	struct stat about;
-	if (lstat(path, &about) < 0)
-		return 0;
-	if (!S_ISSOCK(about.st_mode))
-		return reason_set(why, "%s: in the way, and not a socket", path);
+	if (lstat(path, &about) < 0) return 0;
+	if (!S_ISSOCK(about.st_mode)) return reason_set(why, "%s: in the way, and not a socket", path);
 	int probe = socket(AF_UNIX, socket_type, 0);
 	int answered = connect(probe, &address->at.any, address->length);
 	int error = errno;
@@ -62,14 +60,10 @@ static int set_options(int fd, const struct service *service, const struct endpo
 	int family = address->at.any.sa_family;
 	bool is_tcp = service->socket_type == SOCK_STREAM && family != AF_UNIX;
 	bool only_v6 = service->v6only || !addr_is_wildcard(address);
-	if (family != AF_UNIX && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
-		return -1;
-	if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) < 0)
-		return -1;
-	if (is_tcp && service->flags & FLAG_NODELAY && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
-		return -1;
-	if (is_tcp && service->flags & FLAG_KEEPALIVE && set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0)
-		return -1;
+	if (family != AF_UNIX && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return -1;
+	if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) < 0) return -1;
+	if (is_tcp && service->flags & FLAG_NODELAY && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0) return -1;
+	if (is_tcp && service->flags & FLAG_KEEPALIVE && set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0) return -1;
 	return 0;
 }
 
@@ -77,8 +71,7 @@ static int set_options(int fd, const struct service *service, const struct endpo
 static int set_up(int fd, const struct service *service) {
 	int flags = fcntl(fd, F_GETFL);
 	flags = service->wait ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-	if (fcntl(fd, F_SETFL, flags) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-		return -1;
+	if (fcntl(fd, F_SETFL, flags) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -1;
 	bool is_connected = service->socket_type == SOCK_STREAM || service->socket_type == SOCK_SEQPACKET;
 	return is_connected ? listen(fd, (int)service->backlog) : 0;
 }
@@ -93,14 +86,12 @@ static int make(const struct service *service, const struct endpoint *address, s
 	}
 	int fd = socket(family, type, family == AF_UNIX ? 0 : service->protocol_number);
 	if (fd >= 0 && set_options(fd, service, address) == 0) {
-		int bound = family == AF_UNIX ? bind_path(fd, service, address)
-					      : bind(fd, &address->at.any, address->length);
-		if (bound == 0 && set_up(fd, service) == 0)
-			return fd;
+		int bound =
+		    family == AF_UNIX ? bind_path(fd, service, address) : bind(fd, &address->at.any, address->length);
+		if (bound == 0 && set_up(fd, service) == 0) return fd;
 	}
 	int error = errno;
-	if (fd >= 0)
-		close(fd);
+	if (fd >= 0) close(fd);
 	reason_set(why, "cannot listen on %s: %s", addr_format(address, text), strerror(error));
 	errno = error;
 	return -1;
@@ -110,8 +101,7 @@ static int make(const struct service *service, const struct endpoint *address, s
 void socket_offer(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name) {
 	struct spare *spare = calloc(1, sizeof *spare);
 	socklen_t length = sizeof spare->type;
-	if (spare == NULL)
-		return;
+	if (spare == NULL) return;
 	*spare = (struct spare){.next = spares, .fd = fd, .owner = owner};
 	snprintf(spare->name, sizeof spare->name, "%s", name);
 	getsockopt(fd, SOL_SOCKET, SO_TYPE, &spare->type, &length);
@@ -125,8 +115,7 @@ void socket_offer(int fd, enum socket_owner owner, const struct endpoint *config
 /* The address of the n-th of the sockets that were handed over, or of those with that name; NULL past the last. */
 const struct endpoint *socket_handed(size_t n, const char *name) {
 	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
-		if (spare->owner == SOCKET_HANDED && (name == NULL || strcmp(spare->name, name) == 0) &&
-		    n-- == 0)
+		if (spare->owner == SOCKET_HANDED && (name == NULL || strcmp(spare->name, name) == 0) && n-- == 0)
 			return &spare->configured;
 	return NULL;
 }
@@ -134,13 +123,11 @@ const struct endpoint *socket_handed(size_t n, const char *name) {
 /* Calls `visit` for each socket that was handed over. */
 void socket_each_handed(void (*visit)(int fd, const char *name, bool taken, void *), void *argument) {
 	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
-		if (spare->owner == SOCKET_HANDED)
-			visit(spare->fd, spare->name, spare->taken, argument);
+		if (spare->owner == SOCKET_HANDED) visit(spare->fd, spare->name, spare->taken, argument);
 }
 
 static bool fits(const struct spare *spare, const struct service *service, const struct endpoint *address) {
-	if (spare->type != service->socket_type)
-		return false;
+	if (spare->type != service->socket_type) return false;
 	bool both_wild = addr_is_wildcard(&spare->configured) && addr_is_wildcard(address);
 	return addr_equal(&spare->configured, address) ||
 	       (both_wild && addr_port(address) != 0 && addr_port(&spare->configured) == addr_port(address));
@@ -154,15 +141,12 @@ static void drop(struct spare **link) {
 
 static int take(const struct service *service, const struct endpoint *address) {
 	for (struct spare **link = &spares; *link != NULL; link = &(*link)->next) {
-		if (!fits(*link, service, address))
-			continue;
+		if (!fits(*link, service, address)) continue;
 		bool is_ours = (*link)->owner == SOCKET_OWNED;
 		int fd = is_ours ? (*link)->fd : fcntl((*link)->fd, F_DUPFD_CLOEXEC, 3);
 		(*link)->taken = true;
-		if (is_ours)
-			drop(link);
-		if (fd >= 0 && set_up(fd, service) < 0)
-			log_warning("%s: %s", service->id, strerror(errno));
+		if (is_ours) drop(link);
+		if (fd >= 0 && set_up(fd, service) < 0) log_warning("%s: %s", service->id, strerror(errno));
 		return fd;
 	}
 	return -1;
@@ -186,8 +170,7 @@ void socket_drop_offers(enum socket_owner owner) {
 			link = &(*link)->next;
 			continue;
 		}
-		if (owner == SOCKET_OWNED)
-			close((*link)->fd);
+		if (owner == SOCKET_OWNED) close((*link)->fd);
 		drop(link);
 	}
 }
@@ -203,16 +186,12 @@ void socket_read_address(int fd, struct endpoint *address) {
  * kernel. Every interface of IPv6 falls back to those of IPv4 where there is no IPv6. Returns the descriptor, or -1
  * with errno and why.
  */
-int socket_open(
-    const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why) {
+int socket_open(const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why) {
 	struct endpoint address = *configured;
 	int fd = take(service, configured);
-	if (fd >= 0)
-		return fd;
-	if (addr_port(&address) == 0)
-		addr_set_port(&address, port);
-	do
-		fd = make(service, &address, why);
+	if (fd >= 0) return fd;
+	if (addr_port(&address) == 0) addr_set_port(&address, port);
+	do fd = make(service, &address, why);
 	while (fd < 0 && errno == EADDRINUSE && give_way(addr_port(&address)));
 	bool lacks_v6 = errno == EAFNOSUPPORT || service->socket_type == SOCK_RAW;
 	if (fd < 0 && lacks_v6 && addr_is_wildcard(&address) && !(service->flags & FLAG_IPV6)) {

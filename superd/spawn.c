@@ -45,33 +45,26 @@ static _Noreturn void child_fail(const char *step) {
 	failure.error = errno;
 	if (report_to >= 0) {
 		struct spawn_failure report = {failure.step, failure.error};
-		if (write(report_to, &report, sizeof report) < 0)
-			_exit(EXIT_NOT_STARTED);
+		if (write(report_to, &report, sizeof report) < 0) _exit(EXIT_NOT_STARTED);
 	}
 	_exit(EXIT_NOT_STARTED);
 }
 
 static void set_limits(const struct service *service) {
 	for (int i = 0; i < RLIMITS; i++) {
-		if (service->rlimits[i] == UNSET)
-			continue;
+		if (service->rlimits[i] == UNSET) continue;
 		rlim_t value = service->rlimits[i] == UNLIMITED ? RLIM_INFINITY : (rlim_t)service->rlimits[i];
 		struct rlimit limit = {value, value};
-		if (setrlimit(rlimit_kinds[i], &limit) < 0)
-			child_fail("setrlimit");
+		if (setrlimit(rlimit_kinds[i], &limit) < 0) child_fail("setrlimit");
 	}
-	if (service->nice != UNSET && sys_nice((int)service->nice) < 0)
-		child_fail("nice");
+	if (service->nice != UNSET && sys_nice((int)service->nice) < 0) child_fail("nice");
 }
 
 /* Groups, then gid, then uid, and then the proof that root cannot be had back. */
 static void change_user(const struct service *service) {
-	if (sys_set_groups(service->group_count, service->group_ids) < 0)
-		child_fail("setgroups");
-	if (setgid(service->group.gid) < 0)
-		child_fail("setgid");
-	if (setuid(service->user.uid) < 0)
-		child_fail("setuid");
+	if (sys_set_groups(service->group_count, service->group_ids) < 0) child_fail("setgroups");
+	if (setgid(service->group.gid) < 0) child_fail("setgid");
+	if (setuid(service->user.uid) < 0) child_fail("setuid");
 	if (service->user.uid != 0 && setuid(0) == 0) {
 		errno = EPERM;
 		child_fail("giving up root");
@@ -91,27 +84,20 @@ static void child_stay(void) {
 static _Noreturn void child_exec(const struct service *service, int fd, char **environment) {
 	sigset_t none;
 	setsid();
-	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
-		child_fail("dup2");
+	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) child_fail("dup2");
 	if (service->stderr_to == STDERR_CLIENT && !service->is_internal && dup2(fd, STDERR_FILENO) < 0)
 		child_fail("dup2");
 	if (service->is_internal) {
 		child_stay();
 		log_file_prepare(service);
 	}
-	if (service->change_umask)
-		umask((mode_t)service->umask);
+	if (service->change_umask) umask((mode_t)service->umask);
 	set_limits(service);
-	if (service->chroot != NULL && sys_chroot(service->chroot) < 0)
-		child_fail("chroot");
-	if (service->change_directory && chdir(service->directory) < 0)
-		child_fail("chdir");
-	if (service->change_user)
-		change_user(service);
-	if (service->no_new_privs && sys_no_new_privs() < 0)
-		child_fail("no_new_privs");
-	if (service->is_internal)
-		builtin_run(service);
+	if (service->chroot != NULL && sys_chroot(service->chroot) < 0) child_fail("chroot");
+	if (service->change_directory && chdir(service->directory) < 0) child_fail("chdir");
+	if (service->change_user) change_user(service);
+	if (service->no_new_privs && sys_no_new_privs() < 0) child_fail("no_new_privs");
+	if (service->is_internal) builtin_run(service);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execve(service->path, service->argv, environment);
@@ -130,8 +116,7 @@ static char **describe_peer(const struct client *client) {
 	addr_format_host(&client->local, local);
 	bool is_dgram = client->listener->service->socket_type == SOCK_DGRAM;
 	if (client->peer.length == 0) {
-		return environment +
-		       PEER_SLOTS; /* the program gets the listening socket: there is no peer yet */
+		return environment + PEER_SLOTS; /* the program gets the listening socket: there is no peer yet */
 	} else if (client->local.at.any.sa_family == AF_UNIX) {
 		snprintf(slots[count++], SLOT_TEXT, "PROTO=UNIX");
 		snprintf(slots[count++], SLOT_TEXT, "UNIXLOCALPATH=%s", local);
@@ -150,8 +135,7 @@ static char **describe_peer(const struct client *client) {
 		snprintf(slots[count++], SLOT_TEXT, "REMOTE_HOST=%s", peer);
 	}
 	environment += PEER_SLOTS - count;
-	for (size_t i = 0; i < count; i++)
-		environment[i] = slots[i];
+	for (size_t i = 0; i < count; i++) environment[i] = slots[i];
 	return environment;
 }
 
@@ -160,8 +144,7 @@ static char **describe_peer(const struct client *client) {
 static pid_t start(const struct service *service, int fd, char **environment) {
 	int ends[2];
 	struct spawn_failure report;
-	if (pipe(ends) < 0)
-		return -1;
+	if (pipe(ends) < 0) return -1;
 	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
 	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
 	pid_t pid = START_CHILD();
@@ -180,8 +163,7 @@ static pid_t start(const struct service *service, int fd, char **environment) {
 #else
 static pid_t start(const struct service *service, int fd, char **environment) {
 	pid_t pid = service->is_internal ? fork() : START_CHILD();
-	if (pid == 0)
-		child_exec(service, fd, environment);
+	if (pid == 0) child_exec(service, fd, environment);
 	return pid;
 }
 #endif
@@ -197,8 +179,7 @@ pid_t spawn_program(const struct client *client, struct spawn_failure *why) {
 		*why = (struct spawn_failure){"fork", errno};
 		return -1;
 	}
-	if (failure.step == NULL)
-		return pid;
+	if (failure.step == NULL) return pid;
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	*why = (struct spawn_failure){failure.step, failure.error};
@@ -211,11 +192,9 @@ pid_t spawn_question(const struct client *client, struct spawn_failure *why) {
 	if (pid == 0) {
 		setsid();
 		child_stay();
-		if (client->listener->service->change_user)
-			change_user(client->listener->service);
+		if (client->listener->service->change_user) change_user(client->listener->service);
 		_exit(!domain_allows(client->listener->service, &client->peer, client->source));
 	}
-	if (pid < 0)
-		*why = (struct spawn_failure){"fork", errno};
+	if (pid < 0) *why = (struct spawn_failure){"fork", errno};
 	return pid;
 }

@@ -47,12 +47,10 @@ void state_remember(char **argv) {
 static _Noreturn void check_child(int said, char **argv) {
 	sigset_t none;
 	size_t count = 0;
-	while (upgrade.argv[count] != NULL)
-		count++;
+	while (upgrade.argv[count] != NULL) count++;
 	argv[0] = upgrade.argv[0];
 	argv[1] = "-t";
-	for (size_t i = 1; i <= count; i++)
-		argv[i + 1] = upgrade.argv[i];
+	for (size_t i = 1; i <= count; i++) argv[i + 1] = upgrade.argv[i];
 	int null = open("/dev/null", O_RDWR);
 	dup2(null, STDOUT_FILENO);
 	dup2(said, STDERR_FILENO);
@@ -68,24 +66,20 @@ static _Noreturn void check_child(int said, char **argv) {
 static void checked(int status) {
 	char said[SAID] = "it gave no reason";
 	ssize_t length = read(upgrade.said, said, sizeof said - 1);
-	if (length > 0)
-		said[length] = '\0';
+	if (length > 0) said[length] = '\0';
 	said[strcspn(said, "\n")] = '\0';
 	close(upgrade.said);
 	upgrade.checking = 0;
 	upgrade.is_due = status == 0;
-	if (status != 0)
-		log_error("no upgrade: the superd on disk would not start: %s", said);
+	if (status != 0) log_error("no upgrade: the superd on disk would not start: %s", said);
 }
 
 /* Begins an upgrade: asks the superd on disk whether it would start, and goes on serving meanwhile. */
 void state_begin(void) {
 	int ends[2];
 	size_t count = 0;
-	if (upgrade.checking > 0 || upgrade.is_due)
-		return;
-	while (upgrade.argv[count] != NULL)
-		count++;
+	if (upgrade.checking > 0 || upgrade.is_due) return;
+	while (upgrade.argv[count] != NULL) count++;
 	char **argv = calloc(count + 2, sizeof *argv);
 	if (argv == NULL || pipe(ends) < 0) {
 		log_error("no upgrade: %s", strerror(errno));
@@ -96,8 +90,7 @@ void state_begin(void) {
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
 	pid_t pid = fork();
-	if (pid == 0)
-		check_child(ends[1], argv);
+	if (pid == 0) check_child(ends[1], argv);
 	free(argv);
 	close(ends[1]);
 	if (pid < 0) {
@@ -139,22 +132,19 @@ static void put(struct record *record, long long number) {
 
 static void put_descriptor(struct record *record, int fd) {
 	put(record, fd);
-	if (fd >= 0)
-		fcntl(fd, F_SETFD, 0); /* it shall outlive the exec */
+	if (fd >= 0) fcntl(fd, F_SETFD, 0); /* it shall outlive the exec */
 }
 
 static void put_endpoint(struct record *record, const struct endpoint *endpoint) {
 	const unsigned char *bytes = (const unsigned char *)&endpoint->at;
 	put(record, endpoint->length);
-	for (socklen_t i = 0; i < endpoint->length; i++)
-		put(record, bytes[i]);
+	for (socklen_t i = 0; i < endpoint->length; i++) put(record, bytes[i]);
 }
 
 /* Ends the record and empties it for the next one. */
 static void put_line(struct record *record, FILE *to, const char *kind, const char *name) {
 	fputs(kind, to);
-	for (size_t i = 0; i < record->count; i++)
-		fprintf(to, " %lld", record->number[i]);
+	for (size_t i = 0; i < record->count; i++) fprintf(to, " %lld", record->number[i]);
 	fprintf(to, "|%s\n", name);
 	record->count = 0;
 }
@@ -174,8 +164,7 @@ static struct endpoint take_endpoint(struct record *record) {
 static bool take_line(struct record *record, FILE *from) {
 	char line[4096], *text = line;
 	*record = (struct record){.count = 0};
-	if (fgets(line, sizeof line, from) == NULL)
-		return false;
+	if (fgets(line, sizeof line, from) == NULL) return false;
 	line[strcspn(line, "\n")] = '\0';
 	size_t length = strcspn(line, " |");
 	snprintf(record->kind, sizeof record->kind, "%.*s", (int)length, line);
@@ -238,8 +227,7 @@ static void put_caught(struct source source, int64_t until, void *argument) {
 
 static void put_listener(const struct listener *listener, struct writing *writing) {
 	for (size_t i = 0; i < listener->socket_count; i++) {
-		if (listener->sockets[i].watch.fd < 0)
-			continue;
+		if (listener->sockets[i].watch.fd < 0) continue;
 		put_descriptor(&writing->record, listener->sockets[i].watch.fd);
 		put_endpoint(&writing->record, &listener->sockets[i].configured);
 		put_line(&writing->record, writing->to, "socket", "");
@@ -259,8 +247,7 @@ static void put_listener(const struct listener *listener, struct writing *writin
 static void take_listener(struct record *record) {
 	size_t nth = record->count > 0 ? (size_t)record->number[record->count - 1] : 0;
 	struct listener *listener = listener_find(record->name, nth);
-	if (listener == NULL)
-		return;
+	if (listener == NULL) return;
 	listener->accepted = (unsigned long)take(record);
 	listener->spawn_failures = (unsigned long)take(record);
 	listener->closed_until = take(record);
@@ -299,13 +286,11 @@ static void put_state(FILE *to) {
 	put_line(&writing.record, to, "totals", "");
 	socket_each_handed(put_handed, &writing);
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		if (!listener->retired)
-			put_listener(listener, &writing);
+		if (!listener->retired) put_listener(listener, &writing);
 	conn_each(put_conn, &writing);
 	linger_each(put_lingering, &writing);
 	access_each_caught(put_caught, &writing);
-	if (serve_held() != NULL)
-		put_held(serve_held(), &writing);
+	if (serve_held() != NULL) put_held(serve_held(), &writing);
 }
 
 /* Executes the superd on disk in our place. Returns only if that cannot be done, and then all is as it was. */
@@ -316,15 +301,13 @@ void state_execute(void) {
 	if (file != NULL) {
 		put_state(file);
 		snprintf(number, sizeof number, "%d", fileno(file));
-		if (fflush(file) == 0 && lseek(fileno(file), 0, SEEK_SET) == 0 &&
-		    setenv(VARIABLE, number, 1) == 0) {
+		if (fflush(file) == 0 && lseek(fileno(file), 0, SEEK_SET) == 0 && setenv(VARIABLE, number, 1) == 0) {
 			fcntl(fileno(file), F_SETFD, 0);
 			execve(upgrade.path, upgrade.argv, environ);
 		}
 	}
 	log_error("no upgrade: %s: %s", file == NULL ? "temporary file" : upgrade.path, strerror(errno));
-	if (file != NULL)
-		fclose(file);
+	if (file != NULL) fclose(file);
 	unsetenv(VARIABLE);
 	sys_close_from(STDERR_FILENO + 1, true);
 }
@@ -374,13 +357,10 @@ void state_take(bool late) {
 		file = fdopen((int)strtol(number, NULL, 10), "r");
 		unsetenv(VARIABLE);
 	}
-	if (file == NULL)
-		return;
+	if (file == NULL) return;
 	rewind(file);
-	while (take_line(&record, file))
-		(late ? take_late : take_early)(&record);
-	if (!late)
-		return;
+	while (take_line(&record, file)) (late ? take_late : take_early)(&record);
+	if (!late) return;
 	fclose(file);
 	file = NULL;
 	socket_drop_offers(SOCKET_OWNED);

@@ -199,8 +199,8 @@ const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEX
 const char *addr_format(const struct endpoint *endpoint, char text[ADDR_TEXT]);
 struct source addr_source(const struct endpoint *endpoint, uid_t uid);
 struct source addr_source_prefix(struct source source, unsigned bits);
-int addr_read_rule(struct arena *arena, const char *word, const struct place *place,
-    struct address_rule *rule, struct reason *why);
+int addr_read_rule(
+    struct arena *arena, const char *word, const struct place *place, struct address_rule *rule, struct reason *why);
 void addr_print_rule(const struct address_rule *rule, FILE *to);
 bool addr_is_numeric_only(void);
 bool addr_list_matches(const struct address_list *list, struct source source);
@@ -255,8 +255,7 @@ void socket_offer(int fd, enum socket_owner owner, const struct endpoint *config
 const struct endpoint *socket_handed(size_t n, const char *name);
 void socket_each_handed(void (*visit)(int fd, const char *name, bool taken, void *), void *argument);
 void socket_drop_offers(enum socket_owner owner);
-int socket_open(
-    const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why);
+int socket_open(const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why);
 void socket_read_address(int fd, struct endpoint *address);
 
 /* listener.c: a service at work */

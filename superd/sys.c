@@ -42,14 +42,12 @@ int sys_poll(struct pollfd *polls, size_t count, int timeout, const sigset_t *ma
 			errno = EINVAL;
 			return -1;
 		}
-		if (polls[i].fd >= 0)
-			FD_SET(polls[i].fd, &readable);
+		if (polls[i].fd >= 0) FD_SET(polls[i].fd, &readable);
 		highest = polls[i].fd > highest ? polls[i].fd : highest;
 	}
 	int ready = pselect(highest + 1, &readable, NULL, NULL, timeout < 0 ? NULL : &span, mask);
 	for (size_t i = 0; i < count; i++)
-		polls[i].revents =
-		    ready > 0 && polls[i].fd >= 0 && FD_ISSET(polls[i].fd, &readable) ? POLLIN : 0;
+		polls[i].revents = ready > 0 && polls[i].fd >= 0 && FD_ISSET(polls[i].fd, &readable) ? POLLIN : 0;
 	return ready;
 #endif
 }
@@ -73,12 +71,10 @@ int sys_accept(int fd, struct endpoint *peer) {
 void sys_close_from(int first, bool at_exec) {
 #if !defined(SUPERD_POSIX) && defined(SYS_close_range)
 	enum { CLOSE_ON_EXEC = 4 }; /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */
-	if (syscall(SYS_close_range, (unsigned)first, ~0u, at_exec ? CLOSE_ON_EXEC : 0) == 0)
-		return;
+	if (syscall(SYS_close_range, (unsigned)first, ~0u, at_exec ? CLOSE_ON_EXEC : 0) == 0) return;
 #endif
 	long limit = sysconf(_SC_OPEN_MAX);
-	for (int fd = first; fd < (limit > 0 && limit < DESCRIPTORS_CHECKED ? limit : DESCRIPTORS_CHECKED);
-	     fd++)
+	for (int fd = first; fd < (limit > 0 && limit < DESCRIPTORS_CHECKED ? limit : DESCRIPTORS_CHECKED); fd++)
 		if (at_exec)
 			fcntl(fd, F_SETFD, FD_CLOEXEC);
 		else
@@ -109,8 +105,7 @@ int sys_set_groups(size_t count, const gid_t *groups) {
 	return setgroups(count, groups);
 #else
 	(void)groups;
-	if (count <= 1)
-		return 0;
+	if (count <= 1) return 0;
 	errno = ENOSYS;
 	return -1;
 #endif
@@ -153,8 +148,7 @@ uid_t sys_peer_uid(int fd) {
 #if !defined(SUPERD_POSIX) && defined(SO_PEERCRED)
 	struct ucred credentials;
 	socklen_t length = sizeof credentials;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0)
-		return credentials.uid;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0) return credentials.uid;
 #else
 	(void)fd;
 #endif
@@ -165,8 +159,7 @@ uid_t sys_peer_uid(int fd) {
 long sys_load(void) {
 #ifndef SUPERD_POSIX
 	double load;
-	if (getloadavg(&load, 1) == 1)
-		return (long)(load * 100);
+	if (getloadavg(&load, 1) == 1) return (long)(load * 100);
 #endif
 	return -1;
 }
@@ -190,8 +183,7 @@ void sys_outlet_open(struct outlet *outlet, int fd) {
 	char path[40];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	int anew = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (anew >= 0)
-		*outlet = (struct outlet){.fd = anew, .kind = OUTLET_PLAIN};
+	if (anew >= 0) *outlet = (struct outlet){.fd = anew, .kind = OUTLET_PLAIN};
 #endif
 }
 
@@ -205,8 +197,7 @@ int sys_outlet_write(const struct outlet *outlet, const char *line, size_t lengt
 #endif
 	{
 		struct pollfd writable = {.fd = outlet->fd, .events = POLLOUT};
-		if (outlet->kind == OUTLET_POLLED && poll(&writable, 1, 0) != 1)
-			return -1;
+		if (outlet->kind == OUTLET_POLLED && poll(&writable, 1, 0) != 1) return -1;
 		written = write(outlet->fd, line, length);
 	}
 	return written == (ssize_t)length ? 0 : -1;
@@ -218,8 +209,7 @@ ssize_t sys_send_unblocked(int fd, const char *text, size_t length) {
 	return length == 0 ? 0 : send(fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 #else
 	struct pollfd writable = {.fd = fd, .events = POLLOUT};
-	if (poll(&writable, 1, 0) == 1)
-		return write(fd, text, length < PIPE_BUF ? length : PIPE_BUF);
+	if (poll(&writable, 1, 0) == 1) return write(fd, text, length < PIPE_BUF ? length : PIPE_BUF);
 	errno = EAGAIN;
 	return -1;
 #endif
@@ -231,8 +221,7 @@ ssize_t sys_receive_unblocked(int fd, char *bytes, size_t size) {
 	return recv(fd, bytes, size, MSG_DONTWAIT);
 #else
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
-	if (poll(&readable, 1, 0) == 1)
-		return read(fd, bytes, size);
+	if (poll(&readable, 1, 0) == 1) return read(fd, bytes, size);
 	errno = EAGAIN;
 	return -1;
 #endif
@@ -246,6 +235,5 @@ void sys_peek_sender(int fd, struct endpoint *sender) {
 	flags |= MSG_DONTWAIT;
 #endif
 	sender->length = sizeof sender->at;
-	if (recvfrom(fd, &none, 0, flags, &sender->at.any, &sender->length) < 0)
-		sender->length = 0;
+	if (recvfrom(fd, &none, 0, flags, &sender->at.any, &sender->length) < 0) sender->length = 0;
 }
