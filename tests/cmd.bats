@@ -1,11 +1,7 @@
 # cmd's protocol, by pipe: each row of the table in cmd(7), and the lines that hold requests.
 
 load helper
-
-# Serve what comes in; the screen goes to a file.
-serve() {
-	timeout "$WAIT_SECONDS" "$CMD" 2>"$BATS_TEST_TMPDIR/screen"
-}
+load cmd
 
 # Say something with printf's escapes, and look at the replies and the screen byte by byte.
 serve_bytes() {
@@ -16,13 +12,6 @@ serve_bytes() {
 assert_bytes() {
 	# shellcheck disable=SC2059
 	printf "$2" | cmp - "$BATS_TEST_TMPDIR/$1"
-}
-
-# attach WHERE [OPTION]: put cmd behind a socket; PORT is where to talk to it.
-attach() {
-	background "$ROOT/tests/attach" "${@:2}" "$1" "$CMD" >"$BATS_TEST_TMPDIR/attached" 2>"$BATS_TEST_TMPDIR/screen"
-	wait_for_line '^PORT ' "$BATS_TEST_TMPDIR/attached"
-	PORT=$(sed -n 's/^PORT //p' "$BATS_TEST_TMPDIR/attached")
 }
 
 @test "printf shows its text on the screen and answers it" {
@@ -81,17 +70,17 @@ peer_is() {
 }
 
 @test "peer answers with the peer of the socket where the environment names none" {
-	attach tcp
+	attach_session tcp
 	run -0 peer_is 127.0.0.1
 }
 
 @test "peer answers with the peer of an IPv6 socket" {
-	attach tcp6
+	attach_session tcp6
 	run -0 peer_is ::1
 }
 
 @test "peer shows an IPv4 client of an IPv6 socket as IPv4" {
-	attach any
+	attach_session any
 	run -0 peer_is 127.0.0.1
 }
 
@@ -101,7 +90,7 @@ peer_is() {
 }
 
 @test "peer answers - on a UNIX-domain socket" {
-	attach "unix:$BATS_TEST_TMPDIR/socket"
+	attach_session "unix:$BATS_TEST_TMPDIR/socket"
 	run "$TALK" "$PORT" 'send:peer\n' line
 	assert_output 'ok<>-'
 }
@@ -217,7 +206,7 @@ peer_is() {
 }
 
 @test "the screen does not reach a client whose socket is descriptor 2, too" {
-	attach tcp -2
+	attach_session -2 tcp
 	run "$TALK" "$PORT" 'send:printf<>for the operator\necho<>a\n' line line
 	assert_output $'ok<>for the operator\nok<>a'
 }

@@ -1,11 +1,14 @@
 # Which files of cmd -d DIR are commands, and what help says of them.
 
 load helper
+load cmd
 
 setup() {
 	COMMANDS=$BATS_TEST_TMPDIR/parent/commands
 	mkdir -p "$COMMANDS"
 	chmod 755 "$BATS_TEST_TMPDIR/parent" "$COMMANDS"
+	# shellcheck disable=SC2034 # for serve and its like
+	OPTIONS=(-d "$COMMANDS")
 }
 
 # program NAME: write a program from stdin, under /bin/sh.
@@ -15,22 +18,6 @@ program() {
 		cat
 	} >"$COMMANDS/$1"
 	chmod 755 "$COMMANDS/$1"
-}
-
-serve() {
-	timeout "$WAIT_SECONDS" "$CMD" -d "$COMMANDS" "$@" 2>"$BATS_TEST_TMPDIR/screen"
-}
-screen_is() {
-	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = "$1" ]
-}
-
-# A session that is fed through descriptor 7 and answers into the file `replies`.
-open_session() {
-	mkfifo "$BATS_TEST_TMPDIR/in"
-	"$CMD" -d "$COMMANDS" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/replies" 2>"$BATS_TEST_TMPDIR/screen" 3>&- &
-	SESSION=$!
-	remember "$SESSION"
-	exec 7>"$BATS_TEST_TMPDIR/in"
 }
 
 @test "a name that is no plain file name is unknown" {
@@ -195,8 +182,7 @@ open_session() {
 	program new <<<'echo new'
 	echo new >&7
 	wait_until grep -qx 'out<>new' "$BATS_TEST_TMPDIR/replies"
-	exec 7>&-
-	wait "$SESSION"
+	close_session
 }
 
 @test "without -d no file is a command" {

@@ -1,16 +1,15 @@
 # The example programs of commands/, and adding a command of one's own, as the README shows it.
 
 load helper
+load cmd
 
 # The programs, in a place that nobody else may write to, whatever the checkout's own place is.
 setup() {
 	COMMANDS=$BATS_TEST_TMPDIR/commands
 	mkdir -m 755 "$COMMANDS"
 	cp "$ROOT"/commands/* "$COMMANDS"
-}
-
-serve() {
-	timeout "$WAIT_SECONDS" "$CMD" -d "$COMMANDS" 2>"$BATS_TEST_TMPDIR/screen"
+	# shellcheck disable=SC2034 # for serve and its like
+	OPTIONS=(-d "$COMMANDS")
 }
 
 @test "help has a summary of each example" {

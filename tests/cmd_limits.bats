@@ -1,10 +1,7 @@
 # cmd's framing and limits: pieces, pipelines, long lines, the idle time, clients and disks that fail.
 
 load helper
-
-serve() {
-	timeout "$WAIT_SECONDS" "$CMD" "$@" 2>"$BATS_TEST_TMPDIR/screen"
-}
+load cmd
 
 # So many times the letter a.
 letters() {
@@ -16,30 +13,6 @@ one_by_one() {
 	# shellcheck disable=SC2016
 	python3 -c 'import os, sys
 for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.encode())' "$1"
-}
-
-# attach [OPTION]...: put cmd behind a socket, its screen in a file; PORT is where to talk to it.
-attach() {
-	"$ROOT/tests/attach" tcp "$CMD" "$@" >"$BATS_TEST_TMPDIR/attached" 2>"$BATS_TEST_TMPDIR/screen" 3>&- &
-	SESSION=$!
-	remember "$SESSION"
-	wait_for_line '^PORT ' "$BATS_TEST_TMPDIR/attached"
-	PORT=$(sed -n 's/^PORT //p' "$BATS_TEST_TMPDIR/attached")
-}
-
-# A session that is fed through descriptor 7 and answers into the file `replies`.
-open_session() {
-	mkfifo "$BATS_TEST_TMPDIR/in"
-	"$CMD" "$@" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/replies" 2>"$BATS_TEST_TMPDIR/screen" 3>&- &
-	SESSION=$!
-	remember "$SESSION"
-	exec 7>"$BATS_TEST_TMPDIR/in"
-}
-replied() {
-	wait_until test "$(wc -l <"$BATS_TEST_TMPDIR/replies")" -ge "$1"
-}
-replies_are() {
-	[ "$(cat "$BATS_TEST_TMPDIR/replies")" = "$1" ]
 }
 
 @test "a request may come in pieces of one byte" {
@@ -55,8 +28,7 @@ replies_are() {
 	wait_until replies_are $'ok<>1\nok<>2'
 	printf 'ho<>3\n' >&7
 	wait_until replies_are $'ok<>1\nok<>2\nok<>3'
-	exec 7>&-
-	wait "$SESSION"
+	close_session
 }
 
 @test "a line of exactly the limit is served, and one byte more is too long" {
@@ -97,8 +69,7 @@ replies_are() {
 	letters 200000 >&7
 	printf '\n' >&7
 	wait_until replies_are $'error<>toolong<>10\nok<>b\nerror<>toolong<>10'
-	exec 7>&-
-	wait "$SESSION"
+	close_session
 }
 
 @test "a limit of 16 MiB is taken" {
@@ -134,8 +105,7 @@ peak_kib() {
 	printf '\necho<>b\n' >&7
 	wait_until replies_are $'ok<>a\nerror<>toolong<>65536\nok<>b'
 	after=$(peak_kib "$SESSION")
-	exec 7>&-
-	wait "$SESSION"
+	close_session
 	((after - before < 1024))
 }
 
@@ -154,7 +124,7 @@ peak_kib() {
 }
 
 @test "many requests in one read are answered by one write" {
-	attach
+	attach_session tcp
 	cat >"$BATS_TEST_TMPDIR/client" <<-'END'
 		import socket, sys
 		client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
@@ -177,9 +147,9 @@ peak_kib() {
 
 @test "a client that resets ends the session with 1, and nothing is said but what it sent" {
 	local status=0
-	attach
+	attach_session tcp
 	run -0 "$TALK" "$PORT" 'send:printf<>here I was\n' line 'send:echo<>unread' reset
-	wait "$SESSION" || status=$?
+	session_wait || status=$?
 	[ "$status" -eq 1 ]
 	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = 'here I was' ]
 }
@@ -234,7 +204,7 @@ peak_kib() {
 
 @test "-i ends a session that sends nothing" {
 	open_session -i 1
-	wait "$SESSION"
+	session_wait
 	replies_are 'error<>idle<>1'
 	exec 7>&-
 }
@@ -245,7 +215,7 @@ peak_kib() {
 		printf a 2>/dev/null >&7 || break
 		sleep 0.1
 	done
-	wait "$SESSION"
+	session_wait
 	replies_are 'error<>idle<>1'
 	exec 7>&-
 }
@@ -260,7 +230,7 @@ peak_kib() {
 @test "-i serves the lines that came before it ends the session" {
 	open_session -i 1
 	printf 'echo<>a\necho<>b\necho<>c' >&7
-	wait "$SESSION"
+	session_wait
 	replies_are $'ok<>a\nok<>b\nerror<>idle<>1'
 	exec 7>&-
 }
@@ -273,25 +243,25 @@ peak_kib() {
 		sleep 0.5
 	done
 	replies_are "$(printf 'ok<>%s\n' 1 2 3 4 5 6 7 8)"
-	wait "$SESSION"
+	session_wait
 	replies_are "$(printf 'ok<>%s\n' 1 2 3 4 5 6 7 8)"$'\nerror<>idle<>3'
 	exec 7>&-
 }
 
 @test "without -n a message with no LF waits for it" {
-	attach
+	attach_session tcp
 	run "$TALK" "$PORT" 'send:echo<>a' 'send: b\n' line shut
 	assert_output 'ok<>a b'
 }
 
 @test "-n answers a message that has no LF" {
-	attach -n
+	attach_session tcp -n
 	run -0 "$TALK" "$PORT" 'send:printf<>Salute from the client!' line 'send:echo<>b\necho<>c' line line 'send:exit' line line
 	assert_output $'ok<>Salute from the client!\nok<>b\nok<>c\nok<>bye\n(end)'
 }
 
 @test "-n drops a CR at the end of a message" {
-	attach -n
+	attach_session tcp -n
 	run -0 "$TALK" "$PORT" 'send:echo<>a\r' line
 	assert_output 'ok<>a'
 }

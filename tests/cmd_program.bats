@@ -1,11 +1,14 @@
 # Commands that are programs: cmd -d DIR.
 
 load helper
+load cmd
 
 setup() {
 	COMMANDS=$BATS_TEST_TMPDIR/parent/commands
 	mkdir -p "$COMMANDS"
 	chmod 755 "$BATS_TEST_TMPDIR/parent" "$COMMANDS"
+	# shellcheck disable=SC2034 # for serve and its like
+	OPTIONS=(-d "$COMMANDS")
 }
 
 # program NAME: write a program from stdin, under /bin/sh.
@@ -15,31 +18,6 @@ program() {
 		cat
 	} >"$COMMANDS/$1"
 	chmod 755 "$COMMANDS/$1"
-}
-
-serve() {
-	timeout "$WAIT_SECONDS" "$CMD" -d "$COMMANDS" "$@" 2>"$BATS_TEST_TMPDIR/screen"
-}
-screen_is() {
-	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = "$1" ]
-}
-
-# A session that is fed through descriptor 7 and answers into the file `replies`.
-open_session() {
-	mkfifo "$BATS_TEST_TMPDIR/in"
-	"$CMD" -d "$COMMANDS" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/replies" 2>"$BATS_TEST_TMPDIR/screen" 3>&- &
-	SESSION=$!
-	remember "$SESSION"
-	exec 7>"$BATS_TEST_TMPDIR/in"
-}
-
-# attach [OPTION]...: put cmd behind a socket; PORT is where to talk to it.
-attach() {
-	"$ROOT/tests/attach" tcp "$CMD" -d "$COMMANDS" "$@" >"$BATS_TEST_TMPDIR/attached" 2>"$BATS_TEST_TMPDIR/screen" 3>&- &
-	SESSION=$!
-	remember "$SESSION"
-	wait_for_line '^PORT ' "$BATS_TEST_TMPDIR/attached"
-	PORT=$(sed -n 's/^PORT //p' "$BATS_TEST_TMPDIR/attached")
 }
 
 # A program that says who it and its own child are, in files, and lets both sleep.
@@ -123,8 +101,7 @@ ok'
 	wait_until grep -qx 'out<>half' "$BATS_TEST_TMPDIR/replies"
 	touch "$BATS_TEST_TMPDIR/on"
 	wait_until grep -qx ok "$BATS_TEST_TMPDIR/replies"
-	exec 7>&-
-	wait "$SESSION"
+	close_session
 	[ "$(cat "$BATS_TEST_TMPDIR/replies")" = $'out<>first\nout<>half and half\nok' ]
 }
 
@@ -137,8 +114,7 @@ ok'
 	wait_until grep -qx 'ok<>a' "$BATS_TEST_TMPDIR/replies"
 	touch "$BATS_TEST_TMPDIR/go"
 	wait_until grep -qx ok "$BATS_TEST_TMPDIR/replies"
-	exec 7>&-
-	wait "$SESSION"
+	close_session
 }
 
 @test "any bytes pass, and a last line without LF gets one" {
@@ -223,7 +199,7 @@ ok'
 @test "the peer's variables come from the socket where the server has set none" {
 	# shellcheck disable=SC2016
 	program who <<<'echo "$TCPREMOTEIP<>$TCPREMOTEPORT"'
-	attach
+	attach_session tcp
 	run -0 "$TALK" "$PORT" 'send:who\npeer\n' line line line
 	assert_equal "${lines[0]#out}" "${lines[2]#ok}"
 }
@@ -272,7 +248,7 @@ ok'
 		echo \$\$ >$BATS_TEST_TMPDIR/child
 		exec yes
 	END
-	attach -t 1
+	attach_session tcp -t 1
 	background "$TALK" "$PORT" 'send:endless\n' hold
 	wait_until test -s "$BATS_TEST_TMPDIR/child"
 	wait_until sleeper_has_ended
@@ -318,12 +294,12 @@ ok'
 
 @test "a client that is gone takes the program with it" {
 	sleeper
-	attach -t 0
+	attach_session tcp -t 0
 	background "$TALK" "$PORT" 'send:sleeper\n' "file:$BATS_TEST_TMPDIR/leader" reset
 	wait_until test -s "$BATS_TEST_TMPDIR/leader"
 	wait_until sleeper_has_ended
 	local status=0
-	wait "$SESSION" || status=$?
+	session_wait || status=$?
 	[ "$status" -eq 1 ]
 	screen_is ''
 }
@@ -353,7 +329,7 @@ ok'
 
 @test "a client that only has ended its own side is not gone" {
 	program slow <<<'sleep 1; echo done'
-	attach
+	attach_session tcp
 	run -0 "$TALK" "$PORT" 'send:slow\n' shut all
 	assert_output $'out<>done\nok'
 }
@@ -362,13 +338,13 @@ ok'
 	local signal
 	sleeper
 	for signal in TERM HUP; do
-		rm -f "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/leader" "$BATS_TEST_TMPDIR/child"
+		rm -f "$BATS_TEST_TMPDIR/leader" "$BATS_TEST_TMPDIR/child"
 		open_session
 		echo sleeper >&7
 		wait_until sleeper_runs
 		kill -"$signal" "$SESSION"
 		local status=0
-		wait "$SESSION" || status=$?
+		session_wait || status=$?
 		[ "$status" -eq $((128 + $(kill -l "$signal"))) ]
 		wait_until sleeper_has_ended
 		exec 7>&-
@@ -393,6 +369,5 @@ descriptors_of() {
 	wait_until all_served 1001
 	[ "$(descriptors_of "$SESSION")" -eq "$before" ]
 	[ -z "$(pgrep -P "$SESSION")" ]
-	exec 7>&-
-	wait "$SESSION"
+	close_session
 }
