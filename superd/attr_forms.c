@@ -56,16 +56,16 @@ static long parse_id(const char *text) {
 	return attr_parse_number(text, 0, UINT_MAX - 1L, &id, &unused) < 0 ? -1 : id;
 }
 
+/* A number need not be in /etc/passwd; its group is then the same number, as xinetd has it. */
 static int find_user(struct arena *arena, const char *word, struct identity *user, struct reason *why) {
 	long id = parse_id(word);
 	const struct passwd *entry = id < 0 ? getpwnam(word) : getpwuid((uid_t)id);
 	if (entry == NULL && id < 0) return reason_set(why, "unknown user '%s'", word);
-	*user = (struct identity){.word = mem_copy(arena, word), .uid = (uid_t)id, .set = true};
+	*user = (struct identity){.word = mem_copy(arena, word), .uid = (uid_t)id, .gid = (gid_t)id, .set = true};
 	if (entry != NULL) {
 		user->name = mem_copy(arena, entry->pw_name);
 		user->uid = entry->pw_uid;
 		user->gid = entry->pw_gid;
-		user->group_set = true;
 	}
 	return 0;
 }

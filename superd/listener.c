@@ -200,10 +200,15 @@ void listener_pause(struct listener *listener, bool paused) {
 	for (size_t i = 0; i < listener->socket_count; i++) loop_pause(&listener->sockets[i].watch, paused);
 }
 
-/* Closes the sockets, or leaves them at hand for another service. The listener stays for its children. */
-void listener_retire(struct listener *listener, bool at_hand) {
+/* Closes the sockets, for good. */
+void listener_close(struct listener *listener) {
+	replace_sockets(listener, NULL, 0);
+}
+
+/* Leaves the sockets at hand for another service. The listener stays for its children. */
+void listener_retire(struct listener *listener) {
 	listener->retired = true;
-	for (size_t i = 0; i < listener->socket_count && at_hand; i++) {
+	for (size_t i = 0; i < listener->socket_count; i++) {
 		const struct listening_socket *socket = &listener->sockets[i];
 		int fd = socket->address.at.any.sa_family == AF_UNIX ? -1 : fcntl(socket->watch.fd, F_DUPFD_CLOEXEC, 3);
 		if (fd >= 0) socket_offer(fd, SOCKET_OWNED, &socket->configured, "");

@@ -368,5 +368,5 @@ void serve_log_state(void) {
 /* Stops listening; who is held still gets its program. */
 void serve_stop(void) {
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		if (!listener->retired) listener_retire(listener, false);
+		listener_close(listener);
 }

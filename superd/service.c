@@ -175,8 +175,6 @@ static int resolve_addresses(struct service *service, struct reason *why) {
 static int resolve_user(struct service *service, bool checking, struct reason *why) {
 	if (!service->user.set && !service->group.set) return 0;
 	if (!service->user.set) service->user.uid = geteuid();
-	if (!service->group.set && !service->user.group_set)
-		return attr_fail(service, "user", why, "user: %s has no group; set group", service->user.word);
 	if (!service->group.set) service->group.gid = service->user.gid;
 	bool is_own = service->user.uid == geteuid() && service->group.gid == getegid();
 	if (geteuid() != 0) {

@@ -1,7 +1,7 @@
 /*
  * spawn: the way from an accepted connection to the program. The child walks one way to exec and never returns. All
- * that can be known beforehand was worked out at load (service.c), so after vfork it makes system calls and nothing
- * else. The parent sleeps until the exec has succeeded or failed, and learns which.
+ * that can be known beforehand was worked out at load (service.c), so the child makes system calls and nothing else.
+ * The parent sleeps until the exec has succeeded or failed, and learns which.
  */
 #include "superd.h"
 
@@ -13,12 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifdef SUPERD_POSIX
-#define START_CHILD fork
-#else
-pid_t vfork(void);
-#define START_CHILD vfork
-#endif
+/* What the child needs to know. */
+struct launch {
+	const struct service *service;
+	int fd;
+	char **environment;
+};
 
 enum { EXIT_NOT_STARTED = 111, SLOT_TEXT = ADDR_TEXT + 20 };
 
@@ -35,18 +35,13 @@ static const int rlimit_kinds[RLIMITS] = {
 #endif
     [5] = RLIMIT_STACK};
 
-/* What the child could not do. After vfork it lies in the parent's own memory; after fork it comes through a pipe. */
+/* What the child could not do. The child shares our memory until it execs; where it does not, sys.c brings this over. */
 static volatile struct spawn_failure failure;
-
-static int report_to = -1;
 
 static _Noreturn void child_fail(const char *step) {
 	failure.step = step;
 	failure.error = errno;
-	if (report_to >= 0) {
-		struct spawn_failure report = {failure.step, failure.error};
-		if (write(report_to, &report, sizeof report) < 0) _exit(EXIT_NOT_STARTED);
-	}
+	sys_child_report(&failure, sizeof failure);
 	_exit(EXIT_NOT_STARTED);
 }
 
@@ -139,42 +134,28 @@ static char **describe_peer(const struct client *client) {
 	return environment;
 }
 
-#ifdef SUPERD_POSIX
-/* With fork the child has memory of its own, so what it could not do comes through a pipe that exec closes. */
-static pid_t start(const struct service *service, int fd, char **environment) {
-	int ends[2];
-	struct spawn_failure report;
-	if (pipe(ends) < 0) return -1;
-	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-	pid_t pid = START_CHILD();
-	if (pid == 0) {
-		report_to = ends[1];
-		child_exec(service, fd, environment);
-	}
-	close(ends[1]);
-	if (pid > 0 && read(ends[0], &report, sizeof report) == sizeof report) {
-		failure.step = report.step;
-		failure.error = report.error;
-	}
-	close(ends[0]);
+static _Noreturn void child_main(void *argument) {
+	const struct launch *launch = argument;
+	child_exec(launch->service, launch->fd, launch->environment);
+}
+
+/* A child that goes on as superd itself needs memory of its own. */
+static pid_t fork_internal(struct launch *launch) {
+	pid_t pid = fork();
+	if (pid == 0) child_main(launch);
 	return pid;
 }
-#else
-static pid_t start(const struct service *service, int fd, char **environment) {
-	pid_t pid = service->is_internal ? fork() : START_CHILD();
-	if (pid == 0) child_exec(service, fd, environment);
-	return pid;
-}
-#endif
 
 /*
  * Starts the service's program with `client`'s connection as its descriptors 0 and 1. Returns the child's process id,
  * or -1 and in `why` what could not be done: the step "fork" if there was no child, which may be different later.
  */
 pid_t spawn_program(const struct client *client, struct spawn_failure *why) {
+	const struct service *service = client->listener->service;
+	struct launch launch = {service, client->fd, describe_peer(client)};
 	failure.step = NULL;
-	pid_t pid = start(client->listener->service, client->fd, describe_peer(client));
+	pid_t pid = service->is_internal ? fork_internal(&launch)
+					 : sys_start_child(child_main, &launch, (void *)&failure, sizeof failure);
 	if (pid < 0) {
 		*why = (struct spawn_failure){"fork", errno};
 		return -1;

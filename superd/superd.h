@@ -266,7 +266,8 @@ struct listener *listener_make_retired(const char *id);
 int listener_open(struct service *service, struct reason *why);
 int listener_update(struct listener *listener, struct service *service, struct reason *why);
 void listener_pause(struct listener *listener, bool paused);
-void listener_retire(struct listener *listener, bool at_hand);
+void listener_close(struct listener *listener);
+void listener_retire(struct listener *listener);
 void listener_collect(void);
 void listener_tick(void);
 
@@ -357,6 +358,8 @@ int redirect_run(const struct service *service);
 
 /* sys.c: what is not in POSIX */
 struct pollfd;
+pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size);
+void sys_child_report(volatile const void *report, size_t size);
 int sys_poll(struct pollfd *polls, size_t count, int timeout, const sigset_t *mask);
 int sys_accept(int fd, struct endpoint *peer);
 void sys_close_from(int first, bool at_exec);

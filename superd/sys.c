@@ -1,6 +1,5 @@
 /*
  * sys: all that is not in POSIX, each with a plain-POSIX way beside it (-DSUPERD_POSIX takes that one).
- * vfork is the exception; it has to stand in the function that execs, in spawn.c.
  */
 #ifndef SUPERD_POSIX
 #define _GNU_SOURCE
@@ -19,11 +18,85 @@
 #include <unistd.h>
 
 #ifndef SUPERD_POSIX
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #endif
 
 enum { DESCRIPTORS_CHECKED = 65536 };
+
+#ifndef SUPERD_POSIX
+
+enum { STACK_SIZE = 64 * 1024, LOOK_EVERY = 10 * 1000 * 1000 };
+
+struct start {
+	void (*child)(void *);
+	void *argument;
+};
+
+static int run_child(void *argument) {
+	const struct start *start = argument;
+	start->child(start->argument);
+	return EXIT_FAILURE;
+}
+
+/*
+ * Starts a child that shares our memory, so that nothing is copied, and sleeps until it has executed a program or
+ * ended: as vfork(2) does, but for this: once the child has become its user, any process of that user can stop it, and
+ * who sleeps in vfork sleeps until somebody is kind. Here the kernel clears `running` at the exec (CLONE_CHILD_CLEARTID)
+ * and wakes us; we look in between, and a child that was stopped is killed. `child` must not return. Returns its
+ * process id, or -1 and errno.
+ */
+pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size) {
+	static _Alignas(16) char stack[STACK_SIZE];
+	static volatile pid_t running;
+	const struct timespec pause = {0, LOOK_EVERY};
+	struct start start = {child, argument};
+	int status;
+	(void)report, (void)size;
+	pid_t pid = clone(run_child, stack + sizeof stack,
+	    CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, &start, &running, NULL, &running);
+	if (pid < 0) return -1;
+	for (pid_t seen; (seen = running) != 0;)
+		if (syscall(SYS_futex, &running, 0 /* FUTEX_WAIT */, seen, &pause, NULL, 0) < 0 && errno == ETIMEDOUT &&
+		    waitpid(pid, &status, WNOHANG | WUNTRACED) == pid && WIFSTOPPED(status))
+			kill(pid, SIGKILL);
+	return pid;
+}
+
+/* The report is where the parent looks for it. */
+void sys_child_report(volatile const void *report, size_t size) {
+	(void)report, (void)size;
+}
+
+#else
+
+static int report_to = -1;
+
+/* With fork the child has memory of its own, so what it could not do comes through a pipe, which exec closes. */
+pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size) {
+	int ends[2];
+	if (pipe(ends) < 0) return -1;
+	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+	pid_t pid = fork();
+	if (pid == 0) {
+		report_to = ends[1];
+		child(argument);
+	}
+	close(ends[1]);
+	while (pid > 0 && read(ends[0], report, size) < 0 && errno == EINTR)
+		;
+	close(ends[0]);
+	return pid;
+}
+
+void sys_child_report(volatile const void *report, size_t size) {
+	if (write(report_to, (const void *)report, size) < 0) _exit(EXIT_FAILURE);
+}
+
+#endif
 
 /*
  * Waits until a descriptor is ready, a signal of those that `mask` lets through has been handled (EINTR), or
