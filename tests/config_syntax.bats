@@ -1,0 +1,561 @@
+# The syntax of configuration files, what is an error in it, and what -t says and prints.
+
+load helper
+load config
+
+@test "a line that begins with # is a comment, wherever it stands" {
+	{
+		echo '# one'
+		service a | sed 's/^{/# two\n{\n\t# three = 3/'
+	} >"$CONF"
+	check
+	assert_success
+	[ -z "$stderr" ]
+}
+
+@test "a # after a value begins a comment" {
+	assert_right 'per_source = 10 # x' 'per_source = 10'
+}
+
+@test "a # is a word like others in server_args and env" {
+	assert_right 'server_args = a # b' 'server_args = a # b'
+	assert_wrong 'env = A=1 # b' "env: '#' is not NAME=VALUE"
+}
+
+@test "a # within a word begins no comment" {
+	assert_right 'id = a#b' 'id = a#b'
+}
+
+@test "the { may stand behind the name" {
+	service a | sed '1s/$/ {/; 2d' >"$CONF"
+	check
+	assert_success
+	[ -z "$stderr" ]
+}
+
+@test "blank lines, blanks at the ends and tabs do not matter" {
+	service a | sed 's/$/ \t/; s/^/\t /; s/ = /\t=\t/; s/$/\n\n/' >"$CONF"
+	check
+	assert_success
+	[ -z "$stderr" ]
+}
+
+@test "an assignment needs no blanks" {
+	assert_right 'nice=5' 'nice = 5'
+	assert_right 'nice= 5' 'nice = 5'
+	assert_right 'nice =5' 'nice = 5'
+	assert_right 'env+=A=b' 'env = A=b'
+}
+
+@test "lines may end in CR LF" {
+	service a 'server_args = last' | sed 's/$/\r/' >"$CONF"
+	check
+	assert_success
+	[ -z "$stderr" ]
+	[[ $output != *$'\r'* ]]
+}
+
+@test "the file need not end with a newline" {
+	printf %s "$(service a)" >"$CONF"
+	check
+	assert_success
+}
+
+@test "keywords, attributes and words may be in any case" {
+	service a 'flags = nodelay' | sed 's/^service/SERVICE/; s/flags/FLAGS/; s/wait = no/Wait = NO/' >"$CONF"
+	check
+	assert_success
+	[ -z "$stderr" ]
+}
+
+@test "quotes and backslashes are nothing special" {
+	assert_right 'server_args = "a b" c\ d' 'server_args = "a b" c\ d'
+}
+
+@test "the first assignment holds, and the second is warned about" {
+	service a 'nice = 1' | sed '/nice/s/.*/&\n\tnice = 2/' >"$CONF"
+	check
+	assert_success
+	grep -qx 'conf:[0-9]*: warning: nice: set already at line [0-9]*, which holds' <<<"$stderr"
+	grep -qx 'nice = 1' <<<"$(squeeze "$output")"
+}
+
+@test "the first assignment holds in defaults, too" {
+	{
+		printf 'defaults\n{\ninstances = 1\ninstances = 2\n}\n'
+		service a
+	} >"$CONF"
+	check
+	grep -q '^conf:4: warning: instances: set already at line 3' <<<"$stderr"
+	grep -qx 'instances = 1' <<<"$(squeeze "$output")"
+}
+
+@test "an unknown attribute is an error, and does not open the door" {
+	assert_wrong 'olny_from = 127.0.0.1' "unknown attribute 'olny_from'"
+}
+
+@test "too few and too many values are errors" {
+	assert_wrong 'server =' 'server: needs a value'
+	assert_wrong 'port = 1 2' "port: too many values, from '2' on"
+	assert_wrong 'bind =' 'bind: needs a value'
+	assert_wrong 'flags =' 'flags: needs a value'
+	assert_wrong 'log_type = FILE' 'log_type: needs more values'
+}
+
+@test "+= and -= are for sets alone" {
+	assert_wrong 'nice += 5' "nice: takes only '='"
+	assert_wrong 'server_args -= a' "server_args: takes only '='"
+}
+
+@test "a line in a block that is no assignment is an error" {
+	assert_wrong 'disable' "expected ATTRIBUTE = VALUE instead of 'disable'"
+	assert_wrong '= 5' "expected ATTRIBUTE = VALUE instead of '= 5'"
+	assert_wrong 'nice + = 5' "expected ATTRIBUTE = VALUE instead of 'nice + = 5'"
+}
+
+@test "junk between entries is an error, and the next service is read" {
+	{
+		echo junk
+		service a
+		echo '}'
+		service b
+	} >"$CONF"
+	assert_errors "conf:1: expected service, defaults, include or includedir instead of 'junk'"
+	assert_output --partial 'service a'
+	assert_output --partial 'service b'
+}
+
+@test "superd serves the rest where there is junk between entries" {
+	{
+		echo junk
+		service a
+	} >"$CONF"
+	superd_start -c "$CONF"
+	serves "$(port_of a)"
+}
+
+@test "a service that lacks its } is an error, and the next one is read" {
+	{
+		service a | sed '$d'
+		service b
+	} >"$CONF"
+	check
+	assert_failure 1
+	grep -q "^conf:9: '}' is missing before 'service b'\$" <<<"$stderr"
+	refute_output --partial 'service a'
+	assert_output --partial 'service b'
+}
+
+@test "a file that ends within a service is an error" {
+	service a | sed '$d' >"$CONF"
+	assert_errors "conf:9: the file ends without '}'"
+	[ -z "$output" ]
+}
+
+@test "a service without a name, and one with two, are errors" {
+	service a >"$CONF"
+	sed -i '1s/.*/service/' "$CONF"
+	assert_errors 'conf:1: a service without a name'
+	sed -i '1s/.*/service a b/' "$CONF"
+	assert_errors "conf:1: expected '{' instead of 'b'"
+}
+
+@test "every error is said, not the first one alone" {
+	{
+		service a 'nice = x' 'umask = 9' 'nosuch = 1'
+		service b 'instances = many'
+	} >"$CONF"
+	check
+	assert_failure 1
+	[ "$(grep -c '^conf:[0-9]*: ' <<<"$stderr")" -eq 4 ]
+}
+
+@test "a service in error is left out, and the others run" {
+	{
+		service good
+		service bad 'only_form = 10.0.0.0/8'
+		service fine
+	} >"$CONF"
+	superd_start -c "$CONF"
+	wait_for_line "^superd: $CONF:[0-9]*: unknown attribute 'only_form'"
+	serves "$(port_of good)"
+	serves "$(port_of fine)"
+	[ -z "$(port_of bad)" ]
+}
+
+@test "superd exits 1 where every service is in error" {
+	service bad 'nosuch = 1' >"$CONF"
+	superd_launch -c "$CONF"
+	superd_wait || status=$?
+	[ "$status" -eq 1 ]
+	grep -q "unknown attribute 'nosuch'" "$LOG"
+}
+
+@test "superd exits 1 where defaults are in error, and opens nothing" {
+	{
+		printf 'defaults\n{\nnosuch = 1\n}\n'
+		service a
+	} >"$CONF"
+	superd_launch -c "$CONF"
+	superd_wait || status=$?
+	[ "$status" -eq 1 ]
+	grep -q "^superd: $CONF:3: unknown attribute 'nosuch'" "$LOG"
+	run grep listening "$LOG"
+	assert_failure
+}
+
+@test "superd exits 1 where there is no service at all, and says so" {
+	printf 'defaults\n{\n}\n' >"$CONF"
+	superd_launch -c "$CONF"
+	superd_wait || status=$?
+	[ "$status" -eq 1 ]
+	grep -q '^superd: there is no service to run' "$LOG"
+}
+
+@test "defaults may stand anywhere" {
+	{
+		service a
+		printf 'defaults\n{\nonly_from = 10.0.0.0/8\n}\n'
+	} >"$CONF"
+	check
+	assert_success
+	grep -qx 'only_from = 10.0.0.0/8' <<<"$(squeeze "$output")"
+}
+
+@test "there may be one defaults only" {
+	{
+		printf 'defaults\n{\n}\ndefaults\n{\n}\n'
+		service a
+	} >"$CONF"
+	assert_errors 'conf:4: defaults stand already at conf:1'
+}
+
+@test "= adds to a set in defaults, and replaces one in a service" {
+	{
+		printf 'defaults\n{\nlog_on_success = PID\nlog_on_success = HOST\n}\n'
+		service a
+		service b 'log_on_success = EXIT'
+		service c 'log_on_success += EXIT' 'log_on_success -= PID'
+	} >"$CONF"
+	check
+	assert_success
+	run grep -x 'log_on_success = .*' <<<"$(squeeze "$output")"
+	assert_output 'log_on_success = PID HOST
+log_on_success = EXIT
+log_on_success = HOST EXIT'
+}
+
+@test "an attribute of services alone is an error in defaults, and the other way round" {
+	printf 'defaults\n{\nserver = /bin/cat\n}\n' >"$CONF"
+	assert_errors 'conf:3: server: not an attribute of defaults'
+	assert_wrong 'enabled = a' 'enabled: an attribute of defaults only'
+}
+
+@test "an error in defaults is said once, however many services there are" {
+	{
+		printf 'defaults\n{\nnice = x\n}\n'
+		service a
+		service b
+	} >"$CONF"
+	check
+	[ "$(grep -c nice <<<"$stderr")" -eq 1 ]
+}
+
+@test "a service that is switched off is not read, whatever is wrong with it" {
+	{
+		service a 'disable = yes' 'server = /nosuch'
+		service b
+	} >"$CONF"
+	check
+	assert_success
+	[ -z "$stderr" ]
+	refute_output --partial 'service a'
+}
+
+@test "enabled and disabled say which ids run; disable = yes has the last word" {
+	{
+		printf 'defaults\n{\nenabled = a b\nenabled += c\ndisabled = b\n}\n'
+		service a
+		service b
+		service x 'id = c'
+		service d
+		service a2 'id = e' 'disable = no'
+	} >"$CONF"
+	check
+	assert_success
+	run grep ^service <<<"$output"
+	assert_output 'service a
+service x'
+}
+
+@test "include reads a file, and includedir a directory's in the order of their bytes" {
+	mkdir "$BATS_TEST_TMPDIR/d" "$BATS_TEST_TMPDIR/d/folder"
+	for name in b a B c.conf d~ .e; do
+		service "$name" >"$BATS_TEST_TMPDIR/d/$name"
+	done
+	service first >"$BATS_TEST_TMPDIR/first.conf"
+	printf 'include %s\nincludedir %s\n' "$BATS_TEST_TMPDIR/first.conf" "$BATS_TEST_TMPDIR/d" >"$CONF"
+	check
+	assert_success
+	run grep ^service <<<"$output"
+	assert_output 'service first
+service B
+service a
+service b'
+}
+
+@test "-c DIR reads as includedir does" {
+	mkdir "$BATS_TEST_TMPDIR/d"
+	for name in b a c.x d~; do
+		service "$name" >"$BATS_TEST_TMPDIR/d/$name"
+	done
+	run "$SUPERD" -t -c "$BATS_TEST_TMPDIR/d"
+	assert_success
+	run grep ^service <<<"$output"
+	assert_output 'service a
+service b'
+}
+
+@test "more than one -c is read, and defaults are for them all" {
+	service a >"$CONF"
+	printf 'defaults\n{\nnice = 7\n}\n' >"$CONF.defaults"
+	printf 'defaults\n{\ntime_limit = 7\n}\n' >"$CONF.defaults"
+	check -c "$CONF.defaults"
+	assert_success
+	grep -qx 'time_limit = 7' <<<"$(squeeze "$output")"
+}
+
+@test "-c reads a pipe" {
+	run "$SUPERD" -t -c /dev/stdin < <(service a)
+	assert_success
+	assert_output --partial 'service a'
+}
+
+@test "an error in an included file has that file's name and line" {
+	service a 'nice = x' >"$CONF.inner"
+	printf '#\n\ninclude %s\n' "$CONF.inner" >"$CONF"
+	check
+	assert_failure 1
+	grep -q "^conf.inner:9: nice: 'x' is not a number" <<<"$stderr"
+}
+
+@test "what is included and not there is an error at the include, and the rest is served" {
+	{
+		echo 'include /nosuch/file'
+		echo 'includedir /nosuch/directory'
+		service a
+	} >"$CONF"
+	assert_errors 'conf:1: /nosuch/file: No such file or directory' \
+		'conf:2: /nosuch/directory: No such file or directory'
+	superd_start -c "$CONF"
+	serves "$(port_of a)"
+}
+
+@test "files that include each other end in an error" {
+	echo "include $CONF" >"$CONF"
+	check
+	assert_failure 1
+	grep -q '^conf:1: too many files that include each other' <<<"$stderr"
+}
+
+@test "-c with a file that is not there is an error, and exits 1" {
+	run --separate-stderr "$SUPERD" -t -c /nosuch/file
+	assert_failure 1
+	[[ $stderr == *'/nosuch/file: No such file or directory' ]]
+}
+
+@test "a port other than /etc/services has is a warning, and is used" {
+	service echo 'port = 10007' >"$CONF"
+	sed -i '/UNLISTED/d' "$CONF"
+	check
+	assert_success
+	grep -q '^conf:1: warning: port: 10007, though /etc/services has 7 for echo' <<<"$stderr"
+	grep -qx 'port = 10007' <<<"$(squeeze "$output")"
+}
+
+@test "without a port it is the one of /etc/services, and a name that is not there is an error" {
+	service echo | sed '/port/d' >"$CONF"
+	check
+	assert_success
+	grep -qx 'port = 7' <<<"$(squeeze "$output")"
+	service no-such-service | sed '/port/d' >"$CONF"
+	assert_errors "conf:1: port: missing, and no tcp service 'no-such-service' is in /etc/services"
+}
+
+@test "the same port and address twice is an error that names both places" {
+	{
+		service a 'port = 10007' 'bind = 127.0.0.1'
+		service b 'port = 10007' 'bind = 127.0.0.1 127.0.0.2'
+	} >"$CONF"
+	assert_errors 'conf:11: b has the address and port of a at conf:1'
+	assert_output --partial 'service a'
+	refute_output --partial 'service b'
+}
+
+@test "the same port on another address, or for datagrams, is no error" {
+	{
+		service a 'port = 10007' 'bind = 127.0.0.1'
+		service b 'port = 10007' 'bind = 127.0.0.2'
+		service c 'port = 10007' 'bind = 127.0.0.1' 'socket_type = dgram' 'wait = yes'
+	} >"$CONF"
+	check
+	assert_success
+	[ -z "$stderr" ]
+}
+
+@test "two services with port = 0 are no duplicates" {
+	{
+		service a
+		service b
+	} >"$CONF"
+	superd_start -c "$CONF"
+	serves "$(port_of a)"
+	serves "$(port_of b)"
+}
+
+@test "two services may have one id, as long as they do not have one address" {
+	{
+		service a 'server_args = -'
+		service a 'socket_type = dgram' 'wait = yes'
+	} >"$CONF"
+	check
+	assert_success
+	[ "$(grep -c '^service a$' <<<"$output")" -eq 2 ]
+}
+
+@test "what superd refuses by design is left out with a warning and its reason, and is no error" {
+	{
+		service a 'type = RPC' 'rpc_version = 1-2' 'rpc_number = 300'
+		service b 'type = TCPMUX'
+		service c 'type = TCPMUXPLUS UNLISTED'
+		service d 'flags = IDONLY'
+		service e 'flags = INTERCEPT REUSE'
+		service f 'flags = LABELED'
+		service servers 'type = INTERNAL UNLISTED'
+		service services 'type = INTERNAL UNLISTED'
+		service xadmin 'type = INTERNAL UNLISTED'
+		service tcpmux 'type = INTERNAL'
+		service good
+	} >"$CONF"
+	check
+	assert_success
+	[ "$(grep -c '^conf:[0-9]*: warning: .* is left out: ' <<<"$stderr")" -eq 10 ]
+	run grep ^service <<<"$output"
+	assert_output 'service good'
+}
+
+@test "mdns and libwrap are warned about, no more" {
+	service a 'libwrap = other' 'mdns = yes' >"$CONF"
+	check
+	assert_success
+	grep -q 'warning: libwrap: ' <<<"$stderr"
+	grep -q 'warning: mdns: ' <<<"$stderr"
+	assert_output --partial 'service a'
+}
+
+@test "a NUL byte is an error at its line" {
+	service a | sed '4s/$/\x00/' >"$CONF"
+	assert_errors 'conf:4: a NUL byte'
+}
+
+@test "no control byte of a file reaches the terminal" {
+	assert_wrong_quietly() {
+		service a "$1" >"$CONF"
+		check
+		assert_failure 1
+		[[ $stderr != *$'\e'* && $stderr == *'\x1b'* ]]
+	}
+	assert_wrong_quietly $'nos\e[2Juch = 1'
+	assert_wrong_quietly $'nice = \e[2J'
+	printf 'ju\e[2Jnk\n' >"$CONF"
+	check
+	[[ $stderr != *$'\e'* && $stderr == *'\x1b'* ]]
+}
+
+@test "a long line is read whole" {
+	long=$(head -c 200000 /dev/zero | tr '\0' x)
+	service a "server_args = $long" >"$CONF"
+	check
+	assert_success
+	[[ $output == *"$long"* ]]
+}
+
+@test "a file of another kind ends in errors with lines, not in a crash" {
+	head -c 100000 /dev/urandom >"$CONF"
+	check
+	assert_failure 1
+	run grep -vaE '^(conf:[0-9]+: |superd: )' <<<"$stderr"
+	assert_failure
+}
+
+@test "a file without end is refused in bounded memory" {
+	run --separate-stderr timeout "$WAIT_SECONDS" "$SUPERD" -t -c /dev/zero
+	assert_failure 1
+	[[ $stderr == *'larger than 16 MiB'* ]]
+}
+
+@test "-t prints each service complete, every default and every word resolved" {
+	service a 'only_from = 10.0.0.0' >"$CONF"
+	check
+	assert_success
+	printed=$(squeeze "$output")
+	for line in 'id = a' 'protocol = tcp' 'cps = 50 10' 'instances = UNLIMITED' 'per_source_prefix6 = 64' \
+		'stderr = client' 'on_limit = refuse' 'only_from = 10.0.0.0/8' 'drain_time = 30' 'directory = /' 'v6only = no'; do
+		grep -qxF "$line" <<<"$printed" || fail "no '$line' in: $printed"
+	done
+}
+
+@test "-t says nothing on stderr and exits 0 where all is well" {
+	service a >"$CONF"
+	check
+	assert_success
+	[ -z "$stderr" ]
+}
+
+@test "-t needs no root" {
+	service a 'user = daemon' 'group = sys' >"$CONF"
+	chmod 755 "$BATS_TEST_TMPDIR"
+	mkdir -p "$BATS_TEST_TMPDIR/bin"
+	run --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups "$SUPERD" -t -c /dev/stdin <"$CONF"
+	assert_success
+	[ -z "$stderr" ]
+	assert_output --partial 'user'
+}
+
+@test "-t opens no socket: a port in use is no matter" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	service a "port = $PORT" 'bind = 127.0.0.1' >"$CONF"
+	check
+	assert_success
+}
+
+@test "what -t prints for a command line reads back to itself" {
+	run "$SUPERD" -t -p 10100 -u nobody -o 'only_from=10.0.0.0/8 ::1' -o time_limit=5 cat -u
+	assert_success
+	printf '%s\n' "$output" >"$CONF"
+	check
+	assert_success
+	[ "$output" = "$(cat "$CONF")" ]
+}
+
+@test "-o with -c is a last word in defaults: a service's own still holds" {
+	{
+		printf 'defaults\n{\ntime_limit = 1\nonly_from = 10.0.0.1\n}\n'
+		service a
+		service b 'time_limit = 3'
+	} >"$CONF"
+	check -o time_limit=2 -o only_from+=10.0.0.2
+	assert_success
+	run grep -xE '(time_limit|only_from) .*' <<<"$(squeeze "$output")"
+	assert_output 'only_from = 10.0.0.1/32 10.0.0.2/32
+time_limit = 2
+only_from = 10.0.0.1/32 10.0.0.2/32
+time_limit = 3'
+}
+
+@test "-o with -c takes only what defaults takes" {
+	service a >"$CONF"
+	check -o server=/bin/cat
+	assert_failure
+	[[ $stderr == *'server: not an attribute of defaults'* ]]
+}
