@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,6 +112,26 @@ static int set_presets(struct service *service, struct reason *why) {
 	return 0;
 }
 
+/* What the command line says in a way of its own is not said once more with -o. */
+static int check_repeated(const struct options *options, const struct entry *entry, struct reason *why) {
+	const struct {
+		const char *name, *said_by;
+		bool is_said;
+	} own[] = {
+	    {"server",      "PROGRAM",         true                  },
+            {"server_args", "PROGRAM",         true                  },
+            {"disable",     "starting superd", true                  },
+	    {"port",        "-p",              options->port != NULL },
+            {"bind",        "-b",              options->addresses.set},
+	    {"interface",   "-b",              options->addresses.set},
+            {"user",        "-u",              options->user != NULL }
+        };
+	for (size_t i = 0; i < LENGTH(own); i++)
+		if (own[i].is_said && strcasecmp(entry->name, own[i].name) == 0)
+			return reason_set(why, "-o %s: %s says that already", entry->name, own[i].said_by);
+	return 0;
+}
+
 static int apply_command(struct service *service, const struct options *options, struct reason *why) {
 	char directory[PATH_MAX];
 	size_t arguments = 0;
@@ -132,7 +153,7 @@ static int apply_command(struct service *service, const struct options *options,
 	for (size_t i = 0; i < options->assignments.count; i++) {
 		struct entry entry;
 		if (command_read_assignment(service->loading, options->assignments.word[i], &entry, why) < 0 ||
-		    attr_apply(service, &entry, false, why) < 0)
+		    check_repeated(options, &entry, why) < 0 || attr_apply(service, &entry, false, why) < 0)
 			return -1;
 	}
 	return 0;

@@ -96,7 +96,8 @@ bool limits_is_too_fast(struct listener *listener) {
 	const struct rate *cps = &listener->service->cps;
 	if (cps->connections == 0 || (listener->service->on_limit != ON_LIMIT_WAIT && !listener->service->wait))
 		return false;
-	if (loop_now() - listener->second_began < SECOND && listener->second_count >= cps->connections)
+	if (loop_now() - listener->second_began < SECOND &&
+	    listener->second_count + listener->waiting >= cps->connections)
 		listener->closed_until = loop_now() + cps->seconds * SECOND;
 	return loop_now() < listener->closed_until;
 }
@@ -105,7 +106,7 @@ bool limits_is_too_fast(struct listener *listener) {
 bool limits_is_full(const struct listener *listener) {
 	const struct service *service = listener->service;
 	return service->on_limit == ON_LIMIT_WAIT && service->instances != UNLIMITED &&
-	       listener->running >= service->instances;
+	       listener->running + listener->waiting >= service->instances;
 }
 
 /* The verdict on a client by how fast clients come, and by the machine's load. Counts the client. */

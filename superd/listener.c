@@ -186,8 +186,8 @@ int listener_open(struct service *service, struct reason *why) {
 int listener_update(struct listener *listener, struct service *service, struct reason *why) {
 	for (size_t i = 0; i < listener->socket_count; i++)
 		if (listener->sockets[i].watch.fd >= 0)
-			socket_offer(
-			    listener->sockets[i].watch.fd, SOCKET_BORROWED, &listener->sockets[i].configured, "");
+			socket_offer(listener->sockets[i].watch.fd, SOCKET_BORROWED, &listener->sockets[i].configured,
+			    listener->service->id);
 	int updated = set_service(listener, service, why);
 	socket_drop_offers(SOCKET_BORROWED);
 	return updated;
@@ -211,7 +211,7 @@ void listener_retire(struct listener *listener) {
 	for (size_t i = 0; i < listener->socket_count; i++) {
 		const struct listening_socket *socket = &listener->sockets[i];
 		int fd = socket->address.at.any.sa_family == AF_UNIX ? -1 : fcntl(socket->watch.fd, F_DUPFD_CLOEXEC, 3);
-		if (fd >= 0) socket_offer(fd, SOCKET_OWNED, &socket->configured, "");
+		if (fd >= 0) socket_offer(fd, SOCKET_OWNED, &socket->configured, listener->service->id);
 	}
 	replace_sockets(listener, NULL, 0);
 }
@@ -220,7 +220,7 @@ void listener_retire(struct listener *listener) {
 void listener_collect(void) {
 	for (struct listener **link = &first; *link != NULL;) {
 		struct listener *listener = *link;
-		if (!listener->retired || listener->running > 0) {
+		if (!listener->retired || listener->running + listener->waiting > 0) {
 			link = &listener->next;
 			continue;
 		}

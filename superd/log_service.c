@@ -22,7 +22,7 @@ struct log_file {
 	const char *path;
 	struct outlet outlet;
 	long size;
-	bool is_open, soft_said, hard_said;
+	bool is_open, soft_said, hard_said, lost_said;
 };
 
 static struct log_file *files;
@@ -73,9 +73,9 @@ void log_file_prepare(const struct service *service) {
 	if (file != NULL && service->log_on_success & LOG_ITEM_TRAFFIC) open_file(file);
 }
 
-/* Says once that a file has outgrown a limit. */
+/* Says once what is wrong with a file. */
 static void say_limit(bool *said, const struct log_file *file, const char *what) {
-	if (!*said) log_warning("%s %s", file->path, what);
+	if (!*said) log_warning("%s: %s", file->path, what);
 	*said = true;
 }
 
@@ -94,11 +94,16 @@ static void write_file(const struct log_type *type, const char *text) {
 	length += log_escape(line + length, PART, text);
 	line[length++] = '\n';
 	if (type->soft > 0 && file->size + (long)length > hard) {
-		say_limit(&file->hard_said, file, "has reached its hard limit; nothing more is written to it");
+		say_limit(&file->hard_said, file, "the hard limit is reached; nothing more is written to it");
 		return;
 	}
-	if (sys_outlet_write(&file->outlet, line, length) == 0) file->size += (long)length;
-	if (type->soft > 0 && file->size > type->soft) say_limit(&file->soft_said, file, "has reached its soft limit");
+	if (sys_outlet_write(&file->outlet, line, length) < 0) {
+		say_limit(&file->lost_said, file, strerror(errno));
+		return;
+	}
+	file->size += (long)length;
+	file->lost_said = false;
+	if (type->soft > 0 && file->size > type->soft) say_limit(&file->soft_said, file, "the soft limit is reached");
 }
 
 /* Says a line where the service's log_type has it, or else in superd's own log, where -q passes over `is_success`. */

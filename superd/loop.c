@@ -1,73 +1,59 @@
 /*
- * loop: the descriptors that are watched, the clock, the next time that something is due, and the signals. Signals are blocked
- * except while the loop sleeps, and a handler only sets a flag; so nothing is interrupted halfway, a child of vfork
- * cannot run a handler in our memory, and no byte has to go through a pipe.
+ * loop: the descriptors that are watched, the clock, the next time that something is due, and the signals. Signals are
+ * blocked and come through a descriptor, so nothing is interrupted halfway, and none waits behind a busy socket.
  */
 #include "superd.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 static struct {
 	struct pollfd *polls;
 	struct watch **watches;
 	size_t count, room;
 	int64_t now, due;
-	sigset_t open_mask;
-	pid_t self;
+	struct watch signals;
+	bool taken[32];
 } loop = {.due = INT64_MAX};
 
-static const int handled[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
-
-static volatile sig_atomic_t taken[LENGTH(handled)];
-
-static void note_signal(int number) {
-	int saved = errno;
-	for (size_t i = 0; i < LENGTH(handled); i++)
-		if (handled[i] == number && getpid() == loop.self) taken[i] = 1;
-	errno = saved;
+static void read_signals(struct watch *watch) {
+	int numbers[16];
+	size_t count = sys_signals_read(watch->fd, numbers, LENGTH(numbers));
+	for (size_t i = 0; i < count; i++)
+		if (numbers[i] > 0 && numbers[i] < (int)LENGTH(loop.taken)) loop.taken[numbers[i]] = true;
 }
 
 /*
- * Takes the signals over: those that superd answers get a handler and are blocked, all others get their default, so
- * that a program that is started finds each as at a fresh login. SIGPIPE's handler does nothing, and exec undoes it.
+ * Takes the signals over. All get their default, so that a program that is started finds each as at a fresh login, and
+ * those that superd answers are blocked. SIGPIPE is among them only to be out of the way. Returns 0, or -1 and errno.
  */
-void loop_open(void) {
-	struct sigaction action = {.sa_handler = SIG_DFL};
+int loop_open(void) {
+	static const int handled[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
 	sigset_t blocked;
-	sigemptyset(&loop.open_mask);
 	sigemptyset(&blocked);
-	loop.self = getpid();
-	for (int number = 1; number < 32; number++) sigaction(number, &action, NULL);
-	action.sa_handler = note_signal;
-	sigaction(SIGPIPE, &action, NULL);
-	for (size_t i = 0; i < LENGTH(handled); i++) {
-		sigaddset(&blocked, handled[i]);
-		sigaction(handled[i], &action, NULL);
-	}
+	for (size_t i = 0; i < LENGTH(handled); i++) sigaddset(&blocked, handled[i]);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
+	loop_close();
+	sigdelset(&blocked, SIGPIPE);
+	loop.signals = (struct watch){.fd = sys_signals_open(&blocked), .ready = read_signals};
+	loop.taken[SIGCHLD] = true; /* one that was pending when an earlier image was replaced may have been lost */
 	loop_read_clock();
+	return loop.signals.fd < 0 ? -1 : loop_watch(&loop.signals);
 }
 
-/* In a child that goes on without exec: every signal finds its default again. */
+/* Every signal finds its default again, as it does at an exec. */
 void loop_close(void) {
 	struct sigaction action = {.sa_handler = SIG_DFL};
-	sigaction(SIGPIPE, &action, NULL);
-	for (size_t i = 0; i < LENGTH(handled); i++) sigaction(handled[i], &action, NULL);
+	for (int number = 1; number < (int)LENGTH(loop.taken); number++) sigaction(number, &action, NULL);
 }
 
 /* Whether the signal has come since this was last asked. */
 bool loop_signal_taken(int number) {
-	for (size_t i = 0; i < LENGTH(handled); i++)
-		if (handled[i] == number && taken[i]) {
-			taken[i] = 0;
-			return true;
-		}
-	return false;
+	bool taken = loop.taken[number];
+	loop.taken[number] = false;
+	return taken;
 }
 
 /* Reads the clock. The loop does so once a round; what follows in the round asks loop_now. */
@@ -128,7 +114,7 @@ void loop_pause(struct watch *watch, bool paused) {
 void loop_sleep(void) {
 	int64_t span = loop.due == INT64_MAX ? -1 : loop.due - loop.now;
 	int timeout = span > INT_MAX ? INT_MAX : span < -1 ? 0 : (int)span;
-	int ready = sys_poll(loop.polls, loop.count, timeout, &loop.open_mask);
+	int ready = sys_poll(loop.polls, loop.count, timeout);
 	loop_read_clock();
 	for (size_t i = loop.count; i > 0 && ready > 0; i--) {
 		if (loop.polls[i - 1].revents == 0) continue;

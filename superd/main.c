@@ -29,7 +29,8 @@ static int open_pid_file(void) {
 	int fd = options.pid_file == NULL ? -1 : open(options.pid_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (fd >= 0 || options.pid_file == NULL) return fd;
 	log_error("-P %s: %s", options.pid_file, strerror(errno));
-	exit(1);
+	if (!state_is_upgrade()) exit(1);
+	return -1;
 }
 
 /* A file that superd has only just made goes; one with somebody's process id in it stays. */
@@ -47,16 +48,16 @@ static void write_pid_file(int fd) {
 
 static void stop(void) {
 	if (!stopping) {
-		serve_stop();
 		notify_say("STOPPING=1");
 		log_notice("stopping; %zu still running", conn_count());
 	}
+	serve_stop(stopping);
 	conn_drain(stopping);
 	stopping = true;
 }
 
 static void quit(void) {
-	serve_stop();
+	serve_stop(true);
 	metrics_write();
 	if (options.pid_file != NULL) unlink(options.pid_file);
 	exit(0);
@@ -64,7 +65,7 @@ static void quit(void) {
 
 /* Whether nobody is left who has to be waited for. */
 static bool is_idle(void) {
-	return conn_count() == 0 && linger_count() == 0 && serve_held() == NULL && !proxy_is_waiting();
+	return conn_count() == 0 && linger_count() == 0 && !hold_is_holding() && !proxy_is_waiting();
 }
 
 static void reload(void) {
@@ -115,13 +116,20 @@ int main(int argc, char **argv) {
 	addr_set_numeric(options.numeric);
 	umask(umask(022) | 022);
 	log_open(&options);
-	loop_open();
-	if (options.check) return reload_check(&options);
+	if (loop_open() < 0) {
+		log_error("signals: %s", strerror(errno));
+		return 1;
+	}
+	if (options.check) {
+		state_take(false);
+		return reload_check(&options);
+	}
 	state_remember(argv);
 	int pid_file = open_pid_file();
 	notify_take_sockets();
 	state_take(false);
-	if (reload_start(&options) < 0) {
+	bool is_running = reload_start(&options, state_is_upgrade()) == 0;
+	if (!is_running && !state_is_upgrade()) {
 		give_up_pid_file(pid_file);
 		return 1;
 	}
@@ -130,6 +138,6 @@ int main(int argc, char **argv) {
 	metrics_open(options.metrics_file);
 	notify_open();
 	notify_say("READY=1");
-	notify_descriptor(options.ready_fd);
+	if (!state_is_upgrade()) notify_descriptor(options.ready_fd);
 	run();
 }

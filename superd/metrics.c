@@ -95,13 +95,11 @@ static int print_file(void) {
 void metrics_write(void) {
 	if (metrics.path == NULL) return;
 	bool failed = print_file() < 0;
-	if (failed && !metrics.failed) {
-		log_warning("-m %s: %s", metrics.path, strerror(errno));
-		unlink(metrics.new_path);
-	}
-	metrics.failed = failed;
-	metrics.changed = false;
+	if (failed && !metrics.failed) log_warning("-m %s: %s", metrics.path, strerror(errno));
+	if (failed) unlink(metrics.new_path);
+	metrics.failed = metrics.changed = failed;
 	metrics.next = loop_now() + INTERVAL;
+	if (failed) loop_wake_at(metrics.next);
 }
 
 /* Keeps `path` up to date from now on; NULL: there is none. */

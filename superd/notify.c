@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FIRST_HANDED = 3 };
@@ -81,7 +82,10 @@ void notify_say(const char *state) {
 /* Tells the supervisor that a reload begins, and when. */
 void notify_reloading(void) {
 	char text[80];
-	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)loop_now() * 1000);
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	long long microseconds = now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", microseconds);
 	notify_say(text);
 }
 

@@ -112,7 +112,7 @@ static void check_together(const struct options *options) {
 		return;
 	}
 	if (options->program == NULL) wrong_usage("PROGRAM, or -c PATH, is missing");
-	bool is_handed_sockets = options->addresses.count == 0 && (getenv("LISTEN_FDS") != NULL || state_is_handed());
+	bool is_handed_sockets = options->addresses.count == 0 && (getenv("LISTEN_FDS") != NULL || state_is_upgrade());
 	if (options->port == NULL && !listens_on_paths_only(options) && !is_handed_sockets)
 		wrong_usage("-p PORT is missing");
 }

@@ -122,6 +122,7 @@ static void finish(struct greeting *greeting, bool is_good) {
 	*link = greeting->next;
 	loop_unwatch(&greeting->watch);
 	free(greeting);
+	client.listener->waiting--;
 	client.source = addr_source(&client.peer, client.uid);
 	serve_greeted(&client, is_good);
 }
@@ -159,6 +160,7 @@ int proxy_greet(const struct client *client) {
 	}
 	greeting->next = first;
 	first = greeting;
+	client->listener->waiting++;
 	loop_wake_at(greeting->deadline);
 	return 0;
 }

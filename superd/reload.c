@@ -98,12 +98,26 @@ static void warn_of_tcp_wrappers(void) {
 	}
 }
 
+/* Whether the services could be put to work in place of an earlier image's. */
+static bool can_take_over(const struct config *config) {
+	struct reason why;
+	if (config->count == 0 && config->errors == 0) log_error("there is no service to run");
+	for (size_t i = 0; i < config->count; i++)
+		for (size_t j = 0; j < config->services[i]->address_count; j++)
+			if (socket_check(config->services[i], &config->services[i]->addresses[j], &why) < 0) {
+				log_error_at(&config->services[i]->place, "%s: %s", config->services[i]->id, why.text);
+				return false;
+			}
+	return config->count > 0;
+}
+
 /* Reads the configuration and prints it as it would run (-t). Returns the exit status. */
 int reload_check(const struct options *options) {
 	struct config config;
 	config_load(options, &config);
 	for (size_t i = 0; i < config.count; i++) attr_print_service(config.services[i], stdout);
 	bool is_good = config.errors == 0 && fflush(stdout) == 0;
+	if (state_is_upgrade()) is_good &= can_take_over(&config);
 	config_free(&config);
 	return is_good ? 0 : 1;
 }
@@ -118,7 +132,7 @@ static void refuse_unclaimed(int fd, const char *name, bool taken, void *errors)
 }
 
 /* Reads the configuration and begins to serve. Returns 0, or -1 if superd cannot run, which has been said. */
-int reload_start(const struct options *options) {
+int reload_start(const struct options *options, bool is_upgrade) {
 	struct config config;
 	int unclaimed = 0;
 	config_load(options, &config);
@@ -127,7 +141,7 @@ int reload_start(const struct options *options) {
 	if (!is_broken && listener_first() == NULL && options->program == NULL) log_error("there is no service to run");
 	config_free(&config);
 	if (is_broken || listener_first() == NULL) return -1;
-	socket_each_handed(refuse_unclaimed, &unclaimed);
+	if (!is_upgrade) socket_each_handed(refuse_unclaimed, &unclaimed);
 	if (unclaimed > 0) return -1;
 	describe_services();
 	warn_of_root(options);

@@ -1,6 +1,5 @@
 /*
- * serve: one comer, from accept to the child, and the child's end. Where there are no descriptors, processes or memory
- * left, whom superd has accepted is held, the rest wait in the backlog, and it is tried again a little later.
+ * serve: one comer, from accept to the child, and the child's end. What each module says of a comer, this one does.
  */
 #include "superd.h"
 
@@ -10,14 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SHORTAGE_RETRY = 200, EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000 };
-
-/* One shortage at a time: while it lasts nothing is accepted, so there is at most one client to hold. */
-static struct {
-	bool paused, said, holding;
-	int64_t began, retry_at;
-	struct client held;
-} shortage;
+enum { EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000 };
 
 /* Nothing is accepted while superd gets ready to be replaced. */
 static bool is_paused;
@@ -28,34 +20,12 @@ static void review(struct listener *listener) {
 	bool shut = (service->on_limit == ON_LIMIT_WAIT || service->wait) && loop_now() < listener->closed_until;
 	if (shut) loop_wake_at(listener->closed_until);
 	bool is_away = service->wait && listener->running > 0;
-	listener_pause(listener, is_paused || shortage.paused || shut || is_away || limits_is_full(listener));
+	listener_pause(listener, is_paused || hold_is_short(listener) || shut || is_away || limits_is_full(listener));
 }
 
 static void review_all(void) {
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		if (!listener->retired) review(listener);
-}
-
-static void begin_shortage(const char *step, int error) {
-	if (!shortage.said) {
-		log_error("%s: %s; new connections wait", step, strerror(error));
-		shortage.began = loop_now();
-	}
-	shortage.said = shortage.paused = true;
-	shortage.retry_at = loop_now() + SHORTAGE_RETRY;
-	loop_wake_at(shortage.retry_at);
-	review_all();
-}
-
-static void end_shortage(void) {
-	log_warning("the shortage has ended after %ld s", (long)((loop_now() - shortage.began) / 1000));
-	shortage.said = false;
-}
-
-/* Whether the same may well succeed a little later. A program that is being written is soon whole again. */
-static bool is_shortage(int error) {
-	return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE || error == ENOBUFS ||
-	       error == ETXTBSY;
 }
 
 /* Closes a connection so that what was sent arrives: what has come in and was not read would reset it. */
@@ -109,10 +79,9 @@ static void cannot_start(const struct client *client, const struct spawn_failure
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
 	listener->spawn_failures++;
-	if (is_shortage(failure->error) && !(service->flags & FLAG_NORETRY)) {
-		shortage.held = *client;
-		shortage.holding = !service->wait;
-		begin_shortage(failure->step, failure->error);
+	bool may_wait = hold_is_shortage(failure->error) && !(service->flags & FLAG_NORETRY);
+	if (may_wait && hold_client(client, failure) == 0) {
+		review_all();
 		return;
 	}
 	if (listener->episodes[VERDICT_FORK].refused == 0)
@@ -121,16 +90,15 @@ static void cannot_start(const struct client *client, const struct spawn_failure
 	refuse(client, VERDICT_FORK);
 }
 
-/* Starts the program for a client that is welcome, or holds the client until that is possible. */
+/* Starts the program for a client that is welcome. */
 static void start(const struct client *client) {
 	struct spawn_failure failure = {"memory", ENOMEM};
 	pid_t pid = conn_reserve() < 0 ? -1 : spawn_program(client, &failure);
-	shortage.holding = false;
 	if (pid < 0) {
 		cannot_start(client, &failure);
 		return;
 	}
-	if (shortage.said) end_shortage();
+	hold_over(client->listener);
 	note_child(client, pid, NULL);
 	review(client->listener);
 }
@@ -150,6 +118,18 @@ static void ask(const struct client *client) {
 	review(client->listener);
 }
 
+/* Takes the next step for a client that the checks let in, be it the first time or after it was held. */
+static void proceed(const struct client *client) {
+	if (!client->is_confirmed && domain_must_ask(client->listener->service, client->source))
+		ask(client);
+	else
+		start(client);
+}
+
+static void give_up(const struct client *client) {
+	refuse(client, VERDICT_FORK);
+}
+
 static enum verdict judge(const struct client *client) {
 	enum verdict verdict = limits_check_rate(client);
 	if (verdict == VERDICT_WELCOME) verdict = access_check(client);
@@ -157,10 +137,10 @@ static enum verdict judge(const struct client *client) {
 	return verdict;
 }
 
-static void welcome(const struct client *client) {
+/* What the client is told before its program speaks; one whose name is still to be asked for, when that is known. */
+static void greet(const struct client *client) {
 	const struct banner *banner = &client->listener->service->banner_success;
 	sys_send_unblocked(client->fd, banner->text, banner->length);
-	start(client);
 }
 
 /* Lets a client in, or not. */
@@ -172,10 +152,8 @@ static void admit(const struct client *client) {
 		refuse(client, verdict);
 		return;
 	}
-	if (domain_must_ask(service, client->source))
-		ask(client);
-	else
-		welcome(client);
+	if (!domain_must_ask(service, client->source)) greet(client);
+	proceed(client);
 }
 
 /* Who the client is, and which of our addresses it came to. */
@@ -233,8 +211,10 @@ void serve_comer(struct watch *watch) {
 	}
 	client.fd = sys_accept(watch->fd, &client.peer);
 	if (client.fd < 0) {
-		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ECONNABORTED && errno != EINTR)
-			begin_shortage("accept", errno);
+		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ECONNABORTED && errno != EINTR) {
+			hold_all("accept", errno);
+			review_all();
+		}
 		return;
 	}
 	client.listener->accepted++;
@@ -275,9 +255,11 @@ void serve_ended(struct conn *conn, int status) {
 	limits_count(listener, conn->source, -1);
 	metrics_touch();
 	if (conn->asking != NULL) {
-		if (status == 0)
-			welcome(conn->asking);
-		else
+		conn->asking->is_confirmed = status == 0;
+		if (status == 0) {
+			greet(conn->asking);
+			proceed(conn->asking);
+		} else
 			refuse(conn->asking, VERDICT_ADDRESS);
 		free(conn->asking);
 	} else
@@ -304,27 +286,10 @@ static void end_episodes(struct listener *listener) {
 
 /* What is due: the end of a shortage, of an overload, of a time to stay shut. */
 void serve_tick(void) {
-	if (shortage.paused && loop_now() < shortage.retry_at)
-		loop_wake_at(shortage.retry_at);
-	else if (shortage.paused) {
-		shortage.paused = false;
-		if (shortage.holding) start(&shortage.held);
-	}
+	hold_tick(proceed, give_up);
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		end_episodes(listener);
 	review_all();
-}
-
-/* The client that is held and has no child yet, or NULL. */
-const struct client *serve_held(void) {
-	return shortage.holding ? &shortage.held : NULL;
-}
-
-/* Goes on holding a client that an earlier image of superd held. */
-void serve_hold(const struct client *client) {
-	shortage.held = *client;
-	shortage.holding = true;
-	begin_shortage("upgrade", EAGAIN);
 }
 
 /* Goes on counting a child that an earlier image of superd started. */
@@ -365,8 +330,12 @@ void serve_log_state(void) {
 		log_listener_state(listener);
 }
 
-/* Stops listening; who is held still gets its program. */
-void serve_stop(void) {
-	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+/* Stops listening. Who is held still gets a program, if that can be had before the longest drain_time is over. */
+void serve_stop(bool at_once) {
+	long longest = 0;
+	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		listener_close(listener);
+		if (listener->service->drain_time > longest) longest = listener->service->drain_time;
+	}
+	hold_give_up_at(loop_now() + (at_once ? 0 : longest * INT64_C(1000)));
 }

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A socket at hand, for whom it was asked for with `configured`, or for the service of that name. */
+/* A socket at hand: what it was asked for with, and the service it was for, or the name it was handed over with. */
 struct spare {
 	struct spare *next;
 	int fd, type;
@@ -128,6 +128,8 @@ void socket_each_handed(void (*visit)(int fd, const char *name, bool taken, void
 
 static bool fits(const struct spare *spare, const struct service *service, const struct endpoint *address) {
 	if (spare->type != service->socket_type) return false;
+	bool is_any_port = addr_port(address) == 0 && address->at.any.sa_family != AF_UNIX;
+	if (is_any_port && strcmp(spare->name, service->id) != 0) return false; /* many have asked for that */
 	bool both_wild = addr_is_wildcard(&spare->configured) && addr_is_wildcard(address);
 	return addr_equal(&spare->configured, address) ||
 	       (both_wild && addr_port(address) != 0 && addr_port(&spare->configured) == addr_port(address));
@@ -179,6 +181,20 @@ void socket_drop_offers(enum socket_owner owner) {
 void socket_read_address(int fd, struct endpoint *address) {
 	*address = (struct endpoint){.length = sizeof address->at};
 	getsockname(fd, &address->at.any, &address->length);
+}
+
+/* Whether socket_open would find or make a socket; nobody can connect to what is tried. Returns 0, or -1 and why. */
+int socket_check(const struct service *service, const struct endpoint *configured, struct reason *why) {
+	char text[ADDR_TEXT];
+	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
+		if (fits(spare, service, configured)) return 0;
+	if (configured->at.any.sa_family == AF_UNIX) return 0;
+	int fd = socket(configured->at.any.sa_family, (int)service->socket_type, service->protocol_number), error = 0;
+	if (fd < 0 || set_options(fd, service, configured) < 0 || bind(fd, &configured->at.any, configured->length) < 0)
+		error = errno;
+	if (fd >= 0) close(fd);
+	if (error == 0 || error == EADDRNOTAVAIL || error == EAFNOSUPPORT) return 0;
+	return reason_set(why, "cannot listen on %s: %s", addr_format(configured, text), strerror(error));
 }
 
 /*

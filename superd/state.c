@@ -28,8 +28,10 @@ static struct {
 } upgrade = {.said = -1};
 
 /* Whether this process goes on where another image left off, or is asked whether it could. */
-bool state_is_handed(void) {
-	return getenv(VARIABLE) != NULL;
+bool state_is_upgrade(void) {
+	static int is_upgrade = -1;
+	if (is_upgrade < 0) is_upgrade = getenv(VARIABLE) != NULL;
+	return is_upgrade;
 }
 
 /* Remembers how superd was started, to start the superd that will be on disk then in the same way. */
@@ -44,24 +46,6 @@ void state_remember(char **argv) {
 	mem_arena_free(arena);
 }
 
-static _Noreturn void check_child(int said, char **argv) {
-	sigset_t none;
-	size_t count = 0;
-	while (upgrade.argv[count] != NULL) count++;
-	argv[0] = upgrade.argv[0];
-	argv[1] = "-t";
-	for (size_t i = 1; i <= count; i++) argv[i + 1] = upgrade.argv[i];
-	int null = open("/dev/null", O_RDWR);
-	dup2(null, STDOUT_FILENO);
-	dup2(said, STDERR_FILENO);
-	setenv(VARIABLE, "check", 1);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	execve(upgrade.path, argv, environ);
-	fprintf(stderr, "%s: %s\n", upgrade.path, strerror(errno));
-	_exit(1);
-}
-
 /* The check has ended. Its first line, if it said one, is the reason why not. */
 static void checked(int status) {
 	char said[SAID] = "it gave no reason";
@@ -72,37 +56,6 @@ static void checked(int status) {
 	upgrade.checking = 0;
 	upgrade.is_due = status == 0;
 	if (status != 0) log_error("no upgrade: the superd on disk would not start: %s", said);
-}
-
-/* Begins an upgrade: asks the superd on disk whether it would start, and goes on serving meanwhile. */
-void state_begin(void) {
-	int ends[2];
-	size_t count = 0;
-	if (upgrade.checking > 0 || upgrade.is_due) return;
-	while (upgrade.argv[count] != NULL) count++;
-	char **argv = calloc(count + 2, sizeof *argv);
-	if (argv == NULL || pipe(ends) < 0) {
-		log_error("no upgrade: %s", strerror(errno));
-		free(argv);
-		return;
-	}
-	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-	pid_t pid = fork();
-	if (pid == 0) check_child(ends[1], argv);
-	free(argv);
-	close(ends[1]);
-	if (pid < 0) {
-		log_error("no upgrade: fork: %s", strerror(errno));
-		close(ends[0]);
-		return;
-	}
-	upgrade.checking = pid;
-	upgrade.said = ends[0];
-	upgrade.deadline = loop_now() + CHECK_TIME;
-	loop_wake_at(upgrade.deadline);
-	conn_watch_other(pid, checked);
 }
 
 /* Ends a check that takes too long. */
@@ -230,7 +183,7 @@ static void put_listener(const struct listener *listener, struct writing *writin
 		if (listener->sockets[i].watch.fd < 0) continue;
 		put_descriptor(&writing->record, listener->sockets[i].watch.fd);
 		put_endpoint(&writing->record, &listener->sockets[i].configured);
-		put_line(&writing->record, writing->to, "socket", "");
+		put_line(&writing->record, writing->to, "socket", listener->service->id);
 	}
 	put(&writing->record, (long long)listener->accepted);
 	put(&writing->record, (long long)listener->spawn_failures);
@@ -258,24 +211,26 @@ static void take_listener(struct record *record) {
 		listener->refused[verdict] = (unsigned long)take(record);
 }
 
-static void put_held(const struct client *held, struct writing *writing) {
+static void put_held(const struct client *held, void *argument) {
+	struct writing *writing = argument;
 	put_descriptor(&writing->record, held->fd);
 	put(&writing->record, held->uid);
+	put(&writing->record, held->is_confirmed);
+	put(&writing->record, (long long)listener_nth(held->listener));
 	put_endpoint(&writing->record, &held->peer);
 	put_endpoint(&writing->record, &held->local);
 	put_line(&writing->record, writing->to, "held", held->listener->service->id);
 }
 
 static void take_held(struct record *record) {
-	struct client client = {.fd = (int)take(record), .listener = listener_find(record->name, 0)};
+	struct client client = {.fd = (int)take(record)};
 	client.uid = (uid_t)take(record);
+	client.is_confirmed = take(record);
+	client.listener = listener_find(record->name, (size_t)take(record));
 	client.peer = take_endpoint(record);
 	client.local = take_endpoint(record);
 	client.source = addr_source(&client.peer, client.uid);
-	if (client.listener != NULL)
-		serve_hold(&client);
-	else
-		close(client.fd);
+	if (client.listener == NULL || hold_client(&client, NULL) < 0) close(client.fd);
 }
 
 static void put_state(FILE *to) {
@@ -290,22 +245,76 @@ static void put_state(FILE *to) {
 	conn_each(put_conn, &writing);
 	linger_each(put_lingering, &writing);
 	access_each_caught(put_caught, &writing);
-	if (serve_held() != NULL) put_held(serve_held(), &writing);
+	hold_each(put_held, &writing);
+}
+
+/* Leaves the state, and all that it names, for the image that will be executed. Returns the file, or NULL and errno. */
+static FILE *hand_on(void) {
+	char number[16];
+	FILE *file = tmpfile();
+	if (file == NULL) return NULL;
+	put_state(file);
+	snprintf(number, sizeof number, "%d", fileno(file));
+	if (fflush(file) != 0 || fseek(file, 0, SEEK_SET) != 0 || fcntl(fileno(file), F_SETFD, 0) < 0 ||
+	    setenv(VARIABLE, number, 1) < 0) {
+		fclose(file);
+		return NULL;
+	}
+	return file;
+}
+
+/* The superd on disk, with -t and with all that we would hand on to it. */
+static _Noreturn void check_child(int said, char **argv) {
+	sigset_t none;
+	argv[0] = upgrade.argv[0];
+	argv[1] = "-t";
+	for (size_t i = 1; upgrade.argv[i - 1] != NULL; i++) argv[i + 1] = upgrade.argv[i];
+	dup2(said, STDERR_FILENO);
+	if (dup2(open("/dev/null", O_RDWR), STDOUT_FILENO) >= 0 && hand_on() != NULL) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		execve(upgrade.path, argv, environ);
+	}
+	dprintf(STDERR_FILENO, "%s: %s\n", upgrade.path, strerror(errno));
+	_exit(1);
+}
+
+/* Begins an upgrade: asks the superd on disk whether it would start, and goes on serving meanwhile. */
+void state_begin(void) {
+	int ends[2];
+	size_t count = 0;
+	if (upgrade.checking > 0 || upgrade.is_due) return;
+	while (upgrade.argv[count] != NULL) count++;
+	char **argv = calloc(count + 2, sizeof *argv);
+	if (argv == NULL || pipe(ends) < 0) {
+		log_error("no upgrade: %s", strerror(errno));
+		free(argv);
+		return;
+	}
+	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+	pid_t pid = fork();
+	if (pid == 0) check_child(ends[1], argv);
+	free(argv);
+	close(ends[1]);
+	if (pid < 0) {
+		log_error("no upgrade: fork: %s", strerror(errno));
+		close(ends[0]);
+		return;
+	}
+	upgrade.checking = pid;
+	upgrade.said = ends[0];
+	upgrade.deadline = loop_now() + CHECK_TIME;
+	loop_wake_at(upgrade.deadline);
+	conn_watch_other(pid, checked);
 }
 
 /* Executes the superd on disk in our place. Returns only if that cannot be done, and then all is as it was. */
 void state_execute(void) {
-	char number[16];
-	FILE *file = tmpfile();
 	upgrade.is_due = false;
-	if (file != NULL) {
-		put_state(file);
-		snprintf(number, sizeof number, "%d", fileno(file));
-		if (fflush(file) == 0 && lseek(fileno(file), 0, SEEK_SET) == 0 && setenv(VARIABLE, number, 1) == 0) {
-			fcntl(fileno(file), F_SETFD, 0);
-			execve(upgrade.path, upgrade.argv, environ);
-		}
-	}
+	FILE *file = hand_on();
+	if (file != NULL) execve(upgrade.path, upgrade.argv, environ);
 	log_error("no upgrade: %s: %s", file == NULL ? "temporary file" : upgrade.path, strerror(errno));
 	if (file != NULL) fclose(file);
 	unsetenv(VARIABLE);
@@ -323,7 +332,7 @@ static void take_early(struct record *record) {
 	} else if (strcmp(record->kind, "socket") == 0) {
 		int fd = (int)take(record);
 		struct endpoint configured = take_endpoint(record);
-		socket_offer(fd, SOCKET_OWNED, &configured, "");
+		socket_offer(fd, SOCKET_OWNED, &configured, record->name);
 	}
 }
 

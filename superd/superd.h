@@ -87,6 +87,11 @@ struct episode {
 
 struct source_table;
 
+/* Something is short: since when (0: nothing is), and until when nothing is tried. */
+struct shortage {
+	int64_t began, until;
+};
+
 /* A service at work: its sockets and its counts. */
 struct listener {
 	struct listener *next;
@@ -94,7 +99,8 @@ struct listener {
 	struct listening_socket *sockets;
 	size_t socket_count;
 	bool retired, paused, claimed; /* claimed: by a service of the configuration that is being read */
-	long running;
+	long running, waiting;         /* children; who was accepted and has no child yet */
+	struct shortage shortage;
 	unsigned long accepted, spawn_failures, refused[VERDICTS];
 	struct episode episodes[VERDICTS];
 	long second_count;
@@ -110,6 +116,7 @@ struct client {
 	struct endpoint peer, local;
 	struct source source;
 	uid_t uid;
+	bool is_confirmed; /* the DNS has said that it may come */
 };
 
 /* A running child. */
@@ -234,7 +241,7 @@ void log_file_prepare(const struct service *service);
 void log_episode(const struct service *service, enum verdict verdict, unsigned long refused, int64_t span);
 
 /* loop.c: descriptors, clock, signals */
-void loop_open(void);
+int loop_open(void);
 void loop_close(void);
 bool loop_signal_taken(int number);
 void loop_read_clock(void);
@@ -255,6 +262,7 @@ void socket_offer(int fd, enum socket_owner owner, const struct endpoint *config
 const struct endpoint *socket_handed(size_t n, const char *name);
 void socket_each_handed(void (*visit)(int fd, const char *name, bool taken, void *), void *argument);
 void socket_drop_offers(enum socket_owner owner);
+int socket_check(const struct service *service, const struct endpoint *configured, struct reason *why);
 int socket_open(const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why);
 void socket_read_address(int fd, struct endpoint *address);
 
@@ -273,7 +281,7 @@ void listener_tick(void);
 
 /* reload.c: from a configuration to listeners, at start and at HUP */
 int reload_check(const struct options *options);
-int reload_start(const struct options *options);
+int reload_start(const struct options *options, bool is_upgrade);
 void reload_again(const struct options *options);
 
 /* serve.c: one comer, from accept to the child, and the child's end */
@@ -281,12 +289,21 @@ void serve_comer(struct watch *watch);
 void serve_greeted(const struct client *client, bool is_good);
 void serve_ended(struct conn *conn, int status);
 void serve_tick(void);
-void serve_stop(void);
-const struct client *serve_held(void);
-void serve_hold(const struct client *client);
+void serve_stop(bool at_once);
 void serve_adopt(const char *id, size_t nth, struct conn *conn);
 void serve_pause(bool paused);
 void serve_log_state(void);
+
+/* hold.c: shortages */
+bool hold_is_shortage(int error);
+void hold_all(const char *step, int error);
+int hold_client(const struct client *client, const struct spawn_failure *failure);
+bool hold_is_short(const struct listener *listener);
+void hold_over(struct listener *listener);
+void hold_give_up_at(int64_t when);
+void hold_tick(void (*again)(const struct client *), void (*refuse)(const struct client *));
+void hold_each(void (*visit)(const struct client *, void *), void *argument);
+bool hold_is_holding(void);
 
 /* proxy.c, linger.c, domain.c: before and after the program */
 int proxy_greet(const struct client *client);
@@ -328,7 +345,7 @@ void metrics_tick(void);
 void metrics_write(void);
 
 /* state.c: an upgrade in place */
-bool state_is_handed(void);
+bool state_is_upgrade(void);
 void state_remember(char **argv);
 void state_begin(void);
 void state_tick(void);
@@ -360,7 +377,9 @@ int redirect_run(const struct service *service);
 struct pollfd;
 pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size);
 void sys_child_report(volatile const void *report, size_t size);
-int sys_poll(struct pollfd *polls, size_t count, int timeout, const sigset_t *mask);
+int sys_poll(struct pollfd *polls, size_t count, int timeout);
+int sys_signals_open(const sigset_t *signals);
+size_t sys_signals_read(int fd, int *numbers, size_t size);
 int sys_accept(int fd, struct endpoint *peer);
 void sys_close_from(int first, bool at_exec);
 size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups);

@@ -12,7 +12,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/select.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +19,7 @@
 #ifndef SUPERD_POSIX
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #endif
@@ -45,22 +45,23 @@ static int run_child(void *argument) {
  * Starts a child that shares our memory, so that nothing is copied, and sleeps until it has executed a program or
  * ended: as vfork(2) does, but for this: once the child has become its user, any process of that user can stop it, and
  * who sleeps in vfork sleeps until somebody is kind. Here the kernel clears `running` at the exec (CLONE_CHILD_CLEARTID)
- * and wakes us; we look in between, and a child that was stopped is killed. `child` must not return. Returns its
- * process id, or -1 and errno.
+ * and wakes us; we look in between, and a child that was stopped is killed. errno is shared, too, and
+ * only a look, every LOOK_EVERY nanoseconds, sets ours while the child runs. `child` must not return. Returns its process id, or -1
+ * and errno.
  */
 pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size) {
 	static _Alignas(16) char stack[STACK_SIZE];
 	static volatile pid_t running;
 	const struct timespec pause = {0, LOOK_EVERY};
 	struct start start = {child, argument};
-	int status;
+	siginfo_t about = {.si_pid = 0};
 	(void)report, (void)size;
 	pid_t pid = clone(run_child, stack + sizeof stack,
 	    CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, &start, &running, NULL, &running);
 	if (pid < 0) return -1;
 	for (pid_t seen; (seen = running) != 0;)
 		if (syscall(SYS_futex, &running, 0 /* FUTEX_WAIT */, seen, &pause, NULL, 0) < 0 && errno == ETIMEDOUT &&
-		    waitpid(pid, &status, WNOHANG | WUNTRACED) == pid && WIFSTOPPED(status))
+		    waitid(P_PID, (id_t)pid, &about, WSTOPPED | WNOHANG | WNOWAIT) == 0 && about.si_pid == pid)
 			kill(pid, SIGKILL);
 	return pid;
 }
@@ -98,30 +99,67 @@ void sys_child_report(volatile const void *report, size_t size) {
 
 #endif
 
-/*
- * Waits until a descriptor is ready, a signal of those that `mask` lets through has been handled (EINTR), or
- * `timeout` milliseconds have passed (-1: for ever). Returns as poll(2) does.
- */
-int sys_poll(struct pollfd *polls, size_t count, int timeout, const sigset_t *mask) {
-	struct timespec span = {timeout / 1000, timeout % 1000 * 1000000L};
-#ifndef SUPERD_POSIX
-	return ppoll(polls, (nfds_t)count, timeout < 0 ? NULL : &span, mask);
-#else
-	fd_set readable;
-	int highest = -1;
-	FD_ZERO(&readable);
-	for (size_t i = 0; i < count; i++) {
-		if (polls[i].fd >= FD_SETSIZE) {
-			errno = EINVAL;
-			return -1;
-		}
-		if (polls[i].fd >= 0) FD_SET(polls[i].fd, &readable);
-		highest = polls[i].fd > highest ? polls[i].fd : highest;
-	}
-	int ready = pselect(highest + 1, &readable, NULL, NULL, timeout < 0 ? NULL : &span, mask);
-	for (size_t i = 0; i < count; i++)
-		polls[i].revents = ready > 0 && polls[i].fd >= 0 && FD_ISSET(polls[i].fd, &readable) ? POLLIN : 0;
+/* Waits until a descriptor is ready, or `timeout` milliseconds have passed (-1: for ever). Returns as poll(2) does. */
+int sys_poll(struct pollfd *polls, size_t count, int timeout) {
+#ifdef SUPERD_POSIX
+	sigset_t open, blocked;
+	sigemptyset(&open);
+	sigaddset(&open, SIGPIPE);
+	sigprocmask(SIG_SETMASK, &open, &blocked);
+	int ready = poll(polls, (nfds_t)count, timeout);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	return ready;
+#else
+	return poll(polls, (nfds_t)count, timeout);
+#endif
+}
+
+#ifdef SUPERD_POSIX
+static int signal_pipe[2];
+
+static pid_t owner;
+
+/* A child that has not yet executed its program has the pipe, too, and must not write what was meant for it alone. */
+static void pass_signal(int number) {
+	int saved = errno;
+	unsigned char byte = (unsigned char)number;
+	if (getpid() == owner && write(signal_pipe[1], &byte, 1) < 0) errno = saved;
+	errno = saved;
+}
+#endif
+
+/* A descriptor that is readable when one of `signals`, which are blocked, has come. Returns -1 and errno on failure. */
+int sys_signals_open(const sigset_t *signals) {
+#ifdef SUPERD_POSIX
+	struct sigaction action = {.sa_handler = pass_signal};
+	if (pipe(signal_pipe) < 0) return -1;
+	owner = getpid();
+	for (int i = 0; i < 2; i++) {
+		fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
+		fcntl(signal_pipe[i], F_SETFL, O_NONBLOCK);
+	}
+	for (int number = 1; number < 32; number++)
+		if (sigismember(signals, number) == 1) sigaction(number, &action, NULL);
+	return signal_pipe[0];
+#else
+	return signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+#endif
+}
+
+/* Reads up to `size` numbers of signals that have come. Returns how many. */
+size_t sys_signals_read(int fd, int *numbers, size_t size) {
+#ifdef SUPERD_POSIX
+	unsigned char bytes[16];
+	ssize_t length = read(fd, bytes, size < sizeof bytes ? size : sizeof bytes);
+	for (ssize_t i = 0; i < length; i++) numbers[i] = bytes[i];
+	return length > 0 ? (size_t)length : 0;
+#else
+	struct signalfd_siginfo infos[16];
+	size_t most = size < LENGTH(infos) ? size : LENGTH(infos);
+	ssize_t length = read(fd, infos, most * sizeof infos[0]);
+	size_t count = length > 0 ? (size_t)length / sizeof infos[0] : 0;
+	for (size_t i = 0; i < count; i++) numbers[i] = (int)infos[i].ssi_signo;
+	return count;
 #endif
 }
 

@@ -1,0 +1,121 @@
+/*
+ * hold: what superd does when there are no descriptors, processes or memory left. Whom it has accepted it holds, the
+ * rest wait in the backlog, and it is tried again a little later. What only one service is short of, such as its user's
+ * processes, holds up that service alone.
+ */
+#include "superd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RETRY = 200 };
+
+struct held {
+	struct held *next;
+	struct client client;
+};
+
+static struct held *first;
+
+/* What superd itself is short of. Each listener has one of its own. */
+static struct shortage ours;
+
+static int64_t give_up_at = INT64_MAX;
+
+/* Whether the same may well succeed a little later. A program that is being written is soon whole again. */
+bool hold_is_shortage(int error) {
+	return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE || error == ENOBUFS ||
+	       error == ETXTBSY;
+}
+
+static void begin(struct shortage *shortage, const char *who, const char *step, int error) {
+	if (shortage->began == 0) {
+		log_error("%s: %s: %s; who comes has to wait", who, step, strerror(error));
+		shortage->began = loop_now();
+	}
+	shortage->until = loop_now() + RETRY;
+	loop_wake_at(shortage->until);
+}
+
+static void end(struct shortage *shortage, const char *who) {
+	if (shortage->began > 0)
+		log_warning("%s: the shortage is over after %ld s", who, (long)(loop_now() - shortage->began) / 1000);
+	*shortage = (struct shortage){0, 0};
+}
+
+/* Accepting has failed: nobody is accepted for a while. */
+void hold_all(const char *step, int error) {
+	begin(&ours, "superd", step, error);
+}
+
+/* No child could be started for the client, or (NULL) by an earlier image of superd: it is kept. Returns 0, or -1 if there is no room even for that. */
+int hold_client(const struct client *client, const struct spawn_failure *failure) {
+	struct listener *listener = client->listener;
+	struct held **last = &first, *held = client->listener->service->wait ? NULL : malloc(sizeof *held);
+	bool is_ours = failure != NULL && (strcmp(failure->step, "fork") == 0 || strcmp(failure->step, "memory") == 0);
+	if (failure != NULL)
+		begin(is_ours ? &ours : &listener->shortage, is_ours ? "superd" : listener->service->id, failure->step,
+		    failure->error);
+	if (listener->service->wait) return 0; /* it still lies where it was */
+	if (held == NULL) return -1;
+	*held = (struct held){.client = *client};
+	while (*last != NULL) last = &(*last)->next;
+	*last = held;
+	listener->waiting++;
+	loop_wake_at(loop_now());
+	return 0;
+}
+
+/* Whether comers of this listener have to wait for a shortage to end. */
+bool hold_is_short(const struct listener *listener) {
+	return loop_now() < ours.until || loop_now() < listener->shortage.until;
+}
+
+/* A child has been started, so nothing is short any more. */
+void hold_over(struct listener *listener) {
+	end(&ours, "superd");
+	end(&listener->shortage, listener->service->id);
+}
+
+/* Who is held is given up then, if nothing could be started for them until then. */
+void hold_give_up_at(int64_t when) {
+	give_up_at = when;
+	loop_wake_at(when);
+}
+
+/* Tries again for those who are held. `again` holds them anew where it fails; `refuse` ends those to be given up. */
+void hold_tick(void (*again)(const struct client *), void (*refuse)(const struct client *)) {
+	struct held *waiting = first, **link = &waiting;
+	first = NULL;
+	while (*link != NULL) {
+		struct held *held = *link;
+		bool is_over = loop_now() >= give_up_at;
+		if (!is_over && hold_is_short(held->client.listener)) {
+			link = &held->next;
+			continue;
+		}
+		*link = held->next;
+		held->client.listener->waiting--;
+		(is_over ? refuse : again)(&held->client);
+		free(held);
+	}
+	*link = first; /* whom `again` has held anew stand behind those who still wait */
+	first = waiting;
+	int64_t due = INT64_MAX;
+	for (const struct held *held = first; held != NULL; held = held->next) {
+		int64_t until = held->client.listener->shortage.until;
+		until = until > ours.until ? until : ours.until;
+		due = until < due ? until : due;
+	}
+	if (first != NULL) loop_wake_at(due < give_up_at ? due : give_up_at);
+}
+
+/* Calls `visit` for each client that is held. */
+void hold_each(void (*visit)(const struct client *, void *), void *argument) {
+	for (const struct held *held = first; held != NULL; held = held->next) visit(&held->client, argument);
+}
+
+bool hold_is_holding(void) {
+	return first != NULL;
+}
