@@ -101,20 +101,22 @@ static int owner_read(void *field, const struct reading *in) {
 	return 0;
 }
 
-/* A banner that cannot be read is none: it opens no door. */
+/* A banner that cannot be read is none, with a warning: it opens no door. On the command line it is an error. */
 static int banner_read(void *field, const struct reading *in) {
 	static char text[BANNER_MAX];
 	struct banner *banner = field;
 	FILE *file = fopen(in->word[0], "r");
 	size_t length = file != NULL ? fread(text, 1, sizeof text, file) : 0;
-	if (file == NULL || ferror(file))
-		log_warning_at(in->place, "%s: %s: %s", in->attr->name, in->word[0], strerror(errno));
+	bool failed = file == NULL || ferror(file);
+	if (failed) reason_set(in->why, "%s: %s", in->word[0], strerror(errno));
+	if (failed && in->place->line > 0)
+		log_warning_at(in->place, "%s: %s", in->attr->name, in->why->text);
 	else if (length == sizeof text)
 		log_warning_at(in->place, "%s: %s: cut at %d bytes", in->attr->name, in->word[0], BANNER_MAX);
 	if (file != NULL) fclose(file);
 	*banner = (struct banner){.text = mem_alloc(in->arena, length), .length = length};
 	memcpy(banner->text, text, length);
-	return 0;
+	return failed && in->place->line == 0 ? -1 : 0;
 }
 
 static int log_read(void *field, const struct reading *in) {

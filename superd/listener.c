@@ -48,6 +48,7 @@ struct listener *listener_make_retired(const char *id) {
 	if (listener != NULL) {
 		listener->service = service_new(id, &(struct place){"an earlier configuration", 0}, loading);
 		listener->service->id = listener->service->name;
+		listener->service->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
 		listener->retired = true;
 		add(listener);
 	}

@@ -222,6 +222,7 @@ void serve_comer(struct watch *watch) {
 	identify(&client, socket);
 	if (service->proxy_from.set && addr_list_matches(&service->proxy_from, client.source)) {
 		if (proxy_greet(&client) < 0) refuse(&client, VERDICT_PROXY);
+		review(client.listener);
 	} else
 		admit(&client);
 }
@@ -232,6 +233,7 @@ void serve_greeted(const struct client *client, bool is_good) {
 		admit(client);
 	else
 		refuse(client, VERDICT_PROXY);
+	review(client->listener);
 }
 
 /* A program that had the socket and fails at once would be started again at once, for ever. */

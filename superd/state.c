@@ -24,14 +24,12 @@ static struct {
 	pid_t checking;
 	int said; /* what the checking child says */
 	int64_t deadline;
-	bool is_due;
+	bool is_due, is_ours; /* the next one; the one that made this process superd */
 } upgrade = {.said = -1};
 
 /* Whether this process goes on where another image left off, or is asked whether it could. */
 bool state_is_upgrade(void) {
-	static int is_upgrade = -1;
-	if (is_upgrade < 0) is_upgrade = getenv(VARIABLE) != NULL;
-	return is_upgrade;
+	return upgrade.is_ours || getenv(VARIABLE) != NULL;
 }
 
 /* Remembers how superd was started, to start the superd that will be on disk then in the same way. */
@@ -365,6 +363,7 @@ void state_take(bool late) {
 	if (!late && number != NULL) {
 		file = fdopen((int)strtol(number, NULL, 10), "r");
 		unsetenv(VARIABLE);
+		upgrade.is_ours = true;
 	}
 	if (file == NULL) return;
 	rewind(file);
