@@ -149,11 +149,7 @@ static int redirect_read(void *field, const struct reading *in) {
 
 /* Minutes, FOREVER or NEVER. */
 static int minutes_read(void *field, const struct reading *in) {
-	static const struct attr_word words[] = {
-	    {"FOREVER", DENY_FOREVER},
-            {"NEVER",   DENY_NEVER  },
-            {NULL,      0           }
-        };
+	static const struct attr_word words[] = {{"FOREVER", DENY_FOREVER}, {"NEVER", DENY_NEVER}, {NULL, 0}};
 	struct reason unused;
 	if (attr_parse_word(in->word[0], words, field, &unused) == 0) return 0;
 	return attr_parse_number(in->word[0], 0, in->attr->max, field, in->why);

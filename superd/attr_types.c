@@ -12,66 +12,22 @@
 
 enum { ANY = INT_MAX };
 
-const struct attr_word attr_yes_no[] = {
-    {"yes", true },
-    {"no",  false},
-    {NULL,  0    }
-};
+const struct attr_word attr_yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
 const struct attr_word attr_socket_types[] = {
-    {"stream",    SOCK_STREAM   },
-    {"dgram",     SOCK_DGRAM    },
-    {"raw",       SOCK_RAW      },
-    {"seqpacket", SOCK_SEQPACKET},
-    {NULL,        0             }
-};
-const struct attr_word attr_service_types[] = {
-    {"INTERNAL",   TYPE_INTERNAL  },
-    {"UNLISTED",   TYPE_UNLISTED  },
-    {"RPC",        TYPE_RPC       },
-    {"TCPMUX",     TYPE_TCPMUX    },
-    {"TCPMUXPLUS", TYPE_TCPMUXPLUS},
-    {NULL,         0              }
-};
-const struct attr_word attr_flags[] = {
-    {"REUSE",      FLAG_REUSE     },
-    {"NAMEINARGS", FLAG_NAMEINARGS},
-    {"NODELAY",    FLAG_NODELAY   },
-    {"KEEPALIVE",  FLAG_KEEPALIVE },
-    {"IPv4",       FLAG_IPV4      },
-    {"IPv6",       FLAG_IPV6      },
-    {"NORETRY",    FLAG_NORETRY   },
-    {"IDONLY",     FLAG_IDONLY    },
-    {"NOLIBWRAP",  FLAG_NOLIBWRAP },
-    {"SENSOR",     FLAG_SENSOR    },
-    {"INTERCEPT",  FLAG_INTERCEPT },
-    {"LABELED",    FLAG_LABELED   },
-    {NULL,         0	      }
-};
-const struct attr_word attr_success_items[] = {
-    {"PID",      LOG_ITEM_PID     },
-    {"HOST",     LOG_ITEM_HOST    },
-    {"USERID",   LOG_ITEM_USERID  },
-    {"EXIT",     LOG_ITEM_EXIT    },
-    {"DURATION", LOG_ITEM_DURATION},
-    {"TRAFFIC",  LOG_ITEM_TRAFFIC },
-    {NULL,       0                }
-};
+    {"stream", SOCK_STREAM}, {"dgram", SOCK_DGRAM}, {"raw", SOCK_RAW}, {"seqpacket", SOCK_SEQPACKET}, {NULL, 0}};
+const struct attr_word attr_service_types[] = {{"INTERNAL", TYPE_INTERNAL}, {"UNLISTED", TYPE_UNLISTED},
+    {"RPC", TYPE_RPC}, {"TCPMUX", TYPE_TCPMUX}, {"TCPMUXPLUS", TYPE_TCPMUXPLUS}, {NULL, 0}};
+const struct attr_word attr_flags[] = {{"REUSE", FLAG_REUSE}, {"NAMEINARGS", FLAG_NAMEINARGS},
+    {"NODELAY", FLAG_NODELAY}, {"KEEPALIVE", FLAG_KEEPALIVE}, {"IPv4", FLAG_IPV4}, {"IPv6", FLAG_IPV6},
+    {"NORETRY", FLAG_NORETRY}, {"IDONLY", FLAG_IDONLY}, {"NOLIBWRAP", FLAG_NOLIBWRAP}, {"SENSOR", FLAG_SENSOR},
+    {"INTERCEPT", FLAG_INTERCEPT}, {"LABELED", FLAG_LABELED}, {NULL, 0}};
+const struct attr_word attr_success_items[] = {{"PID", LOG_ITEM_PID}, {"HOST", LOG_ITEM_HOST},
+    {"USERID", LOG_ITEM_USERID}, {"EXIT", LOG_ITEM_EXIT}, {"DURATION", LOG_ITEM_DURATION},
+    {"TRAFFIC", LOG_ITEM_TRAFFIC}, {NULL, 0}};
 const struct attr_word attr_failure_items[] = {
-    {"HOST",    LOG_ITEM_HOST   },
-    {"USERID",  LOG_ITEM_USERID },
-    {"ATTEMPT", LOG_ITEM_ATTEMPT},
-    {NULL,      0               }
-};
-const struct attr_word attr_on_limit[] = {
-    {"refuse", ON_LIMIT_REFUSE},
-    {"wait",   ON_LIMIT_WAIT  },
-    {NULL,     0              }
-};
-const struct attr_word attr_stderr[] = {
-    {"client", STDERR_CLIENT},
-    {"log",    STDERR_LOG   },
-    {NULL,     0            }
-};
+    {"HOST", LOG_ITEM_HOST}, {"USERID", LOG_ITEM_USERID}, {"ATTEMPT", LOG_ITEM_ATTEMPT}, {NULL, 0}};
+const struct attr_word attr_on_limit[] = {{"refuse", ON_LIMIT_REFUSE}, {"wait", ON_LIMIT_WAIT}, {NULL, 0}};
+const struct attr_word attr_stderr[] = {{"client", STDERR_CLIENT}, {"log", STDERR_LOG}, {NULL, 0}};
 
 /* The whole decimal number that `text` is, from min to max. Returns 0, or -1 and why. */
 int attr_parse_number(const char *text, long min, long max, long *number, struct reason *why) {

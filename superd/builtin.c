@@ -83,13 +83,9 @@ struct builtin {
 	bool reads, repeats;
 };
 
-static const struct builtin builtins[] = {
-    {"echo",    echo_reply,    true,  true },
-    {"discard", discard_reply, true,  true },
-    {"chargen", chargen_reply, false, true },
-    {"daytime", daytime_reply, false, false},
-    {"time",    time_reply,    false, false}
-};
+static const struct builtin builtins[] = {{"echo", echo_reply, true, true}, {"discard", discard_reply, true, true},
+    {"chargen", chargen_reply, false, true}, {"daytime", daytime_reply, false, false},
+    {"time", time_reply, false, false}};
 
 /* The internal service of that name, or NULL. */
 const struct builtin *builtin_find(const char *name) {

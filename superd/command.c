@@ -96,17 +96,9 @@ static int set_user(struct service *service, const char *word, struct reason *wh
 }
 
 static int set_presets(struct service *service, struct reason *why) {
-	static const char *const presets[][2] = {
-	    {"type",           "UNLISTED"              },
-            {"socket_type",    "stream"                },
-            {"wait",           "no"                    },
-            {"instances",      "256"                   },
-            {"on_limit",       "wait"                  },
-	    {"cps",            "0"                     },
-            {"stderr",         "log"                   },
-            {"log_on_success", "PID HOST EXIT DURATION"},
-            {"log_on_failure", "HOST"                  }
-        };
+	static const char *const presets[][2] = {{"type", "UNLISTED"}, {"socket_type", "stream"}, {"wait", "no"},
+	    {"instances", "256"}, {"on_limit", "wait"}, {"cps", "0"}, {"stderr", "log"},
+	    {"log_on_success", "PID HOST EXIT DURATION"}, {"log_on_failure", "HOST"}};
 	for (size_t i = 0; i < LENGTH(presets); i++)
 		if (attr_set(service, presets[i][0], presets[i][1], why) < 0) return -1;
 	return 0;
@@ -117,15 +109,9 @@ static int check_repeated(const struct options *options, const struct entry *ent
 	const struct {
 		const char *name, *said_by;
 		bool is_said;
-	} own[] = {
-	    {"server",      "PROGRAM",         true                  },
-            {"server_args", "PROGRAM",         true                  },
-            {"disable",     "starting superd", true                  },
-	    {"port",        "-p",              options->port != NULL },
-            {"bind",        "-b",              options->addresses.set},
-	    {"interface",   "-b",              options->addresses.set},
-            {"user",        "-u",              options->user != NULL }
-        };
+	} own[] = {{"server", "PROGRAM", true}, {"server_args", "PROGRAM", true}, {"disable", "starting superd", true},
+	    {"port", "-p", options->port != NULL}, {"bind", "-b", options->addresses.set},
+	    {"interface", "-b", options->addresses.set}, {"user", "-u", options->user != NULL}};
 	for (size_t i = 0; i < LENGTH(own); i++)
 		if (own[i].is_said && strcasecmp(entry->name, own[i].name) == 0)
 			return reason_set(why, "-o %s: %s says that already", entry->name, own[i].said_by);

@@ -234,9 +234,7 @@ static void read_directory(struct reader *reader, const char *path) {
 /* Reads a file, or each file of a directory, as -c does. What is found is added to `lexed`. */
 void lex_read_path(struct lexed *lexed, const char *path) {
 	struct stat about;
-	struct reader reader = {
-	    .lexed = lexed, .here = {"-c", 0}
-        };
+	struct reader reader = {.lexed = lexed, .here = {"-c", 0}};
 	bool is_directory = stat(path, &about) == 0 && S_ISDIR(about.st_mode);
 	(is_directory ? read_directory : read_file)(&reader, path);
 }

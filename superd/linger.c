@@ -43,10 +43,7 @@ void linger_begin(int fd, int64_t span) {
 		close(fd);
 		return;
 	}
-	*lingering = (struct lingering){
-	    .watch = {.fd = fd, .ready = discard},
-              .deadline = loop_now() + span
-        };
+	*lingering = (struct lingering){.watch = {.fd = fd, .ready = discard}, .deadline = loop_now() + span};
 	if (loop_watch(&lingering->watch) < 0) {
 		close(fd);
 		free(lingering);

@@ -245,6 +245,7 @@ void listener_tick(void) {
 				continue;
 			}
 			socket_read_address(socket->watch.fd, &socket->address);
+			socket->wildcard = addr_is_wildcard(&socket->address);
 			loop_pause(&socket->watch, listener->paused);
 			say_listening(listener, socket);
 		}

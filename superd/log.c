@@ -25,40 +25,14 @@ struct name {
 	int value;
 };
 
-static const struct name facilities[] = {
-    {"auth",     LOG_AUTH  },
-    {"authpriv", 10 << 3   },
-    {"cron",     LOG_CRON  },
-    {"daemon",   LOG_DAEMON},
-    {"ftp",      11 << 3   },
-    {"kern",     LOG_KERN  },
-    {"lpr",      LOG_LPR   },
-    {"mail",     LOG_MAIL  },
-    {"news",     LOG_NEWS  },
-    {"user",     LOG_USER  },
-    {"uucp",     LOG_UUCP  },
-    {"local0",   LOG_LOCAL0},
-    {"local1",   LOG_LOCAL1},
-    {"local2",   LOG_LOCAL2},
-    {"local3",   LOG_LOCAL3},
-    {"local4",   LOG_LOCAL4},
-    {"local5",   LOG_LOCAL5},
-    {"local6",   LOG_LOCAL6},
-    {"local7",   LOG_LOCAL7},
-    {NULL,       0         }
-};
+static const struct name facilities[] = {{"auth", LOG_AUTH}, {"authpriv", 10 << 3}, {"cron", LOG_CRON},
+    {"daemon", LOG_DAEMON}, {"ftp", 11 << 3}, {"kern", LOG_KERN}, {"lpr", LOG_LPR}, {"mail", LOG_MAIL},
+    {"news", LOG_NEWS}, {"user", LOG_USER}, {"uucp", LOG_UUCP}, {"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1},
+    {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5},
+    {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}, {NULL, 0}};
 
-static const struct name levels[] = {
-    {"emerg",   LOG_EMERG  },
-    {"alert",   LOG_ALERT  },
-    {"crit",    LOG_CRIT   },
-    {"err",     LOG_ERR    },
-    {"warning", LOG_WARNING},
-    {"notice",  LOG_NOTICE },
-    {"info",    LOG_INFO   },
-    {"debug",   LOG_DEBUG  },
-    {NULL,      0          }
-};
+static const struct name levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_ALERT}, {"crit", LOG_CRIT}, {"err", LOG_ERR},
+    {"warning", LOG_WARNING}, {"notice", LOG_NOTICE}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 
 /* In the order of enum verdict; xinetd's words, where xinetd has one. */
 static const char *const verdict_words[VERDICTS] = {[VERDICT_ADDRESS] = "address",
@@ -78,12 +52,6 @@ static int value_of(const struct name *names, const char *name) {
 	return -1;
 }
 
-static const char *name_of(const struct name *names, int value) {
-	for (; names->name != NULL; names++)
-		if (names->value == value) return names->name;
-	return "";
-}
-
 /* The syslog facility of that name, or -1. (authpriv and ftp are not in POSIX; their numbers are in RFC 5424.) */
 int log_find_facility(const char *name) {
 	return value_of(facilities, name);
@@ -92,14 +60,6 @@ int log_find_facility(const char *name) {
 /* The syslog level of that name, or -1. */
 int log_find_level(const char *name) {
 	return value_of(levels, name);
-}
-
-const char *log_facility_name(int facility) {
-	return name_of(facilities, facility);
-}
-
-const char *log_level_name(int level) {
-	return name_of(levels, level);
 }
 
 /* FAIL's word for a verdict, which is the metrics' reason too; NULL for VERDICT_WELCOME. */

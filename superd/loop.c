@@ -18,6 +18,13 @@ static struct {
 	bool taken[32];
 } loop = {.due = INT64_MAX};
 
+/* Reads the clock. The loop does so once a round; what follows in the round asks loop_now. */
+static void read_clock(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	loop.now = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
 static void read_signals(struct watch *watch) {
 	int numbers[16];
 	size_t count = sys_signals_read(watch->fd, numbers, LENGTH(numbers));
@@ -39,7 +46,7 @@ int loop_open(void) {
 	sigdelset(&blocked, SIGPIPE);
 	loop.signals = (struct watch){.fd = sys_signals_open(&blocked), .ready = read_signals};
 	loop.taken[SIGCHLD] = true; /* one that was pending when an earlier image was replaced may have been lost */
-	loop_read_clock();
+	read_clock();
 	return loop.signals.fd < 0 ? -1 : loop_watch(&loop.signals);
 }
 
@@ -54,13 +61,6 @@ bool loop_signal_taken(int number) {
 	bool taken = loop.taken[number];
 	loop.taken[number] = false;
 	return taken;
-}
-
-/* Reads the clock. The loop does so once a round; what follows in the round asks loop_now. */
-void loop_read_clock(void) {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	loop.now = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 int64_t loop_now(void) {
@@ -115,7 +115,7 @@ void loop_sleep(void) {
 	int64_t span = loop.due == INT64_MAX ? -1 : loop.due - loop.now;
 	int timeout = span > INT_MAX ? INT_MAX : span < -1 ? 0 : (int)span;
 	int ready = sys_poll(loop.polls, loop.count, timeout);
-	loop_read_clock();
+	read_clock();
 	for (size_t i = loop.count; i > 0 && ready > 0; i--) {
 		if (loop.polls[i - 1].revents == 0) continue;
 		ready--;

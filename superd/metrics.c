@@ -60,10 +60,10 @@ static void print_samples(FILE *to, const char *name, const char *reason, int fa
 
 static void print_families(FILE *to) {
 	static const char *const families[][3] = {
-	    {"superd_connections_total",    "counter", "Connections accepted."                              },
-	    {"superd_running",              "gauge",   "Children running."                                  },
-	    {"superd_instances_limit",      "gauge",   "The most children that may run; absent: any number."},
-	    {"superd_spawn_failures_total", "counter", "Programs that could not be started at once."        },
+	    {"superd_connections_total", "counter", "Connections accepted."},
+	    {"superd_running", "gauge", "Children running."},
+	    {"superd_instances_limit", "gauge", "The most children that may run; absent: any number."},
+	    {"superd_spawn_failures_total", "counter", "Programs that could not be started at once."},
 	};
 	for (int i = 0; i < (int)LENGTH(families); i++) {
 		fprintf(

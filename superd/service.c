@@ -36,11 +36,11 @@ static int check_refused(const struct service *service, struct reason *why) {
 		long bit;
 		const char *why;
 	} refused[] = {
-	    {true,  TYPE_RPC,                      "type = RPC: superd does not speak to a portmapper"                                  },
-	    {true,  TYPE_TCPMUX | TYPE_TCPMUXPLUS, "type = TCPMUX: superd does not multiplex services on one port"                      },
-	    {false, FLAG_IDONLY,                   "flags = IDONLY: superd asks no ident server (RFC 1413), whose answer proves nothing"},
-	    {false, FLAG_INTERCEPT,                "flags = INTERCEPT: superd does not read what clients send"                          },
-	    {false, FLAG_LABELED,                  "flags = LABELED: superd does not change SELinux contexts"                           },
+	    {true, TYPE_RPC, "type = RPC: superd does not speak to a portmapper"},
+	    {true, TYPE_TCPMUX | TYPE_TCPMUXPLUS, "type = TCPMUX: superd does not multiplex services on one port"},
+	    {false, FLAG_IDONLY, "flags = IDONLY: superd asks no ident server (RFC 1413), whose answer proves nothing"},
+	    {false, FLAG_INTERCEPT, "flags = INTERCEPT: superd does not read what clients send"},
+	    {false, FLAG_LABELED, "flags = LABELED: superd does not change SELinux contexts"},
 	};
 	for (size_t i = 0; i < LENGTH(refused); i++)
 		if ((refused[i].in_type ? service->type : service->flags) & refused[i].bit) {

@@ -77,8 +77,15 @@ struct record {
 	char name[256];
 };
 
+static void put_all(struct record *record, const long long *numbers, size_t count) {
+	memcpy(record->number + record->count, numbers, count * sizeof *numbers);
+	record->count += count;
+}
+
+#define NUMBERS(...) (const long long[]){__VA_ARGS__}, sizeof((const long long[]){__VA_ARGS__}) / sizeof(long long)
+
 static void put(struct record *record, long long number) {
-	record->number[record->count++] = number;
+	put_all(record, &number, 1);
 }
 
 static void put_descriptor(struct record *record, int fd) {
@@ -141,12 +148,8 @@ static void put_conn(struct conn *conn, void *argument) {
 	struct writing *writing = argument;
 	put(&writing->record, conn->pid);
 	put_descriptor(&writing->record, conn->linger_fd);
-	put(&writing->record, conn->began);
-	put(&writing->record, conn->deadline);
-	put(&writing->record, conn->told);
-	put(&writing->record, (long long)conn->source.high);
-	put(&writing->record, (long long)conn->source.low);
-	put(&writing->record, (long long)listener_nth(conn->listener));
+	put_all(&writing->record, NUMBERS(conn->began, conn->deadline, conn->told, (long long)conn->source.high,
+				      (long long)conn->source.low, (long long)listener_nth(conn->listener)));
 	put_line(&writing->record, writing->to, "conn", conn->listener->service->id);
 }
 
@@ -170,9 +173,7 @@ static void put_lingering(int fd, int64_t deadline, void *argument) {
 
 static void put_caught(struct source source, int64_t until, void *argument) {
 	struct writing *writing = argument;
-	put(&writing->record, (long long)source.high);
-	put(&writing->record, (long long)source.low);
-	put(&writing->record, until);
+	put_all(&writing->record, NUMBERS((long long)source.high, (long long)source.low, until));
 	put_line(&writing->record, writing->to, "caught", "");
 }
 
@@ -183,12 +184,9 @@ static void put_listener(const struct listener *listener, struct writing *writin
 		put_endpoint(&writing->record, &listener->sockets[i].configured);
 		put_line(&writing->record, writing->to, "socket", listener->service->id);
 	}
-	put(&writing->record, (long long)listener->accepted);
-	put(&writing->record, (long long)listener->spawn_failures);
-	put(&writing->record, listener->closed_until);
-	put(&writing->record, listener->second_began);
-	put(&writing->record, listener->second_count);
-	put(&writing->record, listener->failures);
+	put_all(&writing->record,
+	    NUMBERS((long long)listener->accepted, (long long)listener->spawn_failures, listener->closed_until,
+		listener->second_began, listener->second_count, listener->failures));
 	for (enum verdict verdict = VERDICT_WELCOME; verdict < VERDICTS; verdict++)
 		put(&writing->record, (long long)listener->refused[verdict]);
 	put(&writing->record, (long long)listener_nth(listener));
@@ -212,9 +210,7 @@ static void take_listener(struct record *record) {
 static void put_held(const struct client *held, void *argument) {
 	struct writing *writing = argument;
 	put_descriptor(&writing->record, held->fd);
-	put(&writing->record, held->uid);
-	put(&writing->record, held->is_confirmed);
-	put(&writing->record, (long long)listener_nth(held->listener));
+	put_all(&writing->record, NUMBERS(held->uid, held->is_confirmed, (long long)listener_nth(held->listener)));
 	put_endpoint(&writing->record, &held->peer);
 	put_endpoint(&writing->record, &held->local);
 	put_line(&writing->record, writing->to, "held", held->listener->service->id);
@@ -233,9 +229,8 @@ static void take_held(struct record *record) {
 
 static void put_state(FILE *to) {
 	struct writing writing = {.to = to};
-	put(&writing.record, metrics_totals.start_time);
-	put(&writing.record, metrics_totals.reloads);
-	put(&writing.record, metrics_totals.upgrades + 1);
+	put_all(
+	    &writing.record, NUMBERS(metrics_totals.start_time, metrics_totals.reloads, metrics_totals.upgrades + 1));
 	put_line(&writing.record, to, "totals", "");
 	socket_each_handed(put_handed, &writing);
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)

@@ -215,8 +215,6 @@ bool addr_list_matches(const struct address_list *list, struct source source);
 /* log.c: one function an event */
 int log_find_facility(const char *name);
 int log_find_level(const char *name);
-const char *log_facility_name(int facility);
-const char *log_level_name(int level);
 void log_error(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_notice(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -244,7 +242,6 @@ void log_episode(const struct service *service, enum verdict verdict, unsigned l
 int loop_open(void);
 void loop_close(void);
 bool loop_signal_taken(int number);
-void loop_read_clock(void);
 int64_t loop_now(void);
 void loop_wake_at(int64_t when);
 bool loop_is_due(void);
