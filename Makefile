@@ -37,6 +37,10 @@ cmdc/cmdc: cmdc/*.[ch]
 static:
 	$(MAKE) HARDEN='-fstack-protector-strong -D_FORTIFY_SOURCE=2' LDFLAGS='-static -Wl,-z,relro,-z,now' all
 
+# superd on POSIX.1-2008 alone: fork instead of clone, pipes instead of signalfd.
+posix:
+	$(MAKE) CPPFLAGS=-DSUPERD_POSIX all
+
 run: all
 	PATH="$$PWD/superd:$$PATH" superd -p $(PORT) ./cmd
 
@@ -53,6 +57,8 @@ install: all
 	install -m 755 cmd/cmd cmdc/cmdc $(DESTDIR)$(BINDIR)
 	install -m 755 superd/superd $(DESTDIR)$(SBINDIR)
 	install -m 755 share/health $(DESTDIR)$(DATADIR)
+	sed 's|/usr/local/sbin|$(SBINDIR)|' systemd/superd.service >$(DESTDIR)$(DATADIR)/superd.service
+	chmod 644 $(DESTDIR)$(DATADIR)/superd.service
 	umask 022 && mkdir -p $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(COMPLETIONDIR)
 	install -m 755 commands/* $(DESTDIR)$(DATADIR)/commands
 	install -m 644 completions/* $(DESTDIR)$(COMPLETIONDIR)
@@ -69,7 +75,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/cmd $(DESTDIR)$(BINDIR)/cmdc $(DESTDIR)$(SBINDIR)/superd
-	rm -f $(DESTDIR)$(DATADIR)/health
+	rm -f $(DESTDIR)$(DATADIR)/health $(DESTDIR)$(DATADIR)/superd.service
 	for file in commands/*; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
 	for file in completions/*; do rm -f $(DESTDIR)$(COMPLETIONDIR)/$${file#completions/}; done
 	rmdir $(DESTDIR)$(DATADIR)/commands 2>/dev/null || :
@@ -80,4 +86,4 @@ uninstall:
 clean:
 	rm -f $(PROGRAMS)
 
-.PHONY: all static run check lint install uninstall clean
+.PHONY: all static posix run check lint install uninstall clean
