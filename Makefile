@@ -10,6 +10,7 @@ BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 DATADIR = $(PREFIX)/share/superd
+UNITDIR = $(PREFIX)/lib/systemd/system
 COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 
 CC = cc
@@ -57,8 +58,9 @@ install: all
 	install -m 755 cmd/cmd cmdc/cmdc $(DESTDIR)$(BINDIR)
 	install -m 755 superd/superd $(DESTDIR)$(SBINDIR)
 	install -m 755 share/health $(DESTDIR)$(DATADIR)
-	sed 's|/usr/local/sbin|$(SBINDIR)|' systemd/superd.service >$(DESTDIR)$(DATADIR)/superd.service
-	chmod 644 $(DESTDIR)$(DATADIR)/superd.service
+	umask 022 && mkdir -p $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/local/sbin|$(SBINDIR)|' systemd/superd.service >$(DESTDIR)$(UNITDIR)/superd.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/superd.service
 	umask 022 && mkdir -p $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(COMPLETIONDIR)
 	install -m 755 commands/* $(DESTDIR)$(DATADIR)/commands
 	install -m 644 completions/* $(DESTDIR)$(COMPLETIONDIR)
@@ -75,7 +77,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/cmd $(DESTDIR)$(BINDIR)/cmdc $(DESTDIR)$(SBINDIR)/superd
-	rm -f $(DESTDIR)$(DATADIR)/health $(DESTDIR)$(DATADIR)/superd.service
+	rm -f $(DESTDIR)$(DATADIR)/health $(DESTDIR)$(UNITDIR)/superd.service
 	for file in commands/*; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
 	for file in completions/*; do rm -f $(DESTDIR)$(COMPLETIONDIR)/$${file#completions/}; done
 	rmdir $(DESTDIR)$(DATADIR)/commands 2>/dev/null || :
