@@ -181,7 +181,7 @@ peak_kib() {
 
 @test "descriptors that do not block are waited for" {
 	cat >"$BATS_TEST_TMPDIR/one" <<-'END'
-		import os, subprocess, sys, threading
+		import array, fcntl, os, subprocess, sys, termios, threading, time
 		requests, input = os.pipe()
 		output, replies = os.pipe()
 		os.set_blocking(requests, False)
@@ -194,7 +194,13 @@ peak_kib() {
 		        file.write(b"echo<>" + b"a" * 50000 + b"\n")
 		        file.flush()
 		        file.write(b"echo<>b\n" * 100000)
-		threading.Thread(target=feed).start()
+		threading.Thread(target=feed, daemon=True).start()
+		# Read nothing before the replies fill their pipe.
+		waiting = array.array("i", [0])
+		for _ in range(400):
+		    fcntl.ioctl(output, termios.FIONREAD, waiting)
+		    if waiting[0] > 60000: break
+		    time.sleep(0.05)
 		with os.fdopen(output, "rb") as file:
 		    assert file.read() == b"ok<>" + b"a" * 50000 + b"\n" + b"ok<>b\n" * 100000
 		assert handler.wait() == 0
@@ -211,7 +217,8 @@ peak_kib() {
 
 @test "-i is not prolonged by bytes that never make a line" {
 	open_session -i 1
-	while kill -0 "$SESSION" 2>/dev/null; do
+	for _ in {1..100}; do
+		is_gone "$SESSION" && break
 		printf a 2>/dev/null >&7 || break
 		sleep 0.1
 	done

@@ -165,6 +165,28 @@ ok'
 	[ "$(tr -cd '\342' <"$BATS_TEST_TMPDIR/screen" | wc -c)" -eq 5000 ]
 }
 
+@test "a flood on stderr that is no text is shown whole" {
+	program flood <<<"head -c 9000 /dev/zero | tr '\\0' '\\200' >&2"
+	run -0 serve <<<flood
+	assert_output ok
+	[ "$(sed 's/^flood: //' "$BATS_TEST_TMPDIR/screen" | tr -d '\n' | sed 's/\\x80//g')" = '' ]
+	[ "$(tr -cd x <"$BATS_TEST_TMPDIR/screen" | wc -c)" -eq 9000 ]
+}
+
+@test "descriptors that are closed at the start are failures with programs, too" {
+	program quick <<<'echo quick'
+	local status=0
+	serve <&- >"$BATS_TEST_TMPDIR/replies" || status=$?
+	[ "$status" -eq 1 ]
+	screen_is 'cmd: cannot read: Bad file descriptor'
+	status=0
+	echo quick | serve >&- || status=$?
+	[ "$status" -eq 1 ]
+	screen_is 'cmd: cannot write: Bad file descriptor'
+	echo quick | timeout "$WAIT_SECONDS" "$CMD" -d "$COMMANDS" >"$BATS_TEST_TMPDIR/replies" 2>&-
+	replies_are $'out<>quick\nok'
+}
+
 @test "stdin is empty, and the session's input is not touched" {
 	program reader <<<'cat; wc -c'
 	run -0 serve <<<$'reader\necho<>a'
