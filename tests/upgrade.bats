@@ -1,0 +1,465 @@
+# USR2: superd is replaced by the superd on disk, and nobody notices. And if that cannot be, it goes on and says why.
+
+load helper
+load reliability
+
+setup() {
+	CONF=$BATS_TEST_TMPDIR/conf
+}
+
+# As many upgrades as fit into a test. CI's sanitizer build is slow at starting.
+TIMES=100
+
+@test "the process id, the port, the arguments and the pid file stay" {
+	superd_start -P "$BATS_TEST_TMPDIR/pid" -p 0 -b 127.0.0.1 cat
+	tr '\0' '|' <"/proc/$SUPERD_PID/cmdline" >"$BATS_TEST_TMPDIR/before"
+	upgrade
+	upgrade
+	run ask "$PORT" <<<hello
+	assert_output hello
+	tr '\0' '|' <"/proc/$SUPERD_PID/cmdline" | cmp - "$BATS_TEST_TMPDIR/before"
+	[ "$(cat "$BATS_TEST_TMPDIR/pid")" = "$SUPERD_PID" ]
+	superd_stop
+	[ ! -e "$BATS_TEST_TMPDIR/pid" ]
+}
+
+@test "it is the superd on disk that takes over" {
+	use_private_superd
+	superd_start -p 0 cat
+	cp "$SUPERD" "$SUPERD.new"
+	mv "$SUPERD.new" "$SUPERD"
+	upgrade
+	[ "/proc/$SUPERD_PID/exe" -ef "$SUPERD" ]
+}
+
+call_superd_by_name() {
+	SUPERD=superd
+}
+
+@test "a superd that was found in PATH is found again" {
+	use_private_superd
+	SUPERD_PREFIX=(env "PATH=$BATS_TEST_TMPDIR:$PATH")
+	call_superd_by_name
+	superd_start -p 0 cat
+	upgrade
+	run ask "$PORT" <<<hello
+	assert_output hello
+}
+
+@test "a running program is counted, reaped and said afterwards" {
+	superd_start -p 0 -o instances=1 -o on_limit=refuse cat
+	occupy first "$PORT"
+	upgrade
+	run "$TALK" "$PORT" all
+	assert_output ''
+	wait_for_line 'FAIL: cat service_limit'
+	kill "$CLIENT"
+	wait_for_line 'EXIT: cat status=0 pid=[0-9]* duration='
+	children_are 0
+	run ask "$PORT" <<<again
+	assert_output again
+}
+
+@test "a running program stays the one of its source" {
+	superd_start -p 0 -b 127.0.0.1 -o per_source=1 cat
+	occupy first "$PORT"
+	upgrade
+	"$TALK" "$PORT" all
+	wait_for_line 'FAIL: cat per_source_limit'
+	run "$TALK" -s 127.0.0.2 "$PORT" 'send:other\n' line
+	assert_output other
+}
+
+@test "time_limit goes on counting" {
+	superd_start -p 0 -o time_limit=2 sh -c 'read -r line; echo "$line"; sleep 1000'
+	occupy first "$PORT"
+	upgrade
+	wait_for_line 'EXIT: sh signal=15 .*duration=[2-9]'
+}
+
+@test "a program that ends while the new superd starts is reaped" {
+	use_private_superd
+	superd_start -p 0 -o instances=1 cat
+	occupy first "$PORT"
+	mv "$SUPERD" "$SUPERD.real"
+	replace_superd '#!/usr/bin/env python3' 'import os, sys, time' \
+		"if os.environ['SUPERD_STATE'] != 'check':" \
+		"    open('$BATS_TEST_TMPDIR/starting', 'w'); time.sleep(1)" \
+		"os.execv('$SUPERD.real', sys.argv)"
+	kill -USR2 "$SUPERD_PID"
+	wait_until test -e "$BATS_TEST_TMPDIR/starting"
+	kill "$CLIENT"
+	wait_for_line 'upgraded in place'
+	run ask "$PORT" <<<next
+	assert_output next
+	wait_until children_are 0
+}
+
+@test "a signal that comes while the new superd starts is not lost" {
+	use_private_superd
+	superd_start -p 0 cat
+	mv "$SUPERD" "$SUPERD.real"
+	replace_superd '#!/usr/bin/env python3' 'import os, sys, time' \
+		"if os.environ['SUPERD_STATE'] != 'check':" \
+		"    open('$BATS_TEST_TMPDIR/starting', 'w'); time.sleep(1)" \
+		"os.execv('$SUPERD.real', sys.argv)"
+	kill -USR2 "$SUPERD_PID"
+	wait_until test -e "$BATS_TEST_TMPDIR/starting"
+	superd_stop TERM
+}
+
+@test "the metrics count on" {
+	superd_start -m "$BATS_TEST_TMPDIR/metrics" -p 0 -b 127.0.0.1 -o only_from=127.0.0.1 cat
+	for _ in 1 2 3; do
+		ask "$PORT" </dev/null
+	done
+	"$TALK" -s 127.0.0.2 "$PORT" all
+	wait_until metric_is "$BATS_TEST_TMPDIR/metrics" superd_connections_total 'service="cat"' 4
+	began=$(metric "$BATS_TEST_TMPDIR/metrics" superd_start_time_seconds)
+	upgrade
+	upgrade
+	wait_until metric_is "$BATS_TEST_TMPDIR/metrics" superd_upgrades_total '' 2
+	metric_is "$BATS_TEST_TMPDIR/metrics" superd_connections_total 'service="cat"' 4
+	metric_is "$BATS_TEST_TMPDIR/metrics" superd_refused_total 'service="cat",reason="address"' 1
+	metric_is "$BATS_TEST_TMPDIR/metrics" superd_start_time_seconds '' "$began"
+}
+
+@test "a log file is written on" {
+	service a log_type="FILE $BATS_TEST_TMPDIR/a.log" >"$CONF"
+	superd_start -c "$CONF"
+	ask "$PORT" </dev/null
+	upgrade
+	ask "$PORT" </dev/null
+	wait_until children_are 0
+	wait_until test "$(grep -c EXIT "$BATS_TEST_TMPDIR/a.log")" -eq 2
+}
+
+@test "who waits in the backlog is served by the new superd" {
+	superd_start -p 0 -o instances=1 cat
+	occupy first "$PORT"
+	first=$CLIENT
+	background "$TALK" "$PORT" 'send:second\n' line >"$BATS_TEST_TMPDIR/second"
+	second=$BG_PID
+	upgrade
+	kill "$first"
+	wait_until is_gone "$second"
+	[ "$(cat "$BATS_TEST_TMPDIR/second")" = second ]
+}
+
+@test "a UNIX-domain socket keeps its place" {
+	superd_start -b "$BATS_TEST_TMPDIR/socket" cat
+	before=$(stat -c %i "$BATS_TEST_TMPDIR/socket")
+	background "$LOAD" -c 4 -f "$BATS_TEST_TMPDIR/stop" "$BATS_TEST_TMPDIR/socket" >"$BATS_TEST_TMPDIR/load"
+	for _ in 1 2 3 4 5; do
+		upgrade
+	done
+	touch "$BATS_TEST_TMPDIR/stop"
+	wait "$BG_PID"
+	[ "$(stat -c %i "$BATS_TEST_TMPDIR/socket")" = "$before" ]
+	superd_stop
+	[ ! -e "$BATS_TEST_TMPDIR/socket" ]
+}
+
+@test "a connection that lingers goes on lingering" {
+	superd_start -p 0 -o linger=30 sh -c 'read -r line; echo "$line"'
+	occupy first "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:unread\n' 'send:unread\n' all shut
+	wait_for_line 'EXIT: sh'
+	upgrade
+	upgrade
+	touch "$BATS_TEST_TMPDIR/go"
+	wait "$CLIENT"
+	[ "$(cat "$BATS_TEST_TMPDIR/first")" = here ]
+	wait_until test "$(descriptors | grep -c socket)" -le 2
+}
+
+@test "time is up for a connection that lingers, too" {
+	superd_start -p 0 -b 127.0.0.1 -o linger=2 sh -c 'read -r line; echo "$line"'
+	occupy first "$PORT" all hold
+	wait_for_line 'EXIT: sh'
+	upgrade
+	held_sockets_are() { [ "$(descriptors | grep -c socket)" -eq "$1" ]; }
+	held_sockets_are 2
+	wait_until held_sockets_are 1
+}
+
+@test "a client that is held gets its program from the new superd" {
+	cp /bin/cat "$BATS_TEST_TMPDIR/program"
+	superd_start -p 0 "$BATS_TEST_TMPDIR/program"
+	exec 6>>"$BATS_TEST_TMPDIR/program" # while it is written to it cannot be run
+	background "$TALK" "$PORT" 'send:held\n' line >"$BATS_TEST_TMPDIR/held" 6>&-
+	held=$BG_PID
+	wait_for_line 'busy'
+	upgrade 6>&-
+	[ ! -s "$BATS_TEST_TMPDIR/held" ]
+	exec 6>&-
+	wait "$held"
+	[ "$(cat "$BATS_TEST_TMPDIR/held")" = held ]
+}
+
+@test "who is halfway through a PROXY header is waited for" {
+	superd_start -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 sh -c 'echo "$TCPREMOTEIP"; cat'
+	background "$TALK" "$PORT" 'send:PROXY TCP4 192.0.2.1' "file:$BATS_TEST_TMPDIR/go" \
+		'send: 192.0.2.2 1 2\r\nhello\n' line line >"$BATS_TEST_TMPDIR/proxied"
+	wait_until test "$(descriptors | grep -c socket)" -ge 1
+	kill -USR2 "$SUPERD_PID"
+	touch "$BATS_TEST_TMPDIR/go"
+	wait "$BG_PID"
+	[ "$(cat "$BATS_TEST_TMPDIR/proxied")" = $'192.0.2.1\nhello' ]
+	wait_for_line 'upgraded in place'
+}
+
+@test "sockets from a supervisor are kept" {
+	SUPERD_PREFIX=(systemd-socket-activate -l "$BATS_TEST_TMPDIR/socket")
+	superd_launch cat
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	run ask "$BATS_TEST_TMPDIR/socket" <<<first
+	assert_output first
+	upgrade
+	upgrade
+	run ask "$BATS_TEST_TMPDIR/socket" <<<second
+	assert_output second
+}
+
+@test "readiness at a descriptor is told once" {
+	mkfifo "$BATS_TEST_TMPDIR/ready"
+	exec 7<>"$BATS_TEST_TMPDIR/ready"
+	superd_start -r 7 -p 0 cat 7>"$BATS_TEST_TMPDIR/ready"
+	read -r -t "$WAIT_SECONDS" <&7
+	occupy first "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:again\n' line
+	upgrade
+	run grep -e '-r 7' "$LOG"
+	assert_failure
+	run read -r -t 0.1 <&7
+	assert_failure
+	exec 7>&-
+}
+
+@test "services keep their own sockets, children and counts" {
+	{
+		service a server=/bin/echo server_args=a
+		service b instances=1
+		service c bind="$BATS_TEST_TMPDIR/socket" port=
+	} >"$CONF"
+	superd_start -c "$CONF"
+	a=$(port_of a) b=$(port_of b)
+	occupy b "$b"
+	occupy c "$BATS_TEST_TMPDIR/socket"
+	upgrade
+	run "$TALK" "$a" all
+	assert_output a
+	"$TALK" "$b" all
+	wait_for_line 'FAIL: b service_limit'
+	signal_and_wait USR1 'STATE: c'
+	grep -q 'STATE: a .*running=0 accepted=1' "$LOG"
+	grep -q 'STATE: b .*running=1 accepted=2 refused=1' "$LOG"
+	grep -q 'STATE: c .*running=1 accepted=1' "$LOG"
+}
+
+@test "the configuration is read anew: services come, go and change" {
+	{
+		service a
+		service b
+		service c server=/bin/cat
+	} >"$CONF"
+	superd_start -c "$CONF"
+	b=$(port_of b) c=$(port_of c)
+	occupy b "$b" "file:$BATS_TEST_TMPDIR/go" 'send:to the end\n' line
+	{
+		service c server=/bin/echo server_args=changed
+		service d
+		service a
+	} >"$CONF"
+	upgrade
+	run "$TALK" "$c" all
+	assert_output changed
+	run ask "$(port_of d)" <<<new
+	assert_output new
+	run "$TALK" "$b" all
+	assert_failure
+	touch "$BATS_TEST_TMPDIR/go"
+	wait "$CLIENT"
+	wait_for_line 'EXIT: b status=0'
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/b")" = 'to the end' ]
+}
+
+@test "a program does not see that superd was upgraded" {
+	superd_start -p 0 sh -c 'env; ls -l /proc/$$/fd | grep -v pipe | wc -l'
+	ask "$PORT" </dev/null | grep -v -e PORT= >"$BATS_TEST_TMPDIR/before"
+	upgrade
+	ask "$PORT" </dev/null | grep -v -e PORT= | diff "$BATS_TEST_TMPDIR/before" -
+	run grep SUPERD_ "$BATS_TEST_TMPDIR/before"
+	assert_failure
+}
+
+@test "upgrades leave no descriptor and no process behind" {
+	superd_start -m "$BATS_TEST_TMPDIR/metrics" -P "$BATS_TEST_TMPDIR/pid" -p 0 -o linger=1 cat
+	upgrade
+	before=$(descriptors)
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		upgrade
+	done
+	[ "$(descriptors)" = "$before" ]
+	children_are 0
+}
+
+@test "upgrades and reloads during a load: no connection is refused, reset or unanswered" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	! is_sanitized || TIMES=20
+	background "$LOAD" -c 16 -f "$BATS_TEST_TMPDIR/stop" "$PORT" >"$BATS_TEST_TMPDIR/load"
+	for ((n = 0; n < TIMES; n++)); do
+		upgrade
+		service a nice=$((n % 2)) >"$CONF"
+		reload
+	done
+	touch "$BATS_TEST_TMPDIR/stop"
+	wait "$BG_PID"
+	run cat "$BATS_TEST_TMPDIR/load"
+	assert_output --regexp '^served=[1-9][0-9]* refused=0 empty=0 reset=0 wrong=0 late=0$'
+	served=${output#served=}
+	wait_until children_are 0
+	signal_and_wait USR1 'STATE: a .* running=0 '
+	grep -q "STATE: a .*accepted=${served%% *} refused=0" "$LOG"
+	[ "$(log_count 'EXIT: a status=0')" -eq "${served%% *}" ]
+}
+
+@test "a storm of USR2 loses nobody" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	background "$LOAD" -c 4 -f "$BATS_TEST_TMPDIR/stop" "$PORT" >"$BATS_TEST_TMPDIR/load"
+	for _ in {1..200}; do
+		kill -USR2 "$SUPERD_PID"
+		kill -HUP "$SUPERD_PID"
+	done
+	wait_for_line 'upgraded in place'
+	touch "$BATS_TEST_TMPDIR/stop"
+	wait "$BG_PID"
+}
+
+# What can be wrong with the superd on disk, or with what it would read.
+
+still_serves() {
+	run ask "$PORT" <<<'goes on'
+	assert_output 'goes on'
+	kill -0 "$SUPERD_PID"
+	superd_stop
+}
+
+@test "a superd on disk that is no program is not executed" {
+	use_private_superd
+	superd_start -p 0 cat
+	replace_superd 'no program at all'
+	upgrade_fails 'Exec format error'
+	still_serves
+}
+
+@test "a superd on disk that is cut short is not executed" {
+	use_private_superd
+	superd_start -p 0 cat
+	head -c 10000 "$SUPERD" >"$SUPERD.new"
+	chmod 755 "$SUPERD.new"
+	mv "$SUPERD.new" "$SUPERD"
+	upgrade_fails '.'
+	still_serves
+}
+
+@test "a superd on disk that is missing is not executed" {
+	use_private_superd
+	superd_start -p 0 cat
+	mv "$SUPERD" "$SUPERD.elsewhere"
+	upgrade_fails "$SUPERD.*No such file or directory"
+	still_serves
+}
+
+@test "a superd on disk that crashes at the start is not executed, and the signal is said" {
+	use_private_superd
+	superd_start -p 0 cat
+	replace_superd '#!/bin/sh' 'kill -SEGV $$'
+	upgrade_fails '[Ss]ignal\|gave no reason'
+	still_serves
+}
+
+@test "an older superd that does not know an option is not executed, and its words are said" {
+	use_private_superd
+	superd_start -p 0 cat
+	replace_superd '#!/bin/sh' 'echo "superd: unknown option -p" >&2' 'exit 2'
+	upgrade_fails 'unknown option -p'
+	still_serves
+}
+
+@test "a superd on disk that hangs is ended, and superd serves meanwhile" {
+	use_private_superd
+	superd_start -p 0 cat
+	replace_superd '#!/bin/sh' 'exec sleep 1000'
+	kill -USR2 "$SUPERD_PID"
+	wait_until children_are 1
+	run ask "$PORT" <<<meanwhile
+	assert_output meanwhile
+	wait_for_line 'no upgrade: '
+	children_are 0
+	still_serves
+}
+
+@test "once the superd on disk is whole again, USR2 upgrades" {
+	use_private_superd
+	superd_start -p 0 cat
+	cp "$SUPERD" "$SUPERD.good"
+	replace_superd 'no program at all'
+	upgrade_fails 'Exec format error'
+	mv "$SUPERD.good" "$SUPERD"
+	upgrade
+	still_serves
+}
+
+@test "with an error in the configuration superd goes on, and says where it is" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	service a instances=lots | sed 's/instances.*/instances = lots/' >"$CONF"
+	upgrade_fails "$CONF:[0-9]*: .*lots"
+	still_serves
+}
+
+@test "without its configuration superd goes on" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	rm "$CONF"
+	upgrade_fails "$CONF.*No such file or directory"
+	still_serves
+}
+
+@test "with a configuration that has no service superd goes on" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	service a disable=yes >"$CONF"
+	upgrade_fails 'no service'
+	still_serves
+}
+
+@test "with a configuration that has its port taken by another superd goes on" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	background "$ROOT/tests/serve" - hold >"$BATS_TEST_TMPDIR/other"
+	wait_for_line '^PORT' "$BATS_TEST_TMPDIR/other"
+	taken=$(sed -n 's/^PORT //p' "$BATS_TEST_TMPDIR/other")
+	service a port="$taken" >"$CONF"
+	signal_and_wait USR2 "in use"
+	still_serves
+}
+
+@test "when its pid file can no longer be written superd goes on" {
+	mkdir "$BATS_TEST_TMPDIR/run"
+	superd_start -P "$BATS_TEST_TMPDIR/run/pid" -p 0 cat
+	rm -r "$BATS_TEST_TMPDIR/run"
+	signal_and_wait USR2 "$BATS_TEST_TMPDIR/run/pid"
+	still_serves
+}
+
+@test "when its state can be written nowhere superd goes on" {
+	# A /tmp of its own, where no file can be made. The superd may be in the other /tmp.
+	PRIVATE=$(mktemp -d -p /var/tmp)
+	cp "$SUPERD" "$PRIVATE/superd"
+	SUPERD_PREFIX=(unshare -m sh -c 'mount -t tmpfs -o nr_inodes=1 none /tmp && shift && exec "$0" "$@"' "$PRIVATE/superd")
+	superd_start -p 0 cat
+	signal_and_wait USR2 upgrade
+	rm -r "$PRIVATE"
+	still_serves
+}
