@@ -21,7 +21,7 @@ struct text {
 };
 
 /* A string constant as the initializer of a struct text. */
-#define TEXT(constant)                                                                                       \
+#define TEXT(constant)                                                                                                 \
 	{ (constant), sizeof(constant) - 1 }
 
 static inline struct text text_from_string(const char *string) {
@@ -116,8 +116,7 @@ struct launch {
 	int errors; /* our end of its stderr */
 };
 
-int launch_program(
-    struct launch *launch, const sigset_t *mask, const char *path, const struct request *request);
+int launch_program(struct launch *launch, const sigset_t *mask, const char *path, const struct request *request);
 
 /* program.c: a command that is a program. */
 int program_open(unsigned seconds);

@@ -12,8 +12,8 @@
 
 struct command {
 	struct text name;
-	unsigned fewest; /* arguments */
-	unsigned most;   /* arguments, at most PARSE_ARGUMENTS_MAX; the last takes the rest of the line */
+	unsigned fewest;        /* arguments */
+	unsigned most;          /* arguments, at most PARSE_ARGUMENTS_MAX; the last takes the rest of the line */
 	const char *parameters; /* as they are written after the name */
 	const char *summary;
 	enum session (*run)(const struct text *arguments, size_t count);

@@ -61,13 +61,11 @@ static int check_path(const char *path) {
 	char component[PATH_MAX];
 	char *slash;
 
-	if (check_component("/", true) == -1)
-		return -1;
+	if (check_component("/", true) == -1) return -1;
 	snprintf(component, sizeof component, "%s", path);
 	for (slash = strchr(component + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (check_component(component, strlen(component) < strlen(directory)) == -1)
-			return -1;
+		if (check_component(component, strlen(component) < strlen(directory)) == -1) return -1;
 		*slash = '/';
 	}
 	return check_component(component, false);
@@ -96,12 +94,10 @@ static bool is_name(struct text name) {
 					 "0123456789_-.";
 	size_t i;
 
-	if (name.length == 0 || name.length > DIRECTORY_NAME_MAX || name.start[0] == '.' ||
-	    name.start[0] == '-')
+	if (name.length == 0 || name.length > DIRECTORY_NAME_MAX || name.start[0] == '.' || name.start[0] == '-')
 		return false;
 	for (i = 0; i < name.length; i++) {
-		if (memchr(characters, name.start[i], sizeof characters - 1) == NULL)
-			return false;
+		if (memchr(characters, name.start[i], sizeof characters - 1) == NULL) return false;
 	}
 	return true;
 }
@@ -110,8 +106,7 @@ static bool is_inside(const char *path) {
 	size_t length = strlen(directory);
 
 	/* The root directory ends with a slash of its own. */
-	if (length == 1)
-		return true;
+	if (length == 1) return true;
 	return strncmp(path, directory, length) == 0 && path[length] == '/';
 }
 
@@ -125,17 +120,14 @@ const char *directory_program(struct text name) {
 	struct stat status;
 	int length;
 
-	if (directory[0] == '\0' || !is_name(name))
-		return NULL;
+	if (directory[0] == '\0' || !is_name(name)) return NULL;
 	length = snprintf(path, sizeof path, "%s/%.*s", directory, (int)name.length, name.start);
-	if ((size_t)length >= sizeof path || realpath(path, resolved) == NULL)
-		return NULL;
+	if ((size_t)length >= sizeof path || realpath(path, resolved) == NULL) return NULL;
 	if (!is_inside(resolved)) {
 		screen_error("%s leads out of %s", path, directory);
 		return NULL;
 	}
-	if (stat(resolved, &status) == -1 || !S_ISREG(status.st_mode) || access(resolved, X_OK) == -1)
-		return NULL;
+	if (stat(resolved, &status) == -1 || !S_ISREG(status.st_mode) || access(resolved, X_OK) == -1) return NULL;
 	return check_path(resolved) == -1 ? NULL : path;
 }
 
@@ -148,18 +140,15 @@ struct text directory_summary(const char *path) {
 	char *line;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd == -1)
-		return summary;
+	if (fd == -1) return summary;
 	length = read(fd, head, sizeof head - 1);
 	close(fd);
-	if (length <= 0)
-		return summary;
+	if (length <= 0) return summary;
 	head[length] = '\0';
 
 	for (line = head; strncmp(line, mark, sizeof mark - 1) != 0; line++) {
 		line = strchr(line, '\n');
-		if (line == NULL)
-			return summary;
+		if (line == NULL) return summary;
 	}
 	summary.start = line + sizeof mark - 1;
 	summary.start += strspn(summary.start, " \t");
@@ -176,8 +165,7 @@ void directory_each(void (*visit)(struct text name, struct text summary)) {
 	struct dirent **entries;
 	int count, i;
 
-	if (directory[0] == '\0')
-		return;
+	if (directory[0] == '\0') return;
 	count = scandir(directory, &entries, has_name, alphasort);
 	if (count == -1) {
 		screen_error("%s: %s", directory, strerror(errno));
@@ -187,8 +175,7 @@ void directory_each(void (*visit)(struct text name, struct text summary)) {
 		struct text name = text_from_string(entries[i]->d_name);
 		const char *path = directory_program(name);
 
-		if (path != NULL)
-			visit(name, directory_summary(path));
+		if (path != NULL) visit(name, directory_summary(path));
 		free(entries[i]);
 	}
 	free(entries);

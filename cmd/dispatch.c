@@ -7,13 +7,13 @@
 #include "commands.h"
 
 const struct command dispatch_table[] = {
-    {TEXT("echo"),    1, 1, "<>TEXT",   "answer TEXT",                                       command_echo   },
-    {TEXT("exit"),    0, 0, "",         "end the session",                                   command_exit   },
-    {TEXT("help"),    0, 1, "[<>NAME]", "list the commands, or the one called NAME",         command_help   },
-    {TEXT("peer"),    0, 0, "",         "answer with the client's address and port, or -",   command_peer   },
-    {TEXT("printf"),  1, 1, "<>TEXT",   "show TEXT on the server's screen, and answer TEXT", command_printf },
-    {TEXT("time"),    0, 0, "",         "answer with the time in UTC",                       command_time   },
-    {TEXT("version"), 0, 0, "",         "answer with the program's name and version",        command_version},
+    {TEXT("echo"), 1, 1, "<>TEXT", "answer TEXT", command_echo},
+    {TEXT("exit"), 0, 0, "", "end the session", command_exit},
+    {TEXT("help"), 0, 1, "[<>NAME]", "list the commands, or the one called NAME", command_help},
+    {TEXT("peer"), 0, 0, "", "answer with the client's address and port, or -", command_peer},
+    {TEXT("printf"), 1, 1, "<>TEXT", "show TEXT on the server's screen, and answer TEXT", command_printf},
+    {TEXT("time"), 0, 0, "", "answer with the time in UTC", command_time},
+    {TEXT("version"), 0, 0, "", "answer with the program's name and version", command_version},
 };
 const size_t dispatch_table_length = sizeof dispatch_table / sizeof dispatch_table[0];
 
@@ -22,8 +22,7 @@ const struct command *dispatch_find(struct text name) {
 	size_t i;
 
 	for (i = 0; i < dispatch_table_length; i++) {
-		if (text_equals(dispatch_table[i].name, name))
-			return &dispatch_table[i];
+		if (text_equals(dispatch_table[i].name, name)) return &dispatch_table[i];
 	}
 	return NULL;
 }
@@ -51,8 +50,7 @@ enum session dispatch_request(const struct request *request) {
 	const struct command *command = dispatch_find(request->name);
 	const char *program;
 
-	if (command != NULL)
-		return run_command(command, request);
+	if (command != NULL) return run_command(command, request);
 	program = directory_program(request->name);
 	if (program != NULL)
 		program_run(program, request);

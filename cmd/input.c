@@ -12,8 +12,7 @@
 /* Gives the client so many seconds from now for a whole line; 0 is no limit. */
 void input_patience(struct input *input, unsigned seconds) {
 	input->has_deadline = seconds > 0;
-	if (!input->has_deadline)
-		return;
+	if (!input->has_deadline) return;
 	clock_gettime(CLOCK_MONOTONIC, &input->deadline);
 	input->deadline.tv_sec += (time_t)seconds;
 }
@@ -23,11 +22,9 @@ static int time_left(const struct input *input) {
 	struct timespec now;
 	long long left;
 
-	if (!input->has_deadline)
-		return -1;
+	if (!input->has_deadline) return -1;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	left = (long long)(input->deadline.tv_sec - now.tv_sec) * 1000000000 +
-	       (input->deadline.tv_nsec - now.tv_nsec);
+	left = (long long)(input->deadline.tv_sec - now.tv_sec) * 1000000000 + (input->deadline.tv_nsec - now.tv_nsec);
 	return left <= 0 ? 0 : (int)((left + 999999) / 1000000);
 }
 
@@ -40,13 +37,10 @@ static enum input_status wait_readable(const struct input *input) {
 		int ready;
 
 		/* Without this a flood that never ends a line would always be found readable in time. */
-		if (left == 0)
-			return INPUT_IDLE;
+		if (left == 0) return INPUT_IDLE;
 		ready = poll(&fd, 1, left);
-		if (ready > 0)
-			return INPUT_SOME;
-		if (ready == -1 && errno != EINTR)
-			return INPUT_FAILED;
+		if (ready > 0) return INPUT_SOME;
+		if (ready == -1 && errno != EINTR) return INPUT_FAILED;
 	}
 }
 
@@ -63,15 +57,13 @@ enum input_status input_read(const struct input *input, struct line_reader *read
 		enum input_status status = must_wait ? wait_readable(input) : INPUT_SOME;
 		ssize_t count;
 
-		if (status != INPUT_SOME)
-			return status;
+		if (status != INPUT_SOME) return status;
 		count = read(STDIN_FILENO, space, size);
 		if (count > 0) {
 			line_fill(reader, (size_t)count);
 			return INPUT_SOME;
 		}
-		if (count == 0)
-			return INPUT_END;
+		if (count == 0) return INPUT_END;
 		if (errno == EAGAIN)
 			must_wait = true;
 		else if (errno != EINTR)

@@ -49,8 +49,7 @@ static int open_pipes(struct pipes *pipes) {
 	int reason;
 
 	pipes->errors[0] = pipes->started[0] = -1;
-	if (open_ends(pipes->output) == 0 && open_ends(pipes->errors) == 0 && open_ends(pipes->started) == 0)
-		return 0;
+	if (open_ends(pipes->output) == 0 && open_ends(pipes->errors) == 0 && open_ends(pipes->started) == 0) return 0;
 	reason = errno;
 	close_pipes(pipes);
 	errno = reason;
@@ -68,8 +67,7 @@ static char **make_arguments(const char *path, const struct request *request) {
 	size_t count = 0;
 	bool more = request->has_arguments;
 
-	if (arguments == NULL || copy == NULL)
-		return NULL;
+	if (arguments == NULL || copy == NULL) return NULL;
 	arguments[count++] = (char *)path;
 	while (more) {
 		more = parse_argument(&rest, &argument);
@@ -85,8 +83,7 @@ static char **make_arguments(const char *path, const struct request *request) {
 static void export_peer(void) {
 	struct peer peer;
 
-	if (!peer_find(&peer))
-		return;
+	if (!peer_find(&peer)) return;
 	setenv("TCPREMOTEIP", peer.address, 1);
 	setenv("TCPREMOTEPORT", peer.port, 1);
 }
@@ -116,8 +113,7 @@ static int wait_for_exec(int started) {
 	int reason;
 	ssize_t count;
 
-	do
-		count = read(started, &reason, sizeof reason);
+	do count = read(started, &reason, sizeof reason);
 	while (count == -1 && errno == EINTR);
 	return count == (ssize_t)sizeof reason ? reason : 0;
 }
@@ -127,17 +123,14 @@ static int wait_for_exec(int started) {
  * Otherwise *launch has its process id, which is its group's, and our ends of its output and its errors,
  * which do not block.
  */
-int launch_program(
-    struct launch *launch, const sigset_t *mask, const char *path, const struct request *request) {
+int launch_program(struct launch *launch, const sigset_t *mask, const char *path, const struct request *request) {
 	struct pipes pipes;
 	pid_t pid;
 	int reason;
 
-	if (open_pipes(&pipes) == -1)
-		return -1;
+	if (open_pipes(&pipes) == -1) return -1;
 	pid = fork();
-	if (pid == 0)
-		child_exec(&pipes, mask, path, request);
+	if (pid == 0) child_exec(&pipes, mask, path, request);
 	if (pid == -1) {
 		reason = errno;
 		close_pipes(&pipes);

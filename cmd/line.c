@@ -42,8 +42,7 @@ void line_fill(struct line_reader *reader, size_t count) {
 	size_t old_end = reader->end;
 
 	reader->end += count;
-	if (reader->nul == old_end)
-		reader->nul = find_nul(reader, old_end);
+	if (reader->nul == old_end) reader->nul = find_nul(reader, old_end);
 }
 
 static void drop_all(struct line_reader *reader) {
@@ -57,16 +56,13 @@ static enum line_status take_line(struct line_reader *reader, size_t end, size_t
 
 	line->start = reader->buffer + reader->start;
 	line->length = end - reader->start;
-	if (line->length > 0 && line->start[line->length - 1] == '\r')
-		line->length--;
+	if (line->length > 0 && line->start[line->length - 1] == '\r') line->length--;
 
 	reader->start = reader->searched = next;
 	reader->skipping = false;
-	if (holds_nul)
-		reader->nul = find_nul(reader, next);
+	if (holds_nul) reader->nul = find_nul(reader, next);
 
-	if (was_skipping || line->length > reader->limit)
-		return LINE_TOOLONG;
+	if (was_skipping || line->length > reader->limit) return LINE_TOOLONG;
 	return holds_nul ? LINE_NUL : LINE_WHOLE;
 }
 
@@ -84,16 +80,13 @@ enum line_status line_next(struct line_reader *reader, struct text *line) {
 	}
 	reader->searched = reader->end;
 	/* One more than the limit may still be a CR that does not count. */
-	if (reader->end - reader->start > reader->limit + 1)
-		reader->skipping = true;
-	if (reader->skipping)
-		drop_all(reader);
+	if (reader->end - reader->start > reader->limit + 1) reader->skipping = true;
+	if (reader->skipping) drop_all(reader);
 	return LINE_NONE;
 }
 
 /* Takes out what is left after line_next() has said LINE_NONE, as a line that has no LF. */
 enum line_status line_rest(struct line_reader *reader, struct text *line) {
-	if (reader->start == reader->end && !reader->skipping)
-		return LINE_NONE;
+	if (reader->start == reader->end && !reader->skipping) return LINE_NONE;
 	return take_line(reader, reader->end, reader->end, line);
 }

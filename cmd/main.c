@@ -25,8 +25,7 @@ static void occupy_descriptors(void) {
 	int fd;
 
 	for (fd = 0; fd <= 2; fd++) {
-		if (fcntl(fd, F_GETFD) == -1)
-			(void)open("/dev/null", modes[fd]);
+		if (fcntl(fd, F_GETFD) == -1) (void)open("/dev/null", modes[fd]);
 	}
 }
 
@@ -55,8 +54,7 @@ static enum served serve_lines(struct line_reader *reader, const struct options 
 
 	while ((status = line_next(reader, &line)) != LINE_NONE ||
 	       (rest_too && (status = line_rest(reader, &line)) != LINE_NONE)) {
-		if (serve_line(status, line, options) == SESSION_ENDS || reply_failure() != 0)
-			return SERVED_LAST;
+		if (serve_line(status, line, options) == SESSION_ENDS || reply_failure() != 0) return SERVED_LAST;
 		served = SERVED_SOME;
 	}
 	return served;
@@ -80,17 +78,12 @@ static int run_session(const struct options *options, char *buffer) {
 		enum input_status status = input_read(&input, &reader);
 		enum served served;
 
-		if (status == INPUT_FAILED)
-			return fail("read", errno);
-		if (status == INPUT_IDLE)
-			reply_error_number("idle", options->idle);
+		if (status == INPUT_FAILED) return fail("read", errno);
+		if (status == INPUT_IDLE) reply_error_number("idle", options->idle);
 		served = serve_lines(&reader, options, status == INPUT_END || options->read_ends_line);
-		if (reply_flush() == -1)
-			return fail("write", reply_failure());
-		if (status != INPUT_SOME || served == SERVED_LAST)
-			return 0;
-		if (served == SERVED_SOME)
-			input_patience(&input, options->idle);
+		if (reply_flush() == -1) return fail("write", reply_failure());
+		if (status != INPUT_SOME || served == SERVED_LAST) return 0;
+		if (served == SERVED_SOME) input_patience(&input, options->idle);
 	}
 }
 
@@ -99,11 +92,9 @@ static int run_session_with_room(const struct options *options) {
 	char *buffer;
 	int status;
 
-	if (options->limit <= OPTIONS_LIMIT_DEFAULT)
-		return run_session(options, usual_buffer);
+	if (options->limit <= OPTIONS_LIMIT_DEFAULT) return run_session(options, usual_buffer);
 	buffer = malloc(LINE_BUFFER_SIZE(options->limit));
-	if (buffer == NULL)
-		return fail("make room for a line", errno);
+	if (buffer == NULL) return fail("make room for a line", errno);
 	status = run_session(options, buffer);
 	free(buffer);
 	return status;
@@ -117,13 +108,10 @@ int main(int argc, char **argv) {
 	signal(SIGPIPE, SIG_IGN);
 
 	status = options_read(&options, argc, argv);
-	if (status != -1)
-		return status;
+	if (status != -1) return status;
 	if (options.directory != NULL) {
-		if (directory_open(options.directory) == -1)
-			return 2;
-		if (program_open(options.time_limit) == -1)
-			return fail("make a pipe", errno);
+		if (directory_open(options.directory) == -1) return 2;
+		if (program_open(options.time_limit) == -1) return fail("make a pipe", errno);
 	}
 	return run_session_with_room(&options);
 }

@@ -26,13 +26,13 @@ struct option {
 #define FIELD(name) offsetof(struct options, name)
 
 static const struct option table[] = {
-    {'d', OPTION_STRING,  FIELD(directory),      0, 0,           "DIR",     "each program in DIR is a command, too" },
-    {'i', OPTION_NUMBER,  FIELD(idle),           0, SECONDS_MAX, "SECONDS", "end a session idle so long; else never"},
-    {'l', OPTION_NUMBER,  FIELD(limit),          1, LIMIT_MAX,   "BYTES",   "the longest line; else 65536"          },
-    {'n', OPTION_FLAG,    FIELD(read_ends_line), 0, 0,           "",        "what one read returns ends a line"     },
-    {'t', OPTION_NUMBER,  FIELD(time_limit),     0, SECONDS_MAX, "SECONDS", "how long a program may run; else 30"   },
-    {'V', OPTION_VERSION, 0,                     0, 0,           "",        "print the version"                     },
-    {'h', OPTION_HELP,    0,                     0, 0,           "",        "print this help"                       },
+    {'d', OPTION_STRING, FIELD(directory), 0, 0, "DIR", "each program in DIR is a command, too"},
+    {'i', OPTION_NUMBER, FIELD(idle), 0, SECONDS_MAX, "SECONDS", "end a session idle so long; else never"},
+    {'l', OPTION_NUMBER, FIELD(limit), 1, LIMIT_MAX, "BYTES", "the longest line; else 65536"},
+    {'n', OPTION_FLAG, FIELD(read_ends_line), 0, 0, "", "what one read returns ends a line"},
+    {'t', OPTION_NUMBER, FIELD(time_limit), 0, SECONDS_MAX, "SECONDS", "how long a program may run; else 30"},
+    {'V', OPTION_VERSION, 0, 0, 0, "", "print the version"},
+    {'h', OPTION_HELP, 0, 0, 0, "", "print this help"},
 };
 enum { TABLE_LENGTH = sizeof table / sizeof table[0] };
 
@@ -48,8 +48,7 @@ static int print_help(void) {
 
 	reply_plain(usage);
 	for (i = 0; i < TABLE_LENGTH; i++) {
-		snprintf(
-		    line, sizeof line, "  -%c %-9s %s\n", table[i].letter, table[i].argument, table[i].text);
+		snprintf(line, sizeof line, "  -%c %-9s %s\n", table[i].letter, table[i].argument, table[i].text);
 		reply_plain(line);
 	}
 	return reply_flush() == 0 ? 0 : 1;
@@ -67,8 +66,7 @@ static void write_letters(char *letters) {
 	*letters++ = ':';
 	for (i = 0; i < TABLE_LENGTH; i++) {
 		*letters++ = table[i].letter;
-		if (table[i].argument[0] != '\0')
-			*letters++ = ':';
+		if (table[i].argument[0] != '\0') *letters++ = ':';
 	}
 	*letters = '\0';
 }
@@ -77,8 +75,7 @@ static const struct option *find_option(int letter) {
 	size_t i;
 
 	for (i = 0; i < TABLE_LENGTH; i++) {
-		if (table[i].letter == letter)
-			return &table[i];
+		if (table[i].letter == letter) return &table[i];
 	}
 	return NULL;
 }
@@ -90,8 +87,7 @@ static int read_number(const char *string, unsigned least, unsigned most, unsign
 
 	for (digit = string; *digit >= '0' && *digit <= '9' && value <= most; digit++)
 		value = value * 10 + (unsigned long)(*digit - '0');
-	if (digit == string || *digit != '\0' || value < least || value > most)
-		return -1;
+	if (digit == string || *digit != '\0' || value < least || value > most) return -1;
 	*number = (unsigned)value;
 	return 0;
 }
@@ -107,8 +103,8 @@ static int set_option(struct options *options, const struct option *option, cons
 	case OPTION_STRING: memcpy(field, &value, sizeof value); return 0;
 	case OPTION_NUMBER:
 		if (read_number(value, option->least, option->most, &number) == -1) {
-			screen_error("-%c %s: not a number from %u to %u", option->letter, value,
-			    option->least, option->most);
+			screen_error(
+			    "-%c %s: not a number from %u to %u", option->letter, value, option->least, option->most);
 			return -1;
 		}
 		memcpy(field, &number, sizeof number);
@@ -140,12 +136,9 @@ int options_read(struct options *options, int argc, char **argv) {
 			screen_error("-%c: %s is missing", optopt, option->argument);
 			return 2;
 		}
-		if (option->type == OPTION_HELP)
-			return print_help();
-		if (option->type == OPTION_VERSION)
-			return print_version();
-		if (set_option(options, option, optarg) == -1)
-			return 2;
+		if (option->type == OPTION_HELP) return print_help();
+		if (option->type == OPTION_VERSION) return print_version();
+		if (set_option(options, option, optarg) == -1) return 2;
 	}
 	if (optind < argc) {
 		screen_error("%s: cmd takes no arguments; cmd -h lists the options", argv[optind]);

@@ -46,13 +46,10 @@ size_t parse_arguments(const struct request *request, struct text *arguments, si
 	struct text rest = request->arguments;
 	size_t count = 0;
 
-	if (!request->has_arguments)
-		return 0;
+	if (!request->has_arguments) return 0;
 	while (count + 1 < most) {
-		if (!cut(&rest, &arguments[count++]))
-			return count;
+		if (!cut(&rest, &arguments[count++])) return count;
 	}
-	if (most > 0)
-		arguments[count] = rest;
+	if (most > 0) arguments[count] = rest;
 	return count + 1;
 }

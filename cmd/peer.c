@@ -15,8 +15,7 @@ static bool from_environment(struct peer *peer) {
 	const char *address = getenv("TCPREMOTEIP");
 	const char *port = getenv("TCPREMOTEPORT");
 
-	if (address == NULL || port == NULL)
-		return false;
+	if (address == NULL || port == NULL) return false;
 	snprintf(peer->address, sizeof peer->address, "%s", address);
 	snprintf(peer->port, sizeof peer->port, "%s", port);
 	return true;
@@ -37,8 +36,7 @@ static bool from_socket(struct peer *peer) {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&storage;
 	in_port_t port;
 
-	if (getpeername(STDIN_FILENO, (struct sockaddr *)&storage, &size) == -1)
-		return false;
+	if (getpeername(STDIN_FILENO, (struct sockaddr *)&storage, &size) == -1) return false;
 	if (storage.ss_family == AF_INET) {
 		inet_ntop(AF_INET, &in4->sin_addr, peer->address, sizeof peer->address);
 		port = in4->sin_port;

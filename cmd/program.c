@@ -40,8 +40,7 @@ static int wake_pipe[2];                 /* has a byte in it when a child may ha
 static void kill_group(void) {
 	pid_t leader = (pid_t)group;
 
-	if (leader == 0)
-		return;
+	if (leader == 0) return;
 	kill(-leader, SIGKILL);
 	kill(leader, SIGKILL);
 }
@@ -90,11 +89,9 @@ static bool is_ignored(int number) {
 static int open_wake_pipe(void) {
 	int i;
 
-	if (pipe(wake_pipe) == -1)
-		return -1;
+	if (pipe(wake_pipe) == -1) return -1;
 	for (i = 0; i < 2; i++) {
-		if (fcntl(wake_pipe[i], F_SETFD, FD_CLOEXEC) == -1 ||
-		    fcntl(wake_pipe[i], F_SETFL, O_NONBLOCK) == -1)
+		if (fcntl(wake_pipe[i], F_SETFD, FD_CLOEXEC) == -1 || fcntl(wake_pipe[i], F_SETFL, O_NONBLOCK) == -1)
 			return -1;
 	}
 	return 0;
@@ -104,8 +101,7 @@ static int open_wake_pipe(void) {
 int program_open(unsigned seconds) {
 	size_t i;
 
-	if (open_wake_pipe() == -1)
-		return -1;
+	if (open_wake_pipe() == -1) return -1;
 	time_limit = seconds;
 	sigemptyset(&held_signals);
 	sigaddset(&held_signals, SIGALRM);
@@ -114,8 +110,7 @@ int program_open(unsigned seconds) {
 	handle(SIGCHLD, on_child, SA_RESTART | SA_NOCLDSTOP);
 	for (i = 0; i < sizeof ending_signals / sizeof ending_signals[0]; i++) {
 		sigaddset(&held_signals, ending_signals[i]);
-		if (!is_ignored(ending_signals[i]))
-			handle(ending_signals[i], on_end, 0);
+		if (!is_ignored(ending_signals[i])) handle(ending_signals[i], on_end, 0);
 	}
 	sigprocmask(SIG_UNBLOCK, &held_signals, NULL);
 	return 0;
@@ -146,10 +141,8 @@ static void show_error(struct text name, const char *start, size_t length) {
 static size_t cut_position(const struct error_line *line) {
 	size_t cut = line->length;
 
-	while (cut > line->length - 3 && (line->bytes[cut - 1] & 0xc0) == 0x80)
-		cut--;
-	if ((line->bytes[cut - 1] & 0xc0) == 0xc0)
-		cut--;
+	while (cut > line->length - 3 && (line->bytes[cut - 1] & 0xc0) == 0x80) cut--;
+	if ((line->bytes[cut - 1] & 0xc0) == 0xc0) cut--;
 	return cut;
 }
 
@@ -208,20 +201,16 @@ static void relay(const struct launch *launch, struct error_line *line, struct t
 	struct pollfd fds[] = {
 	    {launch->output, POLLIN, 0},
 	    {launch->errors, POLLIN, 0},
-	    {wake_pipe[0],   POLLIN, 0},
-	    {STDOUT_FILENO,  0,      0},
+	    {wake_pipe[0], POLLIN, 0},
+	    {STDOUT_FILENO, 0, 0},
 	};
 	bool ended = false;
 
 	while (!ended) {
-		if (poll(fds, sizeof fds / sizeof fds[0], -1) == -1)
-			continue;
-		if ((fds[CLIENT].revents & (POLLERR | POLLHUP)) != 0)
-			reply_give_up(EPIPE);
-		if (fds[OUTPUT].revents != 0 && relay_output(launch->output) == 0)
-			fds[OUTPUT].fd = -1;
-		if (fds[ERRORS].revents != 0 && relay_errors(launch->errors, line, name) == 0)
-			fds[ERRORS].fd = -1;
+		if (poll(fds, sizeof fds / sizeof fds[0], -1) == -1) continue;
+		if ((fds[CLIENT].revents & (POLLERR | POLLHUP)) != 0) reply_give_up(EPIPE);
+		if (fds[OUTPUT].revents != 0 && relay_output(launch->output) == 0) fds[OUTPUT].fd = -1;
+		if (fds[ERRORS].revents != 0 && relay_errors(launch->errors, line, name) == 0) fds[ERRORS].fd = -1;
 		if (reply_flush() == -1) {
 			kill_group();
 			fds[CLIENT].fd = -1;
@@ -239,16 +228,13 @@ static void relay_last_words(const struct launch *launch, struct error_line *lin
 
 	for (total = 0; total < PROGRAM_LAST_WORDS_MAX; total += count) {
 		count = relay_output(launch->output);
-		if (count <= 0)
-			break;
+		if (count <= 0) break;
 	}
 	for (total = 0; total < PROGRAM_LAST_WORDS_MAX; total += count) {
 		count = relay_errors(launch->errors, line, name);
-		if (count <= 0)
-			break;
+		if (count <= 0) break;
 	}
-	if (line->length > 0)
-		show_error(name, line->bytes, line->length);
+	if (line->length > 0) show_error(name, line->bytes, line->length);
 	reply_out_end();
 }
 
@@ -299,8 +285,7 @@ void program_run(const char *path, const struct request *request) {
 	int status;
 
 	/* The replies to what came before need not wait for a program, nor it run for nobody. */
-	if (reply_flush() == -1)
-		return;
+	if (reply_flush() == -1) return;
 	if (start_program(&launch, path, request) == -1) {
 		reply_error("failed", text_from_string(strerror(errno)));
 		return;

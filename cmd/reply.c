@@ -50,8 +50,7 @@ int reply_flush(void) {
 
 /* Gives the client up for the given reason, an errno value. */
 void reply_give_up(int reason) {
-	if (reply.failure == 0)
-		reply.failure = reason;
+	if (reply.failure == 0) reply.failure = reason;
 }
 
 /* Why the client was given up, as an errno value; 0 while it is there. */
@@ -124,8 +123,7 @@ void reply_out_bytes(struct text bytes) {
 		const char *feed = memchr(position, '\n', (size_t)(end - position));
 		const char *next = feed == NULL ? end : feed + 1;
 
-		if (!reply.out_line_open)
-			add("out<>", 5);
+		if (!reply.out_line_open) add("out<>", 5);
 		add(position, (size_t)(next - position));
 		reply.out_line_open = feed == NULL;
 		position = next;
@@ -134,8 +132,7 @@ void reply_out_bytes(struct text bytes) {
 
 /* Ends an `out<>` line that is open, as it must be before another kind of line. */
 void reply_out_end(void) {
-	if (reply.out_line_open)
-		add("\n", 1);
+	if (reply.out_line_open) add("\n", 1);
 	reply.out_line_open = false;
 }
 

@@ -32,13 +32,11 @@ static bool stderr_is_client(void) {
 	static bool known, answer;
 	struct stat out, err;
 
-	if (known)
-		return answer;
+	if (known) return answer;
 	known = true;
-	answer = fstat(STDERR_FILENO, &err) == 0 && S_ISSOCK(err.st_mode) &&
-		 fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == err.st_dev && out.st_ino == err.st_ino;
-	if (answer)
-		openlog("cmd", LOG_PID, LOG_DAEMON);
+	answer = fstat(STDERR_FILENO, &err) == 0 && S_ISSOCK(err.st_mode) && fstat(STDOUT_FILENO, &out) == 0 &&
+		 out.st_dev == err.st_dev && out.st_ino == err.st_ino;
+	if (answer) openlog("cmd", LOG_PID, LOG_DAEMON);
 	return answer;
 }
 
@@ -69,12 +67,9 @@ static void show_buffer(void) {
 
 /* The continuation bytes that a lead byte of UTF-8 calls for; 0 where it is no lead byte. */
 static size_t continuation_bytes(unsigned char lead) {
-	if (lead >= 0xc2 && lead <= 0xdf)
-		return 1;
-	if (lead >= 0xe0 && lead <= 0xef)
-		return 2;
-	if (lead >= 0xf0 && lead <= 0xf4)
-		return 3;
+	if (lead >= 0xc2 && lead <= 0xdf) return 1;
+	if (lead >= 0xe0 && lead <= 0xef) return 2;
+	if (lead >= 0xf0 && lead <= 0xf4) return 3;
 	return 0;
 }
 
@@ -97,14 +92,11 @@ static bool second_byte_fits(unsigned char lead, unsigned char second) {
 static size_t printable(const unsigned char *bytes, size_t length) {
 	size_t more, i;
 
-	if (bytes[0] == '\t' || (bytes[0] >= 0x20 && bytes[0] < 0x7f))
-		return 1;
+	if (bytes[0] == '\t' || (bytes[0] >= 0x20 && bytes[0] < 0x7f)) return 1;
 	more = continuation_bytes(bytes[0]);
-	if (more == 0 || more >= length || !second_byte_fits(bytes[0], bytes[1]))
-		return 0;
+	if (more == 0 || more >= length || !second_byte_fits(bytes[0], bytes[1])) return 0;
 	for (i = 2; i <= more; i++) {
-		if ((bytes[i] & 0xc0) != 0x80)
-			return 0;
+		if ((bytes[i] & 0xc0) != 0x80) return 0;
 	}
 	return more + 1;
 }
@@ -118,8 +110,7 @@ static void add_escaped(struct text text) {
 		size_t length = printable(position, (size_t)(end - position));
 
 		/* One byte is kept for the line feed. */
-		if (sizeof buffer - 2 - used < SCREEN_ESCAPE_SIZE)
-			show_buffer();
+		if (sizeof buffer - 2 - used < SCREEN_ESCAPE_SIZE) show_buffer();
 		if (length > 0) {
 			memcpy(buffer + used, position, length);
 			used += length;
@@ -138,8 +129,7 @@ static void add_escaped(struct text text) {
 void screen_line(struct text prefix, struct text line) {
 	add_escaped(prefix);
 	add_escaped(line);
-	if (!stderr_is_client())
-		buffer[used++] = '\n';
+	if (!stderr_is_client()) buffer[used++] = '\n';
 	show_buffer();
 }
 

@@ -32,15 +32,13 @@ static void show_program(struct text name, struct text summary) {
 	static const struct text unknown = TEXT("");
 
 	/* A built-in of the same name is what a request would get. */
-	if (dispatch_find(name) == NULL)
-		show(name, unknown, summary);
+	if (dispatch_find(name) == NULL) show(name, unknown, summary);
 }
 
 static void show_all(void) {
 	size_t i;
 
-	for (i = 0; i < dispatch_table_length; i++)
-		show_command(&dispatch_table[i]);
+	for (i = 0; i < dispatch_table_length; i++) show_command(&dispatch_table[i]);
 	directory_each(show_program);
 }
 
@@ -54,8 +52,7 @@ static bool show_one(struct text name) {
 		return true;
 	}
 	program = directory_program(name);
-	if (program == NULL)
-		return false;
+	if (program == NULL) return false;
 	show_program(name, directory_summary(program));
 	return true;
 }

@@ -13,8 +13,7 @@
 enum { READ_SIZE = 16 };
 
 static void require(bool holds) {
-	if (!holds)
-		abort();
+	if (!holds) abort();
 }
 
 /* What a line must be, by the rules of cmd(7): the bytes up to an LF or the end, and one CR before it less. */
@@ -31,10 +30,8 @@ static enum line_status expect(struct expected *expected, struct text *line) {
 	line->start = expected->position;
 	line->length = (size_t)(end - expected->position);
 	expected->position = feed == NULL ? end : feed + 1;
-	if (line->length > 0 && line->start[line->length - 1] == '\r')
-		line->length--;
-	if (line->length > expected->limit)
-		return LINE_TOOLONG;
+	if (line->length > 0 && line->start[line->length - 1] == '\r') line->length--;
+	if (line->length > expected->limit) return LINE_TOOLONG;
 	return memchr(line->start, '\0', line->length) == NULL ? LINE_WHOLE : LINE_NUL;
 }
 
@@ -50,8 +47,7 @@ static void check_arguments(const struct request *request, size_t most) {
 		require(arguments[i].start == position);
 		position += arguments[i].length + 2;
 	}
-	if (count > 0 && most > 0)
-		require(position == request->arguments.start + request->arguments.length + 2);
+	if (count > 0 && most > 0) require(position == request->arguments.start + request->arguments.length + 2);
 }
 
 static void check_parts(struct text line) {
@@ -62,8 +58,7 @@ static void check_parts(struct text line) {
 
 	parse_request(line, &request);
 	require(request.name.start == line.start);
-	for (most = 0; most <= PARSE_ARGUMENTS_MAX; most++)
-		check_arguments(&request, most);
+	for (most = 0; most <= PARSE_ARGUMENTS_MAX; most++) check_arguments(&request, most);
 
 	length = request.name.length;
 	rest = request.arguments;
@@ -80,8 +75,7 @@ static void check_line(struct expected *expected, enum line_status status, struc
 	struct text model;
 
 	require(status == expect(expected, &model));
-	if (status != LINE_WHOLE)
-		return;
+	if (status != LINE_WHOLE) return;
 	require(text_equals(line, model));
 	check_parts(line);
 }
@@ -90,8 +84,7 @@ static void drain(struct line_reader *reader, struct expected *expected) {
 	enum line_status status;
 	struct text line;
 
-	while ((status = line_next(reader, &line)) != LINE_NONE)
-		check_line(expected, status, line);
+	while ((status = line_next(reader, &line)) != LINE_NONE) check_line(expected, status, line);
 }
 
 /* The next piece's size: a small generator, so that one byte of input decides on all. */
@@ -109,8 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	size_t limit;
 	unsigned state;
 
-	if (size < 2)
-		return 0;
+	if (size < 2) return 0;
 	limit = data[0] % 40 + 1U;
 	state = data[1];
 	expected.position = (const char *)data + 2;
@@ -128,8 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 		require(room >= READ_SIZE);
 		piece = next_piece(&state, room);
-		if (piece > size)
-			piece = size;
+		if (piece > size) piece = size;
 		memcpy(space, data, piece);
 		line_fill(&reader, piece);
 		data += piece;
@@ -137,8 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 		drain(&reader, &expected);
 	}
 	status = line_rest(&reader, &line);
-	if (status != LINE_NONE)
-		check_line(&expected, status, line);
+	if (status != LINE_NONE) check_line(&expected, status, line);
 	require(expected.position == expected.end);
 	require(line_rest(&reader, &line) == LINE_NONE);
 	free(buffer);

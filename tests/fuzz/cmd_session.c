@@ -16,8 +16,7 @@
 static FILE *requests, *replies;
 
 static void require(bool holds) {
-	if (!holds)
-		abort();
+	if (!holds) abort();
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
@@ -73,24 +72,21 @@ static size_t check_replies(void) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	char *choices[][4] = {
-	    {"cmd"   },
-	    { "cmd",        "-n"},
-	    {    "cmd", "-l", "8"},
-	    {    "cmd",    "-n", "-l", "1"},
-	    {     "cmd",        "-l", "70000"},
-	    { "cmd",        "-i", "600"},
+	    {"cmd"},
+	    {"cmd", "-n"},
+	    {"cmd", "-l", "8"},
+	    {"cmd", "-n", "-l", "1"},
+	    {"cmd", "-l", "70000"},
+	    {"cmd", "-i", "600"},
 	};
 	size_t lines = 1, i;
 	char **arguments;
 	int count = 0;
 
-	if (size == 0)
-		return 0;
+	if (size == 0) return 0;
 	arguments = choices[data[0] % (sizeof choices / sizeof choices[0])];
-	while (count < 4 && arguments[count] != NULL)
-		count++;
-	for (i = 1; i < size; i++)
-		lines += data[i] == '\n';
+	while (count < 4 && arguments[count] != NULL) count++;
+	for (i = 1; i < size; i++) lines += data[i] == '\n';
 
 	put_requests(data + 1, size - 1);
 	optind = 1;
