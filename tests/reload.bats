@@ -1,0 +1,329 @@
+# HUP with configuration files: what is new, changed, removed, unchanged and in error; no child is touched.
+
+load helper
+load config
+
+# hup: send HUP, and wait until the configuration has been read again, or has not.
+hup() {
+	local before
+	before=$(reloads)
+	kill -HUP "$SUPERD_PID"
+	wait_until more_reloads "$before"
+}
+reloads() {
+	grep -cE 'the configuration has been read again|nothing has changed' "$LOG" || true
+}
+more_reloads() {
+	[ "$(reloads)" -gt "$1" ]
+}
+
+# The inode of the socket that listens at a port: another socket has another one.
+socket_at() {
+	ss -ltnHe "( sport = :$1 )" | grep -o 'ino:[0-9]*'
+}
+
+# hold PORT: a client that is served, and stays. BG_PID.
+hold() {
+	background "$TALK" "$1" 'send:hello\n' line hold >"$BATS_TEST_TMPDIR/held"
+	wait_for_line holding "$BATS_TEST_TMPDIR/held"
+}
+
+closed() {
+	! nc -z 127.0.0.1 "$1"
+}
+
+@test "a new service is opened, and said" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	service b >>"$CONF"
+	hup
+	serves "$(port_of b)"
+	serves "$(port_of a)"
+}
+
+@test "a removed service is closed, and said" {
+	{
+		service a
+		service b
+	} >"$CONF"
+	superd_start -c "$CONF"
+	gone=$(port_of b)
+	service a >"$CONF"
+	hup
+	grep -q '^superd: b has been removed$' "$LOG"
+	closed "$gone"
+	serves "$(port_of a)"
+}
+
+@test "a service that is switched off is closed, and one that is switched on again is opened" {
+	port=$(free_port)
+	{
+		service a
+		service b "port = $port"
+	} >"$CONF"
+	superd_start -c "$CONF"
+	sed -i '/^service b/,$s/^}/disable = yes\n}/' "$CONF"
+	hup
+	closed "$port"
+	sed -i '/disable/d' "$CONF"
+	hup
+	serves "$port"
+}
+
+@test "an unchanged service keeps its socket, and its port where the kernel chose it" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	before=$(socket_at "$PORT")
+	service b >>"$CONF"
+	hup
+	[ "$(socket_at "$PORT")" = "$before" ]
+	serves "$PORT"
+	[ "$(grep -c '^superd: listening a ' "$LOG")" -eq 1 ]
+}
+
+@test "a service that moves within the file has not changed" {
+	{
+		service a
+		service b
+	} >"$CONF"
+	superd_start -c "$CONF"
+	before=$(socket_at "$(port_of a)")
+	{
+		echo '# moved'
+		service b
+		service a
+	} >"$CONF"
+	hup
+	[ "$(socket_at "$(port_of a)")" = "$before" ]
+	serves "$(port_of b)"
+}
+
+@test "a changed service keeps its socket where the address is the same, and does as it now says" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	before=$(socket_at "$PORT")
+	service a 'only_from = 127.0.0.2' >"$CONF"
+	hup
+	[ "$(socket_at "$PORT")" = "$before" ]
+	run "$TALK" "$PORT" all
+	assert_output ''
+}
+
+@test "a service that changes its port is closed here and opened there" {
+	old=$(free_port) new=$(free_port)
+	service a "port = $old" >"$CONF"
+	superd_start -c "$CONF"
+	service a "port = $new" >"$CONF"
+	hup
+	serves "$new"
+	closed "$old"
+}
+
+@test "two services may change places" {
+	one=$(free_port) two=$(free_port)
+	{
+		service a "port = $one" 'log_on_success = PID'
+		service b "port = $two" 'log_on_success = PID'
+	} >"$CONF"
+	superd_start -c "$CONF"
+	{
+		service a "port = $two" 'log_on_success = PID'
+		service b "port = $one" 'log_on_success = PID'
+	} >"$CONF"
+	hup
+	serves "$one"
+	wait_for_line '^superd: START: b '
+	serves "$two"
+	wait_for_line '^superd: START: a '
+}
+
+@test "a service may take over the port of one that is removed" {
+	port=$(free_port)
+	service a "port = $port" >"$CONF"
+	superd_start -c "$CONF"
+	service b "port = $port" 'log_on_success = PID' >"$CONF"
+	hup
+	serves "$port"
+	wait_for_line '^superd: START: b '
+}
+
+@test "no child is touched: of a changed, a removed and an unchanged service" {
+	for change in 'service a "nice = 1"' 'service b' 'service a'; do
+		service a >"$CONF"
+		superd_start -c "$CONF"
+		hold "$PORT"
+		child=$(pgrep -P "$SUPERD_PID")
+		eval "$change" >"$CONF"
+		hup
+		kill -0 "$child"
+		children_are 1
+		superd_stop QUIT
+		end_all
+	done
+}
+
+@test "the children of before count for a changed limit" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	hold "$PORT"
+	service a 'instances = 1' 'per_source = 1' >"$CONF"
+	hup
+	run "$TALK" "$PORT" all
+	assert_output ''
+}
+
+@test "an unchanged service keeps what it has counted" {
+	service a 'instances = 0' 'log_on_failure = HOST' >"$CONF"
+	superd_start -c "$CONF"
+	"$TALK" "$PORT" all
+	hup
+	kill -USR1 "$SUPERD_PID"
+	wait_for_line '^superd: STATE: a .* accepted=1 refused=1 .*service_limit=1'
+}
+
+@test "a service newly in error goes on as it was, and that is said with the place" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	{
+		service a 'olny_from = 10.0.0.1'
+		service b
+	} >"$CONF"
+	hup
+	grep -q "^superd: $CONF:[0-9]*: unknown attribute 'olny_from'" "$LOG"
+	grep -q '^superd: warning: a is in error; it goes on as it was$' "$LOG"
+	serves "$PORT"
+	serves "$(port_of b)"
+}
+
+@test "a service that newly stands in another's way goes on as it was" {
+	one=$(free_port) two=$(free_port)
+	{
+		service a "port = $one"
+		service b "port = $two"
+	} >"$CONF"
+	superd_start -c "$CONF"
+	{
+		service a "port = $one"
+		service b "port = $one"
+	} >"$CONF"
+	hup
+	serves "$one"
+	serves "$two"
+}
+
+@test "a service that moves to a port in use goes on as it was" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	background python3 -c 'import socket, time
+s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(600)' \
+		>"$BATS_TEST_TMPDIR/taken"
+	wait_for_line '[0-9]' "$BATS_TEST_TMPDIR/taken"
+	service a "port = $(cat "$BATS_TEST_TMPDIR/taken")" >"$CONF"
+	hup
+	grep -q 'Address already in use' "$LOG"
+	serves "$PORT"
+}
+
+@test "an error in defaults changes nothing at all" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	{
+		printf 'defaults\n{\nonly_form = 10.0.0.1\n}\n'
+		service a 'only_from ='
+		service b
+	} >"$CONF"
+	hup
+	grep -q "^superd: $CONF:3: unknown attribute 'only_form'" "$LOG"
+	serves "$PORT"
+	[ -z "$(port_of b)" ]
+}
+
+@test "an error between services changes nothing at all, nor does a file that is gone" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	{
+		echo junk
+		service b
+	} >"$CONF"
+	hup
+	serves "$PORT"
+	[ -z "$(port_of b)" ]
+	rm "$CONF"
+	hup
+	serves "$PORT"
+}
+
+@test "changed defaults are for every service" {
+	{
+		printf 'defaults\n{\ninstances = 5\n}\n'
+		service a
+	} >"$CONF"
+	superd_start -c "$CONF"
+	serves "$PORT"
+	sed -i 's/instances = 5/instances = 0/' "$CONF"
+	hup
+	run "$TALK" "$PORT" all
+	assert_output ''
+}
+
+@test "a directory is read again: files that came and files that went" {
+	mkdir "$BATS_TEST_TMPDIR/d"
+	service a >"$BATS_TEST_TMPDIR/d/a"
+	superd_start -c "$BATS_TEST_TMPDIR/d"
+	old=$PORT
+	rm "$BATS_TEST_TMPDIR/d/a"
+	service b >"$BATS_TEST_TMPDIR/d/b"
+	hup
+	serves "$(port_of b)"
+	closed "$old"
+}
+
+@test "what the kernel has not yet handed over is served after a reload" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	kill -STOP "$SUPERD_PID"
+	background "$TALK" "$PORT" 'send:hello\n' line >"$BATS_TEST_TMPDIR/reply"
+	waits() {
+		[ "$(ss -tnH state established "( dport = :$PORT )" | wc -l)" -ge 1 ]
+	}
+	wait_until waits
+	service a 'nice = 1' >"$CONF"
+	kill -HUP "$SUPERD_PID"
+	kill -CONT "$SUPERD_PID"
+	wait_for_line hello "$BATS_TEST_TMPDIR/reply"
+}
+
+@test "many reloads in a row leave no descriptor behind" {
+	service a >"$CONF"
+	superd_start -c "$CONF"
+	hup
+	before=$(find "/proc/$SUPERD_PID/fd" -mindepth 1 | wc -l)
+	for i in 1 2 3 4 5 6 7 8; do
+		service a "nice = $i" "log_type = FILE $BATS_TEST_TMPDIR/file.$((i % 2))" >"$CONF"
+		hup
+		serves "$PORT"
+	done
+	[ "$(find "/proc/$SUPERD_PID/fd" -mindepth 1 | wc -l)" -le $((before + 2)) ]
+}
+
+# 2001:db8::/32 is for documentation: nobody has such an address until this test gives one to the loopback.
+@test "an address that is not there yet is said, tried again, and served when it comes up" {
+	address=2001:db8::$(printf '%x:%x' $((RANDOM)) $((RANDOM)))
+	service a "bind = $address" "port = $(free_port)" >"$CONF"
+	service b >>"$CONF"
+	superd_start -c "$CONF"
+	wait_for_line "^superd: warning: .*$address.*tried again every"
+	serves "$(port_of b)"
+	ip -6 address add "$address/128" dev lo nodad
+	wait_until grep -q '^superd: listening a ' "$LOG"
+	run ask "$(port_of a)" "$address" <<<hello
+	ip -6 address del "$address/128" dev lo
+	assert_output hello
+}
+
+@test "with a program on the command line there is nothing to read again, and HUP harms nothing" {
+	superd_start -p 0 cat
+	kill -HUP "$SUPERD_PID"
+	wait_for_line 'no configuration to read again'
+	serves "$PORT"
+}
