@@ -1,0 +1,300 @@
+# No descriptors, processes, memory or disk left: superd neither exits nor spins nor blocks, says it once, and loses
+# nobody whom it has accepted. When it is over, all are served.
+
+load helper
+load reliability
+
+teardown() {
+	end_all
+	[ ! -d "$BATS_TEST_TMPDIR/disk" ] || umount -l "$BATS_TEST_TMPDIR/disk"
+}
+
+# clients COUNT: so many connect, and say what they have to say.
+clients() {
+	background "$LOAD" -c "$1" "$PORT" >"$BATS_TEST_TMPDIR/load"
+	CLIENTS=$BG_PID
+	wait_until all_connected "$1"
+}
+
+all_connected() {
+	[ "$(ss -tnH "( dport = :$PORT )" | wc -l)" -ge "$1" ]
+}
+
+# The shortage is over: all of them are served.
+all_are_served() {
+	wait "$CLIENTS" || {
+		cat "$BATS_TEST_TMPDIR/load" "$LOG" >&2
+		return 1
+	}
+}
+
+# during COMMAND...: superd sleeps and answers signals; then the command ends the shortage.
+during() {
+	sleeps_for 2
+	signal_and_wait USR1 'STATE: '
+	run grep EXIT "$LOG"
+	assert_failure
+	"$@"
+	all_are_served
+}
+
+# inject CALLS ERROR: from now on these system calls of superd fail. INJECTOR, which ends it.
+inject() {
+	background strace -o /dev/null -p "$SUPERD_PID" -e trace="$1" -e inject="$1:error=$2" 2>"$BATS_TEST_TMPDIR/strace"
+	INJECTOR=$BG_PID
+	wait_for_line attached "$BATS_TEST_TMPDIR/strace"
+}
+
+end_injection() {
+	kill -TERM "$INJECTOR"
+	wait_until is_gone "$INJECTOR"
+}
+
+FORKS=clone,clone3,fork,vfork
+
+@test "no descriptors (EMFILE)" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	limit=$(awk '/^Max open files/ { print $4 }' "/proc/$SUPERD_PID/limits")
+	prlimit --pid "$SUPERD_PID" --nofile=3:
+	clients 30
+	during prlimit --pid "$SUPERD_PID" --nofile="$limit":
+	[ "$(log_count 'Too many open files')" -eq 1 ]
+	[ "$(log_count 'shortage is over')" -eq 1 ]
+}
+
+@test "no descriptors in the whole system (ENFILE)" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	inject accept,accept4 ENFILE
+	clients 30
+	during end_injection
+	[ "$(log_count 'Too many open files in system')" -eq 1 ]
+}
+
+@test "no processes (EAGAIN)" {
+	SUPERD_PREFIX=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups)
+	superd_start -p 0 -b 127.0.0.1 cat
+	as_user prlimit --pid "$SUPERD_PID" --nproc=1:
+	clients 30
+	during as_user prlimit --pid "$SUPERD_PID" --nproc=1000:
+	[ "$(log_count 'Resource temporarily unavailable')" -eq 1 ]
+	[ "$(log_count 'shortage is over')" -eq 1 ]
+}
+
+@test "no memory for a process (ENOMEM)" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	inject "$FORKS" ENOMEM
+	clients 30
+	during end_injection
+	[ "$(log_count 'Cannot allocate memory')" -eq 1 ]
+}
+
+@test "no memory for a connection (ENOBUFS)" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	inject accept,accept4 ENOBUFS
+	clients 30
+	during end_injection
+	[ "$(log_count 'No buffer space available')" -eq 1 ]
+}
+
+@test "a program that is being written to" {
+	cp /bin/cat "$BATS_TEST_TMPDIR/program"
+	superd_start -p 0 -b 127.0.0.1 "$BATS_TEST_TMPDIR/program"
+	background python3 -c 'import sys, time
+file = open(sys.argv[1], "ab")
+time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
+	writer=$BG_PID
+	wait_until sh -c "ls -l /proc/$writer/fd | grep -q program"
+	clients 10
+	during kill "$writer"
+	[ "$(log_count 'Text file busy')" -eq 1 ]
+}
+
+@test "a second shortage is said again" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	for n in 1 2; do
+		inject accept,accept4 EMFILE
+		clients 3
+		wait_until test "$(log_count 'Too many open files')" -eq "$n" || wait_for_line "Too many open files"
+		end_injection
+		all_are_served
+	done
+	[ "$(log_count 'Too many open files')" -eq 2 ]
+	[ "$(log_count 'shortage is over')" -eq 2 ]
+}
+
+@test "what one service's user is short of holds up that service alone" {
+	# A user id that may run nothing: root's own programs are not counted.
+	{
+		service a user="$USER_ID" group="$USER_ID"
+		service b
+	} >"$BATS_TEST_TMPDIR/conf"
+	SUPERD_PREFIX=(prlimit --nproc=0:0)
+	as_user sleep 1000 3>&- &
+	remember $!
+	superd_start -c "$BATS_TEST_TMPDIR/conf"
+	background "$TALK" -c 5 "$(port_of a)" 'send:a\n' line >"$BATS_TEST_TMPDIR/a"
+	a=$BG_PID
+	wait_for_line 'Resource temporarily unavailable'
+	for n in 1 2 3; do
+		run ask "$(port_of b)" <<<"$n"
+		assert_output "$n"
+	done
+	sleeps_for 1
+	[ "$(log_count 'Resource temporarily unavailable')" -eq 1 ]
+	[ ! -s "$BATS_TEST_TMPDIR/a" ]
+	kill -0 "$a"
+}
+
+@test "clients whose PROXY headers come during a shortage are all served after it" {
+	superd_start -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 cat
+	background "$TALK" -c 5 "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:PROXY UNKNOWN\r\nhello\n' shut all \
+		>"$BATS_TEST_TMPDIR/answers"
+	talk=$BG_PID
+	greetings_are() { [ "$(descriptors | grep -c socket)" -eq $(($1 + 1)) ]; }
+	wait_until greetings_are 5
+	inject "$FORKS" EAGAIN
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_for_line 'Resource temporarily unavailable'
+	sleeps_for 1
+	end_injection
+	wait "$talk"
+	[ "$(grep -c '^hello$' "$BATS_TEST_TMPDIR/answers")" -eq 5 ]
+}
+
+@test "TERM in a shortage: who was accepted gets its program if it ends in time" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	inject "$FORKS" EAGAIN
+	background "$TALK" "$PORT" 'send:held\n' line >"$BATS_TEST_TMPDIR/held"
+	wait_for_line 'Resource temporarily unavailable'
+	kill -TERM "$SUPERD_PID"
+	wait_for_line stopping
+	end_injection
+	superd_wait
+	[ "$(cat "$BATS_TEST_TMPDIR/held")" = held ]
+}
+
+@test "TERM in a shortage that does not end: past drain_time superd stops" {
+	superd_start -p 0 -b 127.0.0.1 -o drain_time=1 cat
+	inject "$FORKS" EAGAIN
+	background "$TALK" "$PORT" all
+	wait_for_line 'Resource temporarily unavailable'
+	kill -TERM "$SUPERD_PID"
+	superd_wait
+}
+
+@test "a closed stderr" {
+	SUPERD_PREFIX=(sh -c 'exec "$@" 2>&-' sh)
+	superd_launch -b "$BATS_TEST_TMPDIR/socket" cat
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	run "$LOAD" -c 10 "$BATS_TEST_TMPDIR/socket"
+	assert_output --partial 'served=10 '
+	superd_stop
+}
+
+@test "a program gets no stderr that is something else where superd's is closed" {
+	SUPERD_PREFIX=(sh -c 'exec "$@" 2>&-' sh)
+	superd_launch -b "$BATS_TEST_TMPDIR/socket" sh -c 'readlink /proc/$$/fd/2; echo lost >&2'
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	run ask "$BATS_TEST_TMPDIR/socket" </dev/null
+	assert_output /dev/null
+}
+
+# A pipe of which we hold the reading end on descriptor 5.
+open_log_pipe() {
+	mkfifo "$BATS_TEST_TMPDIR/pipe"
+	exec 5<>"$BATS_TEST_TMPDIR/pipe"
+	SUPERD_PREFIX=(sh -c "exec \"\$@\" 2>'$BATS_TEST_TMPDIR/pipe' 5>&-" sh)
+}
+
+fill_log_pipe() {
+	python3 -c 'import os
+os.set_blocking(5, False)
+try:
+    while True:
+        os.write(5, b"x" * 100)
+except BlockingIOError:
+    pass
+os.set_blocking(5, True)'
+}
+
+@test "a log pipe that is full: nobody waits for it, and what was lost is counted" {
+	open_log_pipe
+	superd_launch -b "$BATS_TEST_TMPDIR/socket" cat
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	fill_log_pipe
+	run "$LOAD" -c 10 "$BATS_TEST_TMPDIR/socket" 5>&-
+	assert_output --partial 'served=10 '
+	sleeps_for 1
+	# Somebody reads again.
+	cat <&5 >"$BATS_TEST_TMPDIR/read" 3>&- &
+	remember $!
+	run ask "$BATS_TEST_TMPDIR/socket" <<<hello
+	wait_for_line '^superd: warning: [0-9]* log lines lost' "$BATS_TEST_TMPDIR/read"
+	wait_for_line '^superd: EXIT' "$BATS_TEST_TMPDIR/read"
+	exec 5<&-
+	superd_stop
+}
+
+@test "superd's own log that is full does not make its stderr non-blocking for others" {
+	open_log_pipe
+	superd_launch -b "$BATS_TEST_TMPDIR/socket" sh -c \
+		'echo $(($(sed -n "s/^flags:[[:space:]]*//p" /proc/$$/fdinfo/2) & 04000))'
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	run ask "$BATS_TEST_TMPDIR/socket" </dev/null
+	assert_output 0
+	exec 5<&-
+}
+
+@test "a log pipe that nobody reads any more" {
+	open_log_pipe
+	superd_launch -b "$BATS_TEST_TMPDIR/socket" cat
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	exec 5<&-
+	run "$LOAD" -c 10 "$BATS_TEST_TMPDIR/socket"
+	assert_output --partial 'served=10 '
+	sleeps_for 1
+	superd_stop
+}
+
+# A disk of 64 KB, full but for what is there already.
+full_disk() {
+	mkdir "$BATS_TEST_TMPDIR/disk"
+	mount -t tmpfs -o size=64k none "$BATS_TEST_TMPDIR/disk"
+}
+
+fill_disk() {
+	cat /dev/zero >"$BATS_TEST_TMPDIR/disk/fill" 2>/dev/null || true
+}
+
+@test "a full disk under log_type = FILE" {
+	full_disk
+	service a log_type="FILE $BATS_TEST_TMPDIR/disk/log" >"$BATS_TEST_TMPDIR/conf"
+	superd_start -c "$BATS_TEST_TMPDIR/conf"
+	fill_disk
+	run "$LOAD" -c 50 "$PORT"
+	assert_output --partial 'served=50 '
+	wait_until children_are 0
+	[ "$(log_count 'No space left on device')" -eq 1 ]
+	sleeps_for 1
+	rm "$BATS_TEST_TMPDIR/disk/fill"
+	ask "$PORT" </dev/null
+	wait_for_line 'EXIT: a status=0' "$BATS_TEST_TMPDIR/disk/log"
+}
+
+@test "a full disk under -m" {
+	full_disk
+	METRICS=$BATS_TEST_TMPDIR/disk/metrics
+	superd_start -m "$METRICS" -p 0 -b 127.0.0.1 cat
+	cp "$METRICS" "$BATS_TEST_TMPDIR/before"
+	fill_disk
+	run "$LOAD" -c 50 "$PORT"
+	assert_output --partial 'served=50 '
+	wait_for_line 'No space left on device'
+	sleeps_for 3
+	[ "$(log_count 'No space left on device')" -eq 1 ]
+	# What was there is still whole.
+	cmp "$METRICS" "$BATS_TEST_TMPDIR/before"
+	[ "$(ls "$BATS_TEST_TMPDIR/disk")" = $'fill\nmetrics' ]
+	rm "$BATS_TEST_TMPDIR/disk/fill"
+	wait_until metric_is "$METRICS" superd_connections_total 'service="cat"' 50
+}
