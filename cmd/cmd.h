@@ -30,8 +30,15 @@ static inline struct text text_from_string(const char *string) {
 	return text;
 }
 
+/* For texts of a few bytes, as names are. */
 static inline bool text_equals(struct text a, struct text b) {
-	return a.length == b.length && memcmp(a.start, b.start, a.length) == 0;
+	size_t i;
+
+	if (a.length != b.length) return false;
+	for (i = 0; i < a.length; i++) {
+		if (a.start[i] != b.start[i]) return false;
+	}
+	return true;
 }
 
 /* options.c: what the command line asks for. */
@@ -89,17 +96,17 @@ enum { PARSE_ARGUMENTS_MAX = 8 };
 struct request {
 	struct text name;
 	bool has_arguments;
-	struct text arguments; /* all that follows the name's separator */
+	struct text arguments[PARSE_ARGUMENTS_MAX]; /* until they are split, [0] is all that follows the name */
 };
 
 void parse_request(struct text line, struct request *request);
 bool parse_argument(struct text *rest, struct text *argument);
-size_t parse_arguments(const struct request *request, struct text *arguments, size_t most);
+size_t parse_arguments(struct request *request, size_t most);
 
 /* dispatch.c: a request to the command that serves it. */
 enum session { SESSION_GOES_ON, SESSION_ENDS };
 
-enum session dispatch_request(const struct request *request);
+enum session dispatch_request(struct request *request);
 
 /* directory.c: which files of the -d directory are commands. */
 enum { DIRECTORY_NAME_MAX = 255 };

@@ -34,19 +34,18 @@ static void reply_usage(const struct command *command) {
 	reply_error("usage", text_from_string(usage));
 }
 
-static enum session run_command(const struct command *command, const struct request *request) {
-	struct text arguments[PARSE_ARGUMENTS_MAX];
-	size_t count = parse_arguments(request, arguments, command->most);
+static enum session run_command(const struct command *command, struct request *request) {
+	size_t count = parse_arguments(request, command->most);
 
 	if (count < command->fewest || count > command->most) {
 		reply_usage(command);
 		return SESSION_GOES_ON;
 	}
-	return command->run(arguments, count);
+	return command->run(request->arguments, count);
 }
 
 /* Serves one request and leaves its whole reply with reply.c. Returns whether the session goes on. */
-enum session dispatch_request(const struct request *request) {
+enum session dispatch_request(struct request *request) {
 	const struct command *command = dispatch_find(request->name);
 	const char *program;
 

@@ -61,7 +61,7 @@ static int open_pipes(struct pipes *pipes) {
  * line has at most half as many as it has bytes, and one.
  */
 static char **make_arguments(const char *path, const struct request *request) {
-	struct text rest = request->arguments, argument;
+	struct text rest = request->arguments[0], argument;
 	char **arguments = calloc(rest.length / 2 + 3, sizeof *arguments);
 	char *copy = malloc(rest.length + 1);
 	size_t count = 0;

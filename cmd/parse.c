@@ -4,52 +4,58 @@
  */
 #include "cmd.h"
 
-/*
- * Cuts the text up to the first separator off *rest, and returns whether there was one. Where there is
- * none, all of it is cut off. A loop, since what it cuts off is a few bytes long: memchr(3) is slower.
- */
-static bool cut(struct text *rest, struct text *part) {
-	const char *start = rest->start;
-	const char *end = start + rest->length;
-	const char *separator;
+/* The bytes before the first separator, or all there are. They are few: a loop beats memchr(3). */
+static size_t field_length(struct text text) {
+	const char *end = text.start + text.length;
+	const char *position;
 
-	part->start = start;
-	for (separator = start; end - separator > 1; separator++) {
-		if (separator[0] == '<' && separator[1] == '>') {
-			part->length = (size_t)(separator - start);
-			rest->start = separator + 2;
-			rest->length = (size_t)(end - rest->start);
-			return true;
-		}
+	for (position = text.start; end - position > 1; position++) {
+		if (position[0] == '<' && position[1] == '>') return (size_t)(position - text.start);
 	}
-	part->length = rest->length;
-	rest->start = end;
-	rest->length = 0;
-	return false;
+	return text.length;
+}
+
+/* What follows a field of that length and its separator; an empty text where there is none. */
+static struct text text_after(struct text text, size_t length) {
+	size_t skip = length < text.length ? length + 2 : length;
+	struct text rest = {text.start + skip, text.length - skip};
+
+	return rest;
 }
 
 void parse_request(struct text line, struct request *request) {
-	request->arguments = line;
-	request->has_arguments = cut(&request->arguments, &request->name);
+	size_t length = field_length(line);
+
+	request->name.start = line.start;
+	request->name.length = length;
+	request->has_arguments = length < line.length;
+	request->arguments[0] = text_after(line, length);
 }
 
 /* Cuts one argument off *rest. Returns whether another follows. */
 bool parse_argument(struct text *rest, struct text *argument) {
-	return cut(rest, argument);
+	struct text all = *rest;
+	size_t length = field_length(all);
+
+	argument->start = all.start;
+	argument->length = length;
+	*rest = text_after(all, length);
+	return length < all.length;
 }
 
 /*
- * Splits a request into at most so many arguments, the last of which takes the rest of the line, `<>`
- * and all. Returns how many there are; where most is 0 and there are some, 1, so that the caller sees it.
+ * Splits what follows the name into at most so many arguments, the last of which takes the rest of the
+ * line, `<>` and all. Returns how many there are; where most is 0 and there are some, 1, so that the
+ * caller sees it.
  */
-size_t parse_arguments(const struct request *request, struct text *arguments, size_t most) {
-	struct text rest = request->arguments;
-	size_t count = 0;
+size_t parse_arguments(struct request *request, size_t most) {
+	struct text *last = request->arguments;
+	size_t count;
 
 	if (!request->has_arguments) return 0;
-	while (count + 1 < most) {
-		if (!cut(&rest, &arguments[count++])) return count;
+	for (count = 1; count < most; count++, last++) {
+		last[1] = last[0];
+		if (!parse_argument(&last[1], &last[0])) break;
 	}
-	if (most > 0) arguments[count] = rest;
-	return count + 1;
+	return count;
 }

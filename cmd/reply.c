@@ -86,22 +86,34 @@ static void add_string(const char *string) {
 	add(string, strlen(string));
 }
 
+/* Adds a mark, a text and the line's end. */
+static inline void add_line(const char *mark, size_t length, struct text text) {
+	char *end = reply.bytes + reply.used;
+
+	if (sizeof reply.bytes - reply.used <= length + text.length) {
+		add_in_pieces(mark, length);
+		add_in_pieces(text.start, text.length);
+		add_in_pieces("\n", 1);
+		return;
+	}
+	memcpy(end, mark, length);
+	memcpy(end + length, text.start, text.length);
+	end[length + text.length] = '\n';
+	reply.used += length + text.length + 1;
+}
+
 void reply_ok(void) {
 	add("ok\n", 3);
 }
 
 void reply_result(struct text result) {
-	add("ok<>", 4);
-	add(result.start, result.length);
-	add("\n", 1);
+	add_line("ok<>", 4, result);
 }
 
 void reply_error(const char *code, struct text text) {
 	add("error<>", 7);
 	add_string(code);
-	add("<>", 2);
-	add(text.start, text.length);
-	add("\n", 1);
+	add_line("<>", 2, text);
 }
 
 void reply_error_number(const char *code, unsigned long number) {

@@ -35,19 +35,23 @@ static enum line_status expect(struct expected *expected, struct text *line) {
 	return memchr(line->start, '\0', line->length) == NULL ? LINE_WHOLE : LINE_NUL;
 }
 
-static void check_arguments(const struct request *request, size_t most) {
-	struct text arguments[PARSE_ARGUMENTS_MAX];
-	size_t count = parse_arguments(request, arguments, most);
-	const char *position = request->arguments.start;
-	size_t i;
+static void check_arguments(struct text line, size_t most) {
+	struct request request;
+	const char *position;
+	size_t count, i;
 
-	require((count > 0) == request->has_arguments);
+	parse_request(line, &request);
+	count = parse_arguments(&request, most);
+	require((count > 0) == request.has_arguments);
 	require(count <= most || (most == 0 && count == 1));
-	for (i = 0; i < count && most > 0; i++) {
-		require(arguments[i].start == position);
-		position += arguments[i].length + 2;
+
+	position = request.name.start + request.name.length;
+	for (i = 0; i < count; i++) {
+		position += 2;
+		require(request.arguments[i].start == position);
+		position += request.arguments[i].length;
 	}
-	if (count > 0 && most > 0) require(position == request->arguments.start + request->arguments.length + 2);
+	require(position == line.start + line.length);
 }
 
 static void check_parts(struct text line) {
@@ -58,10 +62,10 @@ static void check_parts(struct text line) {
 
 	parse_request(line, &request);
 	require(request.name.start == line.start);
-	for (most = 0; most <= PARSE_ARGUMENTS_MAX; most++) check_arguments(&request, most);
+	for (most = 0; most <= PARSE_ARGUMENTS_MAX; most++) check_arguments(line, most);
 
 	length = request.name.length;
-	rest = request.arguments;
+	rest = request.arguments[0];
 	for (more = request.has_arguments; more;) {
 		more = parse_argument(&rest, &argument);
 		require(argument.start == line.start + length + 2);
