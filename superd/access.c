@@ -8,10 +8,7 @@
 
 enum { SENSOR_MEMORY = 4096, MINUTE = 60 * 1000 };
 
-static struct {
-	struct source source;
-	int64_t until;
-} caught[SENSOR_MEMORY];
+static struct caught caught[SENSOR_MEMORY];
 
 static size_t caught_count;
 
@@ -27,22 +24,18 @@ static bool is_open_at(const struct times *times, time_t when) {
 
 /* Shuts every service to a source until then. */
 void access_catch(struct source source, int64_t until) {
-	size_t slot = caught_count++ % SENSOR_MEMORY;
-	caught[slot].source = source;
-	caught[slot].until = until;
+	caught[caught_count++ % SENSOR_MEMORY] = (struct caught){source, until};
 }
 
-/* Calls `visit` for each source that a sensor has caught. */
-void access_each_caught(void (*visit)(struct source, int64_t until, void *), void *argument) {
-	for (size_t i = 0; i < caught_count && i < SENSOR_MEMORY; i++)
-		visit(caught[i].source, caught[i].until, argument);
+/* The nth, from 0, of those that a sensor has caught, or NULL. */
+const struct caught *access_caught(size_t nth) {
+	return nth < caught_count && nth < SENSOR_MEMORY ? &caught[nth] : NULL;
 }
 
 static bool is_caught(struct source source) {
-	for (size_t i = 0; i < caught_count && i < SENSOR_MEMORY; i++)
-		if (caught[i].source.high == source.high && caught[i].source.low == source.low &&
-		    loop_now() < caught[i].until)
-			return true;
+	const struct caught *known;
+	for (size_t i = 0; (known = access_caught(i)) != NULL; i++)
+		if (addr_source_equal(known->source, source) && loop_now() < known->until) return true;
 	return false;
 }
 

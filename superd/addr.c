@@ -19,44 +19,24 @@ bool addr_is_numeric_only(void) {
 	return numeric_only;
 }
 
-static int look_up(
-    const char *host, const char *port, int family, int socket_type, struct addrinfo **found, struct reason *why) {
-	struct addrinfo hints = {.ai_family = family, .ai_socktype = socket_type, .ai_flags = AI_PASSIVE};
-	if (numeric_only) hints.ai_flags |= AI_NUMERICHOST;
-	int error = getaddrinfo(host, port, &hints, found);
-	if (error != 0) return reason_set(why, "%s: %s", host, gai_strerror(error));
-	return 0;
-}
-
-static struct endpoint to_endpoint(const struct addrinfo *info) {
-	struct endpoint endpoint = {.length = info->ai_addrlen};
-	memcpy(&endpoint.at, info->ai_addr, info->ai_addrlen);
-	return endpoint;
-}
-
 /*
- * All addresses of a host name or numeric address, with `port` a number or NULL. The array is in the arena.
- * Returns 0, or -1 and why.
+ * All addresses of a host name or numeric address, at least one, with `port` a number, a name in /etc/services, or
+ * NULL. The array is in the arena. Returns 0, or -1 and why.
  */
-int addr_resolve(struct arena *arena, const char *host, const char *port, int family, int socket_type,
-    struct endpoint **found, size_t *count, struct reason *why) {
-	struct addrinfo *list;
-	if (look_up(host, port, family, socket_type, &list, why) < 0) return -1;
-	size_t length = 0;
-	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next) length++;
-	*found = mem_alloc(arena, length * sizeof **found);
+int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, size_t *count,
+    struct reason *why) {
+	struct addrinfo *list, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	if (numeric_only) hints.ai_flags |= AI_NUMERICHOST;
+	int error = getaddrinfo(host, port, &hints, &list);
+	if (error != 0) return reason_set(why, "%s: %s", host, gai_strerror(error));
+	*found = NULL;
 	*count = 0;
-	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next)
-		(*found)[(*count)++] = to_endpoint(info);
-	freeaddrinfo(list);
-	return 0;
-}
-
-/* The first address of a host name, and a port's number or name in /etc/services. Returns 0, or -1 and why. */
-int addr_find_first(const char *host, const char *port, struct endpoint *found, struct reason *why) {
-	struct addrinfo *list;
-	if (look_up(host, port, AF_UNSPEC, SOCK_STREAM, &list, why) < 0) return -1;
-	*found = to_endpoint(list);
+	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next) {
+		*found = mem_grow(arena, *found, *count, sizeof **found);
+		struct endpoint *endpoint = &(*found)[(*count)++];
+		endpoint->length = info->ai_addrlen;
+		memcpy(&endpoint->at, info->ai_addr, info->ai_addrlen);
+	}
 	freeaddrinfo(list);
 	return 0;
 }
@@ -149,6 +129,10 @@ struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
 	case AF_INET6: return from_bytes(endpoint->at.in6.sin6_addr.s6_addr);
 	default: return (struct source){UINT64_C(0x100) << 48, uid};
 	}
+}
+
+bool addr_source_equal(struct source a, struct source b) {
+	return a.high == b.high && a.low == b.low;
 }
 
 /* The source with all but its first `bits` (0 to 128) bits cleared. */

@@ -24,12 +24,7 @@ static struct prefix prefix_v4_wildcard(uint32_t address) {
 }
 
 static void rule_add(struct arena *arena, struct address_rule *rule, struct prefix prefix) {
-	bool full = (rule->count & (rule->count - 1)) == 0; /* room doubles at 0, 1, 2, 4... */
-	if (full) {
-		struct prefix *larger = mem_alloc(arena, (rule->count * 2 + 1) * sizeof *larger);
-		for (size_t i = 0; i < rule->count; i++) larger[i] = rule->prefixes[i];
-		rule->prefixes = larger;
-	}
+	rule->prefixes = mem_grow(arena, rule->prefixes, rule->count, sizeof prefix);
 	prefix.source = addr_source_prefix(prefix.source, prefix.bits);
 	rule->prefixes[rule->count++] = prefix;
 }
@@ -102,8 +97,8 @@ static bool looks_like_name(const char *word) {
 static int read_host(struct arena *arena, const char *word, const struct place *place, struct address_rule *rule) {
 	struct endpoint *found;
 	size_t count;
-	struct reason why;
-	if (addr_resolve(arena, word, NULL, AF_UNSPEC, SOCK_STREAM, &found, &count, &why) < 0) {
+	struct reason why = {.text = ""};
+	if (addr_resolve(arena, word, NULL, &found, &count, &why) < 0) {
 		log_warning_at(place, "%s; it matches nobody", why.text);
 		return 0;
 	}
@@ -153,8 +148,7 @@ bool addr_list_matches(const struct address_list *list, struct source source) {
 		const struct address_rule *rule = &list->rules[i];
 		for (size_t j = 0; j < rule->count; j++) {
 			struct source masked = addr_source_prefix(source, rule->prefixes[j].bits);
-			if (masked.high == rule->prefixes[j].source.high && masked.low == rule->prefixes[j].source.low)
-				return true;
+			if (addr_source_equal(masked, rule->prefixes[j].source)) return true;
 		}
 	}
 	return false;

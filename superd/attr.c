@@ -121,12 +121,7 @@ int attr_apply(struct service *service, const struct entry *entry, bool in_defau
 	merge(&value->words, entry, adds ? OPERATOR_ADD : entry->operator, service->loading);
 	value->place = entry->place;
 	struct reason detail = {.text = ""};
-	struct reading reading = {.arena = service->arena,
-	    .attr = attr,
-	    .word = value->words.word,
-	    .count = value->words.count,
-	    .place = &entry->place,
-	    .why = &detail};
+	struct reading reading = {service->arena, attr, value->words.word, value->words.count, &entry->place, &detail};
 	if (attr->type->read((char *)service + attr->field, &reading) < 0)
 		return reason_set(why, "%s: %s", attr->name, detail.text);
 	return 0;
@@ -140,15 +135,29 @@ int attr_set(struct service *service, const char *name, const char *text, struct
 	return attr_apply(service, &entry, !(find(name)->scope & IN_SERVICE), why);
 }
 
-/* Notes why an attribute's value will not do, with the place where it was set, or else the service's. Returns -1. */
+/* Where an attribute was set, or else where the service begins. */
+static const struct place *place_of(const struct service *service, const char *name) {
+	const struct attr *attr = find(name);
+	const struct place *place = attr != NULL ? &service->values[attr - table].place : &service->place;
+	return place->file != NULL ? place : &service->place;
+}
+
+/* Notes why an attribute's value will not do, with its name before that, and the place. Returns -1. */
 int attr_fail(const struct service *service, const char *name, struct reason *why, const char *format, ...) {
+	size_t used = (size_t)snprintf(why->text, sizeof why->text, "%s: ", name);
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(why->text, sizeof why->text, format, arguments);
+	vsnprintf(why->text + used, sizeof why->text - used, format, arguments);
 	va_end(arguments);
-	const struct place *place = &service->values[find(name) - table].place;
-	why->place = place->file != NULL ? *place : service->place;
+	why->place = *place_of(service, name);
 	return -1;
+}
+
+/* Notes why superd refuses, by design, what an attribute asks for. Returns SERVICE_LEFT_OUT. */
+int attr_refuse(const struct service *service, const char *name, struct reason *why, const char *text) {
+	reason_set(why, "%s", text);
+	why->place = *place_of(service, name);
+	return SERVICE_LEFT_OUT;
 }
 
 /* Makes room for the attributes' words, and gives each what it is before anything sets it. */

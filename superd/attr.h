@@ -55,6 +55,7 @@ extern const struct attr_type attr_number, attr_limit, attr_octal, attr_bytes, a
 
 /* attr_types.c, for attr_forms.c too */
 int attr_parse_number(const char *text, long min, long max, long *number, struct reason *why);
+int attr_parse_bytes(const char *text, long min, long *bytes, struct reason *why);
 int attr_parse_word(const char *text, const struct attr_word *words, long *value, struct reason *why);
 
 #endif

@@ -51,53 +51,47 @@ static int rate_read(void *field, const struct reading *in) {
 
 /* A decimal user or group id. Returns -1 if `text` is not one. */
 static long parse_id(const char *text) {
-	struct reason unused;
+	struct reason unused = {.text = ""};
 	long id = -1;
 	return attr_parse_number(text, 0, UINT_MAX - 1L, &id, &unused) < 0 ? -1 : id;
 }
 
 /* A number need not be in /etc/passwd; its group is then the same number, as xinetd has it. */
-static int find_user(struct arena *arena, const char *word, struct identity *user, struct reason *why) {
+static int user_read(void *field, const struct reading *in) {
+	const char *word = in->word[0];
 	long id = parse_id(word);
 	const struct passwd *entry = id < 0 ? getpwnam(word) : getpwuid((uid_t)id);
-	if (entry == NULL && id < 0) return reason_set(why, "unknown user '%s'", word);
-	*user = (struct identity){.word = mem_copy(arena, word), .uid = (uid_t)id, .gid = (gid_t)id, .set = true};
+	if (entry == NULL && id < 0) return reason_set(in->why, "unknown user '%s'", word);
+	struct identity user = {.word = mem_copy(in->arena, word), .uid = (uid_t)id, .gid = (gid_t)id, .set = true};
 	if (entry != NULL) {
-		user->name = mem_copy(arena, entry->pw_name);
-		user->uid = entry->pw_uid;
-		user->gid = entry->pw_gid;
+		user.name = mem_copy(in->arena, entry->pw_name);
+		user.uid = entry->pw_uid;
+		user.gid = entry->pw_gid;
 	}
+	*(struct identity *)field = user;
 	return 0;
 }
 
-static int find_group(struct arena *arena, const char *word, struct identity *group, struct reason *why) {
-	long id = parse_id(word);
-	const struct group *entry = id < 0 ? getgrnam(word) : NULL;
-	if (entry == NULL && id < 0) return reason_set(why, "unknown group '%s'", word);
-	group->word = mem_copy(arena, word);
+static int group_read(void *field, const struct reading *in) {
+	struct identity *group = field;
+	long id = parse_id(in->word[0]);
+	const struct group *entry = id < 0 ? getgrnam(in->word[0]) : NULL;
+	if (entry == NULL && id < 0) return reason_set(in->why, "unknown group '%s'", in->word[0]);
+	group->word = mem_copy(in->arena, in->word[0]);
 	group->gid = entry != NULL ? entry->gr_gid : (gid_t)id;
 	group->group_set = group->set = true;
 	return 0;
 }
 
-static int user_read(void *field, const struct reading *in) {
-	return find_user(in->arena, in->word[0], field, in->why);
-}
-
-static int group_read(void *field, const struct reading *in) {
-	return find_group(in->arena, in->word[0], field, in->why);
-}
-
 /* USER[:GROUP] */
 static int owner_read(void *field, const struct reading *in) {
-	struct identity *owner = field;
-	char *user = mem_copy(in->arena, in->word[0]);
-	char *group = strchr(user, ':');
-	if (group != NULL) *group++ = '\0';
-	if (find_user(in->arena, user, owner, in->why) < 0 ||
-	    (group != NULL && find_group(in->arena, group, owner, in->why) < 0))
-		return -1;
-	owner->word = mem_copy(in->arena, in->word[0]);
+	struct reading user = *in, group = *in;
+	char *user_word = mem_copy(in->arena, in->word[0]), *group_word = strchr(user_word, ':');
+	if (group_word != NULL) *group_word++ = '\0';
+	user.word = (const char *[]){user_word};
+	group.word = (const char *[]){group_word};
+	if (user_read(field, &user) < 0 || (group_word != NULL && group_read(field, &group) < 0)) return -1;
+	((struct identity *)field)->word = mem_copy(in->arena, in->word[0]);
 	return 0;
 }
 
@@ -130,9 +124,8 @@ static int log_read(void *field, const struct reading *in) {
 		if (in->count > 3) return reason_set(in->why, "too many values, from '%s' on", in->word[3]);
 	} else if (strcasecmp(in->word[0], "FILE") == 0) {
 		type.file = mem_copy(in->arena, in->word[1]);
-		if (in->count > 2 && attr_parse_number(in->word[2], 1, LONG_MAX, &type.soft, in->why) < 0) return -1;
-		if (in->count > 3 && attr_parse_number(in->word[3], type.soft, LONG_MAX, &type.hard, in->why) < 0)
-			return -1;
+		if (in->count > 2 && attr_parse_bytes(in->word[2], 1, &type.soft, in->why) < 0) return -1;
+		if (in->count > 3 && attr_parse_bytes(in->word[3], type.soft, &type.hard, in->why) < 0) return -1;
 	} else {
 		return reason_set(in->why, "'%s' is neither SYSLOG nor FILE", in->word[0]);
 	}
@@ -142,15 +135,19 @@ static int log_read(void *field, const struct reading *in) {
 
 static int redirect_read(void *field, const struct reading *in) {
 	struct redirect *redirect = field;
+	struct endpoint *found;
+	size_t count;
 	redirect->host = mem_copy(in->arena, in->word[0]);
 	redirect->port = mem_copy(in->arena, in->word[1]);
-	return addr_find_first(redirect->host, redirect->port, &redirect->to, in->why);
+	if (addr_resolve(in->arena, redirect->host, redirect->port, &found, &count, in->why) < 0) return -1;
+	redirect->to = found[0];
+	return 0;
 }
 
 /* Minutes, FOREVER or NEVER. */
 static int minutes_read(void *field, const struct reading *in) {
 	static const struct attr_word words[] = {{"FOREVER", DENY_FOREVER}, {"NEVER", DENY_NEVER}, {NULL, 0}};
-	struct reason unused;
+	struct reason unused = {.text = ""};
 	if (attr_parse_word(in->word[0], words, field, &unused) == 0) return 0;
 	return attr_parse_number(in->word[0], 0, in->attr->max, field, in->why);
 }

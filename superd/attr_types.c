@@ -61,18 +61,23 @@ static int octal_read(void *field, const struct reading *in) {
 	return 0;
 }
 
-/* N, nK or nM bytes, or UNLIMITED. */
-static int bytes_read(void *field, const struct reading *in) {
-	const char *text = in->word[0];
+/* N, nK or nM bytes, at least `min`. Returns 0, or -1 and why. */
+int attr_parse_bytes(const char *text, long min, long *bytes, struct reason *why) {
+	char digits[24];
 	size_t length = strlen(text);
-	char unit = '\0';
-	if (length > 1) unit = text[length - 1];
-	if (unit == '\0' || strchr("kKmM", unit) == NULL) return limit_read(field, in);
-	long scale = unit == 'k' || unit == 'K' ? 1024L : 1024L * 1024, count = 0;
-	const char *digits = mem_print(in->arena, "%.*s", (int)length - 1, text);
-	if (attr_parse_number(digits, 0, LONG_MAX / scale, &count, in->why) < 0) return -1;
-	*(long *)field = count * scale;
+	const char *unit = length > 1 ? text + length - 1 : "";
+	if (*unit == '\0' || strchr("kKmM", *unit) == NULL || length > sizeof digits)
+		return attr_parse_number(text, min, LONG_MAX, bytes, why);
+	long scale = strchr("kK", *unit) != NULL ? 1024L : 1024L * 1024, count = 0;
+	snprintf(digits, sizeof digits, "%.*s", (int)length - 1, text);
+	if (attr_parse_number(digits, (min + scale - 1) / scale, LONG_MAX / scale, &count, why) < 0) return -1;
+	*bytes = count * scale;
 	return 0;
+}
+
+static int bytes_read(void *field, const struct reading *in) {
+	if (strcasecmp(in->word[0], "UNLIMITED") == 0) return limit_read(field, in);
+	return attr_parse_bytes(in->word[0], in->attr->min, field, in->why);
 }
 
 /* A load average, kept in hundredths: 2 or 2.5. */
@@ -98,8 +103,7 @@ int attr_parse_word(const char *text, const struct attr_word *words, long *value
 			*value = word->value;
 			return 0;
 		}
-		size_t used = strlen(expected);
-		snprintf(expected + used, sizeof expected - used, "%s%s", used ? ", " : "", word->name);
+		text_add(expected, sizeof expected, "%s%s", word == words ? "" : ", ", word->name);
 	}
 	return reason_set(why, "'%s' is none of %s", text, expected);
 }

@@ -13,14 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-	BUFFER = 16384,
-	CHARGEN_LINE = 74,
-	CHARGEN_RING = '~' - '!' + 1,
-	CHARGEN_REPLY = 512,
-	IDLE = 30 * 1000,
-	SMALLEST_PORT = 1024
-};
+enum { BUFFER = 16384, IDLE = 30 * 1000, SMALLEST_PORT = 1024 };
+enum { CHARGEN_LINE = 74, CHARGEN_RING = '~' - '!' + 1, CHARGEN_REPLY = 512 };
 
 static int write_all(const char *bytes, size_t length) {
 	while (length > 0) {
@@ -83,9 +77,13 @@ struct builtin {
 	bool reads, repeats;
 };
 
-static const struct builtin builtins[] = {{"echo", echo_reply, true, true}, {"discard", discard_reply, true, true},
-    {"chargen", chargen_reply, false, true}, {"daytime", daytime_reply, false, false},
-    {"time", time_reply, false, false}};
+static const struct builtin builtins[] = {
+    {"echo", echo_reply, true, true},
+    {"discard", discard_reply, true, true},
+    {"chargen", chargen_reply, false, true},
+    {"daytime", daytime_reply, false, false},
+    {"time", time_reply, false, false},
+};
 
 /* The internal service of that name, or NULL. */
 const struct builtin *builtin_find(const char *name) {
@@ -127,7 +125,8 @@ static void serve_datagrams(const struct service *service) {
 		if (length < 0 || is_reflector(&peer) || !access_allows(service, addr_source(&peer, (uid_t)-1)))
 			continue;
 		size_t reply = service->builtin->reply(bytes, (size_t)length);
-		if (reply > 0 && sendto(STDIN_FILENO, bytes, reply, 0, &peer.at.any, peer.length) < 0) continue;
+		if (service->builtin->reply == discard_reply) continue;
+		if (sendto(STDIN_FILENO, bytes, reply, 0, &peer.at.any, peer.length) < 0) continue;
 	}
 }
 

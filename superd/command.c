@@ -17,6 +17,7 @@ static const struct place here = {"the command line", 0};
 /* Reads -o's NAME=VALUE, NAME+=VALUE or NAME-=VALUE; VALUE is split at blanks. Returns 0, or -1 and why. */
 int command_read_assignment(struct arena *arena, const char *text, struct entry *entry, struct reason *why) {
 	const char *sign = strchr(text, '=');
+	entry->place = here;
 	if (sign == NULL || sign == text) return reason_set(why, "-o %s: not ATTRIBUTE=VALUE", text);
 	struct words words = {0};
 	words_split(arena, &words, sign + 1);
@@ -137,7 +138,7 @@ static int apply_command(struct service *service, const struct options *options,
 	if (options->port != NULL && set_port(service, options->port, why) < 0) return -1;
 	if (options->user != NULL && set_user(service, options->user, why) < 0) return -1;
 	for (size_t i = 0; i < options->assignments.count; i++) {
-		struct entry entry;
+		struct entry entry = {.name = "", .place = here};
 		if (command_read_assignment(service->loading, options->assignments.word[i], &entry, why) < 0 ||
 		    check_repeated(options, &entry, why) < 0 || attr_apply(service, &entry, false, why) < 0)
 			return -1;

@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -21,26 +20,53 @@ static void fail(struct loader *loader, const struct place *place, const char *t
 	loader->config->errors++;
 }
 
-/* Applies `defaults` and then -o. What is wrong with them is said where `say` is set: once, not once a service. */
+static const struct entry *find_first(const struct block *block, const char *name) {
+	for (const struct assignment *a = block->assignments; a != NULL; a = a->next)
+		if (strcasecmp(a->entry.name, name) == 0) return &a->entry;
+	return NULL;
+}
+
+/* Of a scalar that is assigned twice, the first assignment holds, but for what the command line says with -o. */
+static bool is_repeated(const struct block *block, const struct entry *entry) {
+	const struct entry *first = find_first(block, entry->name);
+	if (first == entry || attr_is_set(entry->name) || entry->place.line == 0) return false;
+	log_warning_at(&entry->place, "%s: set already at line %d, which holds", entry->name, first->place.line);
+	return true;
+}
+
+/* Applies `defaults`. What is wrong with them is said where `say` is set: once, not once a service. */
 static bool apply_defaults(struct loader *loader, struct service *service, bool say) {
-	log_mute_warnings(!say);
 	struct reason why;
-	struct entry entry;
 	bool is_good = true;
-	for (struct assignment *a = loader->defaults ? loader->defaults->assignments : NULL; a != NULL; a = a->next)
-		if (attr_apply(service, &a->entry, true, &why) < 0) {
+	log_mute_warnings(!say);
+	for (struct assignment *a = loader->defaults->assignments; a != NULL; a = a->next)
+		if (!is_repeated(loader->defaults, &a->entry) && attr_apply(service, &a->entry, true, &why) < 0) {
 			is_good = false;
 			if (say) fail(loader, &a->entry.place, why.text);
 		}
-	for (size_t i = 0; i < loader->options->assignments.count; i++)
-		if (command_read_assignment(loader->lexed.arena, loader->options->assignments.word[i], &entry, &why) <
-			0 ||
-		    attr_apply(service, &entry, true, &why) < 0) {
-			is_good = false;
-			if (say) fail(loader, &entry.place, why.text);
-		}
 	log_mute_warnings(false);
 	return is_good;
+}
+
+/* Puts the -o options at the end of `defaults`, which are made where there are none. */
+static void append_options(struct loader *loader) {
+	const struct words *words = &loader->options->assignments;
+	struct arena *arena = loader->lexed.arena;
+	struct reason why;
+	if (loader->defaults == NULL) {
+		loader->defaults = mem_alloc(arena, sizeof *loader->defaults);
+		loader->defaults->last = &loader->defaults->assignments;
+	}
+	for (size_t i = 0; i < words->count; i++) {
+		struct assignment *assignment = mem_alloc(arena, sizeof *assignment);
+		if (command_read_assignment(arena, words->word[i], &assignment->entry, &why) < 0) {
+			fail(loader, &assignment->entry.place, why.text);
+			loader->config->defaults_broken = true;
+			continue;
+		}
+		*loader->defaults->last = assignment;
+		loader->defaults->last = &assignment->next;
+	}
 }
 
 /* The one `defaults` block, wherever it stands. */
@@ -56,14 +82,9 @@ static void find_defaults(struct loader *loader) {
 		    loader->defaults->place.line);
 		loader->config->errors++;
 	}
+	append_options(loader);
 	loader->common = service_new("defaults", &(struct place){"defaults", 0}, loader->lexed.arena);
 	if (!apply_defaults(loader, loader->common, true)) loader->config->defaults_broken = true;
-}
-
-static const struct entry *find_first(const struct block *block, const char *name) {
-	for (const struct assignment *a = block->assignments; a != NULL; a = a->next)
-		if (strcasecmp(a->entry.name, name) == 0) return &a->entry;
-	return NULL;
 }
 
 /* A service that is switched off is not read at all, so what is wrong with it does not matter. */
@@ -73,14 +94,6 @@ static bool is_switched_off(const struct loader *loader, const struct block *blo
 	if (disable != NULL && disable->count == 1 && strcasecmp(disable->word[0], "yes") == 0) return true;
 	if (loader->common->enabled.set && !words_contain(&loader->common->enabled, name)) return true;
 	return words_contain(&loader->common->disabled, name);
-}
-
-/* Of a scalar that is assigned twice, the first assignment holds. */
-static bool is_repeated(const struct block *block, const struct entry *entry) {
-	const struct entry *first = find_first(block, entry->name);
-	if (first == entry || attr_is_set(entry->name)) return false;
-	log_warning_at(&entry->place, "%s: set already at line %d, which holds", entry->name, first->place.line);
-	return true;
 }
 
 /* Notes that a service is in error, so that at a reload its former self goes on. */
@@ -137,12 +150,7 @@ static bool is_duplicate(struct loader *loader, const struct service *service) {
 }
 
 static void add_service(struct config *config, struct service *service) {
-	struct service **larger = realloc(config->services, (config->count + 1) * sizeof(struct service *));
-	if (larger == NULL) {
-		service_free(service);
-		return;
-	}
-	config->services = larger;
+	config->services = mem_grow(config->loading, (void *)config->services, config->count, sizeof service);
 	config->services[config->count++] = service;
 }
 
@@ -190,6 +198,5 @@ void config_load(const struct options *options, struct config *config) {
 void config_free(struct config *config) {
 	for (size_t i = 0; i < config->count; i++)
 		if (config->services[i] != NULL) service_free(config->services[i]);
-	free(config->services);
 	mem_arena_free(config->loading);
 }

@@ -10,39 +10,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { GROUP_POLL = 200, KILL_GRACE = 5000 };
+enum { BUCKETS = 4096, GROUP_POLL = 200, KILL_GRACE = 5000 };
 
 static struct {
-	struct conn **buckets;
-	size_t size, count;
+	struct conn *buckets[BUCKETS];
+	size_t count;
 	struct conn *spare;
 	bool draining, is_over; /* the time that a stop leaves has begun, or is over */
 	pid_t other;            /* a child that serves nobody */
 	void (*other_ended)(int status);
 } conns;
 
-static int make_room(void) {
-	if (conns.count < conns.size) return 0;
-	size_t size = conns.size == 0 ? 64 : conns.size * 2;
-	struct conn **buckets = calloc(size, sizeof(struct conn *));
-	if (buckets == NULL) return -1;
-	for (size_t i = 0; i < conns.size; i++)
-		for (struct conn *conn = conns.buckets[i], *next; conn != NULL; conn = next) {
-			next = conn->next;
-			struct conn **bucket = &buckets[(size_t)conn->pid & (size - 1)];
-			conn->next = *bucket;
-			*bucket = conn;
-		}
-	free(conns.buckets);
-	conns.buckets = buckets;
-	conns.size = size;
-	return 0;
+static struct conn **bucket_of(pid_t pid) {
+	return &conns.buckets[(size_t)pid % BUCKETS];
 }
 
 /* Sees that the next conn_add cannot fail, so that no child runs uncounted. Returns -1 for want of memory. */
 int conn_reserve(void) {
 	if (conns.spare == NULL) conns.spare = malloc(sizeof *conns.spare);
-	return conns.spare == NULL ? -1 : make_room();
+	return conns.spare == NULL ? -1 : 0;
 }
 
 static int64_t drain_deadline(const struct conn *conn) {
@@ -52,7 +38,7 @@ static int64_t drain_deadline(const struct conn *conn) {
 
 /* Notes a child that has been started. Its `deadline` may be INT64_MAX. */
 struct conn *conn_add(const struct conn *conn) {
-	struct conn *added = conns.spare, **bucket = &conns.buckets[(size_t)conn->pid & (conns.size - 1)];
+	struct conn *added = conns.spare, **bucket = bucket_of(conn->pid);
 	conns.spare = NULL;
 	*added = *conn;
 	if (conns.draining) added->deadline = drain_deadline(added);
@@ -64,8 +50,7 @@ struct conn *conn_add(const struct conn *conn) {
 }
 
 static struct conn **find(pid_t pid) {
-	if (conns.size == 0) return NULL;
-	for (struct conn **link = &conns.buckets[(size_t)pid & (conns.size - 1)]; *link != NULL; link = &(*link)->next)
+	for (struct conn **link = bucket_of(pid); *link != NULL; link = &(*link)->next)
 		if ((*link)->pid == pid) return link;
 	return NULL;
 }
@@ -81,11 +66,19 @@ size_t conn_count(void) {
 	return conns.count;
 }
 
-/* Calls `visit` for each child that has not ended. */
-void conn_each(void (*visit)(struct conn *, void *), void *argument) {
-	for (size_t i = 0; i < conns.size; i++)
-		for (struct conn *conn = conns.buckets[i]; conn != NULL; conn = conn->next)
-			if (!conn->reaped) visit(conn, argument);
+/* The child after `last` (NULL: the first) of those that have not ended, or NULL. */
+struct conn *conn_next(const struct conn *last) {
+	struct conn *conn = last != NULL ? last->next : NULL;
+	size_t next = last != NULL ? (size_t)(bucket_of(last->pid) - conns.buckets) + 1 : 0;
+	while (conn == NULL || conn->reaped) {
+		if (conn != NULL)
+			conn = conn->next;
+		else if (next < BUCKETS)
+			conn = conns.buckets[next++];
+		else
+			return NULL;
+	}
+	return conn;
 }
 
 static bool group_lives(pid_t pid) {
@@ -98,15 +91,11 @@ void conn_watch_other(pid_t pid, void (*ended)(int status)) {
 	conns.other_ended = ended;
 }
 
-static void note_asking(struct conn *conn, void *found) {
-	*(bool *)found |= conn->asking != NULL;
-}
-
 /* Whether a child is asking the DNS. */
 bool conn_is_asking(void) {
-	bool found = false;
-	conn_each(note_asking, &found);
-	return found;
+	const struct conn *conn = conn_next(NULL);
+	while (conn != NULL && conn->asking == NULL) conn = conn_next(conn);
+	return conn != NULL;
 }
 
 /*
@@ -114,7 +103,9 @@ bool conn_is_asking(void) {
  * orphans here too. A child that was sent TERM but left others in its group is kept until they have had KILL.
  */
 void conn_reap(void (*ended)(struct conn *, int status)) {
-	bool adopts_orphans = getpid() == 1;
+	static pid_t own; /* asking each time would be a system call */
+	if (own == 0) own = getpid();
+	bool adopts_orphans = own == 1;
 	int status;
 	pid_t pid;
 	while ((conns.count > 0 || conns.other > 0 || adopts_orphans) && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
@@ -134,17 +125,14 @@ void conn_reap(void (*ended)(struct conn *, int status)) {
 	}
 }
 
-static void drain(struct conn *conn, void *unused) {
-	(void)unused;
-	if (!conn->told) conn->deadline = drain_deadline(conn);
-	loop_wake_at(conn->deadline);
-}
-
 /* No child, of now or later, may run longer than its service's drain_time; with `at_once`, no longer than now. */
 void conn_drain(bool at_once) {
 	conns.draining = true;
 	conns.is_over = at_once;
-	conn_each(drain, NULL);
+	for (struct conn *conn = conn_next(NULL); conn != NULL; conn = conn_next(conn)) {
+		if (!conn->told) conn->deadline = drain_deadline(conn);
+		loop_wake_at(conn->deadline);
+	}
 }
 
 static bool has_ended(struct conn *conn) {
@@ -163,7 +151,7 @@ static bool has_ended(struct conn *conn) {
 
 /* Ends whose time is up, and names when the next one's is. */
 void conn_tick(void) {
-	for (size_t i = 0; i < conns.size; i++)
+	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct conn **link = &conns.buckets[i]; *link != NULL;)
 			if (has_ended(*link))
 				unlink_conn(link);

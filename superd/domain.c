@@ -26,19 +26,16 @@ static bool is_within(const struct address_list *list, const char *name) {
 
 /* The peer's name, if that name's addresses have the peer's among them. */
 static bool find_name(const struct endpoint *peer, char *name, size_t size) {
-	struct addrinfo *list, hints = {.ai_socktype = SOCK_STREAM};
+	struct arena *arena = mem_arena_new();
+	struct endpoint *found;
+	struct reason why = {.text = ""};
+	size_t count = 0;
 	bool is_confirmed = false;
-	if (getnameinfo(&peer->at.any, peer->length, name, (socklen_t)size, NULL, 0, NI_NAMEREQD) != 0 ||
-	    getaddrinfo(name, NULL, &hints, &list) != 0)
-		return false;
-	struct source source = addr_source(peer, (uid_t)-1);
-	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next) {
-		struct endpoint found = {.length = info->ai_addrlen};
-		memcpy(&found.at, info->ai_addr, info->ai_addrlen);
-		struct source other = addr_source(&found, (uid_t)-1);
-		is_confirmed |= other.high == source.high && other.low == source.low;
-	}
-	freeaddrinfo(list);
+	if (getnameinfo(&peer->at.any, peer->length, name, (socklen_t)size, NULL, 0, NI_NAMEREQD) == 0 &&
+	    addr_resolve(arena, name, NULL, &found, &count, &why) == 0)
+		for (size_t i = 0; i < count; i++)
+			is_confirmed |= addr_source_equal(addr_source(&found[i], 0), addr_source(peer, 0));
+	mem_arena_free(arena);
 	return is_confirmed;
 }
 

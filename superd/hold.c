@@ -11,11 +11,6 @@
 
 enum { RETRY = 200 };
 
-struct held {
-	struct held *next;
-	struct client client;
-};
-
 static struct held *first;
 
 /* What superd itself is short of. Each listener has one of its own. */
@@ -49,15 +44,18 @@ void hold_all(const char *step, int error) {
 	begin(&ours, "superd", step, error);
 }
 
-/* No child could be started for the client, or (NULL) by an earlier image of superd: it is kept. Returns 0, or -1 if there is no room even for that. */
+/*
+ * No child could be started for the client, or (NULL) by an earlier image of superd: it is kept. Returns 0, or -1 if
+ * there is no room even for that.
+ */
 int hold_client(const struct client *client, const struct spawn_failure *failure) {
 	struct listener *listener = client->listener;
-	struct held **last = &first, *held = client->listener->service->wait ? NULL : malloc(sizeof *held);
 	bool is_ours = failure != NULL && (strcmp(failure->step, "fork") == 0 || strcmp(failure->step, "memory") == 0);
 	if (failure != NULL)
 		begin(is_ours ? &ours : &listener->shortage, is_ours ? "superd" : listener->service->id, failure->step,
 		    failure->error);
 	if (listener->service->wait) return 0; /* it still lies where it was */
+	struct held *held = malloc(sizeof *held), **last = &first;
 	if (held == NULL) return -1;
 	*held = (struct held){.client = *client};
 	while (*last != NULL) last = &(*last)->next;
@@ -102,20 +100,10 @@ void hold_tick(void (*again)(const struct client *), void (*refuse)(const struct
 	}
 	*link = first; /* whom `again` has held anew stand behind those who still wait */
 	first = waiting;
-	int64_t due = INT64_MAX;
-	for (const struct held *held = first; held != NULL; held = held->next) {
-		int64_t until = held->client.listener->shortage.until;
-		until = until > ours.until ? until : ours.until;
-		due = until < due ? until : due;
-	}
-	if (first != NULL) loop_wake_at(due < give_up_at ? due : give_up_at);
+	if (first != NULL) loop_wake_at(loop_now() + RETRY);
 }
 
-/* Calls `visit` for each client that is held. */
-void hold_each(void (*visit)(const struct client *, void *), void *argument) {
-	for (const struct held *held = first; held != NULL; held = held->next) visit(&held->client, argument);
-}
-
-bool hold_is_holding(void) {
-	return first != NULL;
+/* The first of those who are held, in a list, or NULL. */
+const struct held *hold_first(void) {
+	return first;
 }

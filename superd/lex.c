@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,13 +22,15 @@ struct reader {
 	int depth;
 };
 
-static void wrong(struct reader *reader, const char *what, const char *word) {
-	log_error_at(&reader->here, "%s%s%.100s%s", what, *word ? " '" : "", word, *word ? "'" : "");
+static void PRINTF_LIKE(2, 3) wrong(struct reader *reader, const char *format, ...) {
+	struct reason why;
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(why.text, sizeof why.text, format, arguments);
+	va_end(arguments);
+	log_error_at(&reader->here, "%s", why.text);
 	reader->lexed->errors++;
-	if (reader->block != NULL)
-		reader->block->broken = true;
-	else
-		reader->lexed->broken = true;
+	*(reader->block != NULL ? &reader->block->broken : &reader->lexed->broken) = true;
 }
 
 /* Cuts the first word off *text. At the end of the line the word is empty. */
@@ -51,11 +54,11 @@ static void begin_block(struct reader *reader, char *rest, bool is_defaults) {
 	const char *brace = next_word(&rest);
 	reader->opened = strcmp(brace, "{") == 0;
 	if (*name == '\0' || strcmp(name, "{") == 0)
-		wrong(reader, "a service without a name", "");
+		wrong(reader, "a service without a name");
 	else if (!reader->opened && *brace != '\0')
-		wrong(reader, "expected '{' instead of", brace);
+		wrong(reader, "expected '{' instead of '%.100s'", brace);
 	else if (*next_word(&rest) != '\0')
-		wrong(reader, "nothing may follow the '{'", "");
+		wrong(reader, "nothing may follow the '{'");
 }
 
 static void read_file(struct reader *reader, const char *path);
@@ -71,13 +74,13 @@ static void read_top(struct reader *reader, char *line) {
 	else if (strcasecmp(word, "include") == 0 || strcasecmp(word, "includedir") == 0) {
 		const char *path = next_word(&rest);
 		if (*path == '\0')
-			wrong(reader, "a path is missing after", word);
+			wrong(reader, "a path is missing after '%.100s'", word);
 		else if (*next_word(&rest) != '\0')
-			wrong(reader, "too many paths after", word);
+			wrong(reader, "too many paths after '%.100s'", word);
 		else
 			(strlen(word) == 7 ? read_file : read_directory)(reader, path);
 	} else
-		wrong(reader, "expected service, defaults, include or includedir instead of", word);
+		wrong(reader, "expected service, defaults, include or includedir instead of '%.100s'", word);
 }
 
 /* server_args and env may hold a # of their own; after any other value it begins a comment. */
@@ -91,7 +94,7 @@ static void read_assignment(struct reader *reader, char *line) {
 	size_t length = strcspn(line, " \t=+-");
 	char *sign = line + length + strspn(line + length, " \t"), *rest = sign + strcspn(sign, "=");
 	if (length == 0 || *rest == '\0' || rest - sign > 1 || (rest > sign && *sign != '+' && *sign != '-')) {
-		wrong(reader, "expected ATTRIBUTE = VALUE instead of", line);
+		wrong(reader, "expected ATTRIBUTE = VALUE instead of '%.100s'", line);
 		return;
 	}
 	struct assignment *assignment = mem_alloc(arena, sizeof *assignment);
@@ -103,13 +106,13 @@ static void read_assignment(struct reader *reader, char *line) {
 	for (char *word = next_word(&rest); *word != '\0'; word = next_word(&rest)) {
 		if (*word == '#' && takes_comment(line)) break;
 		if (words.count == WORDS) {
-			wrong(reader, "too many values; use += for the rest, from", word);
+			wrong(reader, "too many values; use += for the rest, from '%.100s'", word);
 			return;
 		}
 		words_add(arena, &words, word);
 	}
 	if (reader->block->count++ == ASSIGNMENTS) {
-		wrong(reader, "too many assignments in one block", "");
+		wrong(reader, "too many assignments in one block");
 		return;
 	}
 	assignment->entry.word = words.word;
@@ -131,7 +134,7 @@ static void read_line(struct reader *reader, char *line) {
 	line += strspn(line, " \t");
 	if (*line == '\0' || *line == '#') return;
 	if (reader->block != NULL && begins_block(line)) {
-		wrong(reader, reader->opened ? "'}' is missing before" : "'{' is missing before", line);
+		wrong(reader, "'%c' is missing before '%.100s'", reader->opened ? '}' : '{', line);
 		reader->block = NULL;
 	}
 	if (reader->block == NULL)
@@ -139,7 +142,7 @@ static void read_line(struct reader *reader, char *line) {
 	else if (!reader->opened && strcmp(line, "{") == 0)
 		reader->opened = true;
 	else if (!reader->opened) {
-		wrong(reader, "expected '{' instead of", line);
+		wrong(reader, "expected '{' instead of '%.100s'", line);
 		reader->opened = true;
 	} else if (strcmp(line, "}") == 0)
 		reader->block = NULL;
@@ -158,7 +161,7 @@ static char *load_file(struct reader *reader, FILE *file, const char *path, size
 		text = larger;
 	}
 	if (text == NULL || ferror(file) || length > FILE_MAX_SIZE) {
-		wrong(reader, length > FILE_MAX_SIZE ? "larger than 16 MiB:" : "cannot be read:", path);
+		wrong(reader, "%s: '%.100s'", length > FILE_MAX_SIZE ? "larger than 16 MiB" : "cannot be read", path);
 		free(text);
 		return NULL;
 	}
@@ -177,12 +180,12 @@ static void read_text(struct reader *reader, char *text, size_t size) {
 		reader->here.line++;
 		*newline = '\0';
 		if (strlen(text) < (size_t)(newline - text))
-			wrong(reader, "a NUL byte", "");
+			wrong(reader, "a NUL byte");
 		else
 			read_line(reader, text);
 		text = newline + 1;
 	}
-	if (reader->block != NULL) wrong(reader, "the file ends without '}'", "");
+	if (reader->block != NULL) wrong(reader, "the file ends without '}'");
 	reader->block = NULL;
 }
 
@@ -191,11 +194,9 @@ static void read_file(struct reader *reader, const char *path) {
 	FILE *file = fopen(path, "r");
 	size_t size;
 	if (file == NULL || fstat(fileno(file), &about) < 0 || S_ISDIR(about.st_mode)) {
-		log_error_at(&reader->here, "%s: %s", path, strerror(file == NULL ? errno : EISDIR));
-		reader->lexed->errors++;
-		reader->lexed->broken = true;
+		wrong(reader, "%.300s: %s", path, strerror(file == NULL ? errno : EISDIR));
 	} else if (reader->depth >= INCLUDE_DEPTH) {
-		wrong(reader, "too many files that include each other, at", path);
+		wrong(reader, "too many files that include each other, at '%.100s'", path);
 	} else {
 		struct reader inner = {.lexed = reader->lexed, .depth = reader->depth + 1};
 		inner.here = (struct place){mem_copy(reader->lexed->arena, path), 0};
@@ -215,9 +216,7 @@ static void read_directory(struct reader *reader, const char *path) {
 	struct stat about;
 	DIR *directory = opendir(path);
 	if (directory == NULL) {
-		log_error_at(&reader->here, "%s: %s", path, strerror(errno));
-		reader->lexed->errors++;
-		reader->lexed->broken = true;
+		wrong(reader, "%.300s: %s", path, strerror(errno));
 		return;
 	}
 	for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)

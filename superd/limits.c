@@ -60,8 +60,7 @@ static void tidy(struct source_table *table) {
 static struct source_count *find(struct listener *listener, struct source source) {
 	if (listener->sources == NULL) return NULL;
 	struct source_count *count = listener->sources->buckets[bucket_of(source)];
-	while (count != NULL && (count->source.high != source.high || count->source.low != source.low))
-		count = count->next;
+	while (count != NULL && !addr_source_equal(count->source, source)) count = count->next;
 	return count;
 }
 

@@ -28,10 +28,9 @@ struct listener *listener_find(const char *id, size_t nth) {
 
 /* How many listeners at work have the same id and stand before this one. */
 size_t listener_nth(const struct listener *listener) {
+	const struct listener *namesake;
 	size_t nth = 0;
-	while (
-	    listener_find(listener->service->id, nth) != NULL && listener_find(listener->service->id, nth) != listener)
-		nth++;
+	while ((namesake = listener_find(listener->service->id, nth)) != NULL && namesake != listener) nth++;
 	return nth;
 }
 
@@ -60,11 +59,19 @@ static bool is_missing(int error) {
 	return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
 }
 
-/* Closes the sockets and frees the array. A path goes with its socket, unless another socket now has it. */
+/* Closes the sockets and frees the array. */
 static void close_sockets(struct listening_socket *sockets, size_t count) {
 	for (size_t i = 0; i < count; i++)
 		if (sockets[i].watch.fd >= 0) close(sockets[i].watch.fd);
 	free(sockets);
+}
+
+/* Returns the descriptor, or -1 with errno and why. */
+static int open_socket(
+    struct listening_socket *socket, const struct service *service, unsigned port, struct reason *why) {
+	socket->watch.fd = socket_open(service, &socket->configured, port, why);
+	if (socket->watch.fd >= 0) socket_read_address(socket->watch.fd, &socket->address);
+	return socket->watch.fd;
 }
 
 /*
@@ -83,10 +90,7 @@ static struct listening_socket *open_all(const struct service *service, size_t *
 	for (size_t i = 0; i < service->address_count; i++) {
 		struct listening_socket *socket = &sockets[*count];
 		socket->configured = socket->address = service->addresses[i];
-		socket->watch.fd = socket_open(service, &socket->configured, chosen, why);
-		if (socket->watch.fd >= 0) {
-			socket_read_address(socket->watch.fd, &socket->address);
-			socket->wildcard = addr_is_wildcard(&socket->address);
+		if (open_socket(socket, service, chosen, why) >= 0) {
 			chosen = chosen ? chosen : addr_port(&socket->address);
 		} else if (is_missing(errno) && service->any_loopback &&
 			   (*count > 0 || i + 1 < service->address_count)) {
@@ -143,7 +147,7 @@ static int replace_sockets(struct listener *listener, struct listening_socket *s
 	size_t old_count = listener->socket_count;
 	listener->sockets = sockets;
 	listener->socket_count = count;
-	for (size_t i = 0; i < old_count; i++)
+	for (size_t i = 0; i < old_count; i++) /* a path goes with its socket, unless another socket now has it */
 		if (old[i].address.at.any.sa_family == AF_UNIX && find_socket(listener, &old[i].address) == NULL)
 			unlink(old[i].address.at.un.sun_path);
 	close_sockets(old, old_count);
@@ -179,6 +183,7 @@ int listener_open(struct service *service, struct reason *why) {
 		free(listener);
 		return -1;
 	}
+	listener->claimed = true;
 	add(listener);
 	return 0;
 }
@@ -206,14 +211,20 @@ void listener_close(struct listener *listener) {
 	replace_sockets(listener, NULL, 0);
 }
 
-/* Leaves the sockets at hand for another service. The listener stays for its children. */
+/* Leaves copies of all sockets at hand, for services that exchange their ports or take over another's. */
+void listener_offer_all(void) {
+	for (const struct listener *listener = first; listener != NULL; listener = listener->next)
+		for (size_t i = 0; i < listener->socket_count; i++) {
+			const struct listening_socket *socket = &listener->sockets[i];
+			bool is_path = socket->address.at.any.sa_family == AF_UNIX; /* which goes with its socket */
+			int fd = is_path ? -1 : fcntl(socket->watch.fd, F_DUPFD_CLOEXEC, 3);
+			if (fd >= 0) socket_offer(fd, SOCKET_OWNED, &socket->configured, listener->service->id);
+		}
+}
+
+/* Closes the sockets. The listener stays for its children. */
 void listener_retire(struct listener *listener) {
 	listener->retired = true;
-	for (size_t i = 0; i < listener->socket_count; i++) {
-		const struct listening_socket *socket = &listener->sockets[i];
-		int fd = socket->address.at.any.sa_family == AF_UNIX ? -1 : fcntl(socket->watch.fd, F_DUPFD_CLOEXEC, 3);
-		if (fd >= 0) socket_offer(fd, SOCKET_OWNED, &socket->configured, listener->service->id);
-	}
 	replace_sockets(listener, NULL, 0);
 }
 
@@ -239,13 +250,10 @@ void listener_tick(void) {
 		for (size_t i = 0; i < listener->socket_count; i++) {
 			struct listening_socket *socket = &listener->sockets[i];
 			if (socket->watch.fd >= 0) continue;
-			socket->watch.fd = socket_open(listener->service, &socket->configured, 0, &why);
-			if (socket->watch.fd < 0) {
+			if (open_socket(socket, listener->service, 0, &why) < 0) {
 				loop_wake_at(loop_now() + ADDRESS_RETRY);
 				continue;
 			}
-			socket_read_address(socket->watch.fd, &socket->address);
-			socket->wildcard = addr_is_wildcard(&socket->address);
 			loop_pause(&socket->watch, listener->paused);
 			say_listening(listener, socket);
 		}

@@ -1,5 +1,5 @@
 /*
- * log: the only writer of superd's own log, one function an event. Lines go to stderr, each with `superd: ` before
+ * log: the only writer of superd's own log. Lines go to stderr, each with `superd: ` before
  * it, or to syslog. Nothing that a client can choose reaches a line unescaped, and a log that nobody reads never
  * blocks the loop: what cannot be written is counted, and said later.
  */
@@ -35,16 +35,8 @@ static const struct name levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_ALERT},
     {"warning", LOG_WARNING}, {"notice", LOG_NOTICE}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 
 /* In the order of enum verdict; xinetd's words, where xinetd has one. */
-static const char *const verdict_words[VERDICTS] = {[VERDICT_ADDRESS] = "address",
-    [VERDICT_TIME] = "time",
-    [VERDICT_LOAD] = "load",
-    [VERDICT_SERVICE_LIMIT] = "service_limit",
-    [VERDICT_PER_SOURCE_LIMIT] = "per_source_limit",
-    [VERDICT_CPS] = "cps",
-    [VERDICT_PER_SOURCE_CPS] = "per_source_cps",
-    [VERDICT_SENSOR] = "sensor",
-    [VERDICT_PROXY] = "proxy",
-    [VERDICT_FORK] = "fork"};
+static const char *const verdict_words[VERDICTS] = {NULL, "address", "time", "load", "service_limit",
+    "per_source_limit", "cps", "per_source_cps", "sensor", "proxy", "fork"};
 
 static int value_of(const struct name *names, const char *name) {
 	for (; names->name != NULL; names++)
@@ -109,11 +101,11 @@ size_t log_escape(char *line, size_t size, const char *text) {
 	return length;
 }
 
-static void say(int level, const char *prefix, const char *text) {
+static void write_line(int priority, const char *prefix, const char *text) {
 	char line[LINE_MAX_LENGTH];
 	if (log_state.to_syslog) {
 		log_escape(line, sizeof line, text);
-		syslog(level, "%s%s", prefix, line);
+		syslog(priority, "%s%s", prefix, line);
 		return;
 	}
 	if (log_state.lost > 0) {
@@ -127,80 +119,34 @@ static void say(int level, const char *prefix, const char *text) {
 	if (sys_outlet_write(&log_state.outlet, line, length) < 0) log_state.lost++;
 }
 
-static void say_formatted(int level, const char *prefix, const char *format, va_list arguments) {
-	char text[LINE_MAX_LENGTH];
-	vsnprintf(text, sizeof text, format, arguments);
-	say(level, prefix, text);
-}
-
-void log_error(const char *format, ...) {
-	va_list arguments;
-	va_start(arguments, format);
-	say_formatted(LOG_ERR, "", format, arguments);
-	va_end(arguments);
-}
-
-void log_warning(const char *format, ...) {
-	va_list arguments;
-	va_start(arguments, format);
-	say_formatted(LOG_WARNING, "warning: ", format, arguments);
-	va_end(arguments);
-}
-
-/* What is said at every level. */
-void log_always(const char *format, ...) {
-	va_list arguments;
-	va_start(arguments, format);
-	say_formatted(LOG_NOTICE, "", format, arguments);
-	va_end(arguments);
-}
-
-/* What an operator wants to know unless -q. */
-void log_notice(const char *format, ...) {
-	if (log_state.quiet) return;
-	va_list arguments;
-	va_start(arguments, format);
-	say_formatted(LOG_INFO, "", format, arguments);
-	va_end(arguments);
-}
-
-/* What an operator wants to know with -v only. */
-void log_detail(const char *format, ...) {
-	if (!log_state.verbose) return;
-	va_list arguments;
-	va_start(arguments, format);
-	say_formatted(LOG_DEBUG, "", format, arguments);
-	va_end(arguments);
-}
-
-static void say_at(int level, const struct place *place, const char *kind, const char *format, va_list arguments) {
-	char text[LINE_MAX_LENGTH], line[LINE_MAX_LENGTH];
-	vsnprintf(text, sizeof text, format, arguments);
-	const char *before = log_state.bare ? "" : kind, *after = log_state.bare ? kind : "";
-	if (place->line > 0)
-		snprintf(line, sizeof line, "%.300s:%d: %s%.600s", place->file, place->line, after, text);
-	else
-		snprintf(line, sizeof line, "%s%.900s", after, text);
-	say(level, before, line);
-}
-
 /* Passes over warnings about the configuration, while `defaults` are applied once more. */
 void log_mute_warnings(bool mute) {
 	log_state.mute = mute;
 }
 
-/* An error of the configuration, with its place before it. */
-void log_error_at(const struct place *place, const char *format, ...) {
+/*
+ * Says a line, where `level` is one that the options let through. What is said of the configuration has its `place`
+ * before it; else `place` is NULL.
+ */
+void log_say(enum log_level level, const struct place *place, const char *format, ...) {
+	static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
+	char text[LINE_MAX_LENGTH], line[LINE_MAX_LENGTH];
+	if (level == LEVEL_NOTICE && log_state.quiet) return;
+	if (level == LEVEL_DETAIL && !log_state.verbose) return;
+	if (level == LEVEL_WARNING && place != NULL && log_state.mute) return;
 	va_list arguments;
 	va_start(arguments, format);
-	say_at(LOG_ERR, place, "", format, arguments);
+	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-}
-
-void log_warning_at(const struct place *place, const char *format, ...) {
-	if (log_state.mute) return;
-	va_list arguments;
-	va_start(arguments, format);
-	say_at(LOG_WARNING, place, "warning: ", format, arguments);
-	va_end(arguments);
+	const char *kind = level == LEVEL_WARNING ? "warning: " : "";
+	if (place == NULL) {
+		write_line(priorities[level], kind, text);
+		return;
+	}
+	const char *before = log_state.bare ? "" : kind, *after = log_state.bare ? kind : "";
+	if (place->line > 0)
+		snprintf(line, sizeof line, "%.300s:%d: %s%.600s", place->file, place->line, after, text);
+	else
+		snprintf(line, sizeof line, "%s%.900s", after, text);
+	write_line(priorities[level], before, line);
 }

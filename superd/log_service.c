@@ -120,7 +120,7 @@ static void PRINTF_LIKE(3, 4) say(const struct service *service, bool is_success
 		log_escape(line, sizeof line, text);
 		syslog(type->facility | type->level, "%s", line);
 	} else {
-		(is_success ? log_notice : log_always)("%s", text);
+		log_say(is_success ? LEVEL_NOTICE : LEVEL_ALWAYS, NULL, "%s", text);
 	}
 }
 
@@ -135,37 +135,29 @@ static const char *name_peer(const struct client *client, char text[ADDR_TEXT]) 
 /* START: ID pid=N from=ADDRESS port=N, as log_on_success has it. */
 void log_start(const struct client *client, pid_t pid) {
 	const struct service *service = client->listener->service;
-	char peer[ADDR_TEXT], line[PART];
-	size_t length = 0;
+	char peer[ADDR_TEXT], line[PART] = "";
+	bool has_port = client->peer.length > 0 && client->peer.at.any.sa_family != AF_UNIX;
 	if (service->log_on_success == 0) return;
-	length += (size_t)snprintf(line, sizeof line, "START: %.100s", service->id);
-	if (service->log_on_success & LOG_ITEM_PID)
-		length += (size_t)snprintf(line + length, sizeof line - length, " pid=%ld", (long)pid);
-	if (service->log_on_success & LOG_ITEM_HOST)
-		length += (size_t)snprintf(line + length, sizeof line - length, " from=%s", name_peer(client, peer));
-	if (service->log_on_success & LOG_ITEM_HOST && client->peer.at.any.sa_family != AF_UNIX &&
-	    client->peer.length > 0)
-		snprintf(line + length, sizeof line - length, " port=%u", addr_port(&client->peer));
-	say(service, true, "%s", line);
+	if (service->log_on_success & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)pid);
+	if (service->log_on_success & LOG_ITEM_HOST) text_add(line, PART, " from=%s", name_peer(client, peer));
+	if (service->log_on_success & LOG_ITEM_HOST && has_port)
+		text_add(line, PART, " port=%u", addr_port(&client->peer));
+	say(service, true, "START: %.100s%s", service->id, line);
 }
 
 /* EXIT: ID status=N pid=N duration=N(sec), or signal=N. */
 void log_exit(const struct conn *conn, int status) {
 	const struct service *service = conn->listener->service;
-	char line[PART];
-	size_t length = 0;
+	char line[PART] = "";
 	if (!(service->log_on_success & (LOG_ITEM_EXIT | LOG_ITEM_DURATION))) return;
-	length += (size_t)snprintf(line, sizeof line, "EXIT: %.100s", service->id);
-	if (service->log_on_success & LOG_ITEM_EXIT)
-		length += (size_t)snprintf(line + length, sizeof line - length, " %s=%d",
-		    WIFSIGNALED(status) ? "signal" : "status",
-		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	if (service->log_on_success & LOG_ITEM_PID)
-		length += (size_t)snprintf(line + length, sizeof line - length, " pid=%ld", (long)conn->pid);
+	if (service->log_on_success & LOG_ITEM_EXIT && WIFSIGNALED(status))
+		text_add(line, PART, " signal=%d", WTERMSIG(status));
+	else if (service->log_on_success & LOG_ITEM_EXIT)
+		text_add(line, PART, " status=%d", WEXITSTATUS(status));
+	if (service->log_on_success & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)conn->pid);
 	if (service->log_on_success & LOG_ITEM_DURATION)
-		snprintf(line + length, sizeof line - length, " duration=%ld(sec)",
-		    (long)((loop_now() - conn->began) / 1000));
-	say(service, true, "%s", line);
+		text_add(line, PART, " duration=%ld(sec)", (long)((loop_now() - conn->began) / 1000));
+	say(service, true, "EXIT: %.100s%s", service->id, line);
 }
 
 /* FAIL: ID WORD from=ADDRESS; nothing stands after from=. */

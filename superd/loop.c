@@ -25,11 +25,9 @@ static void read_clock(void) {
 	loop.now = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-static void read_signals(struct watch *watch) {
-	int numbers[16];
-	size_t count = sys_signals_read(watch->fd, numbers, LENGTH(numbers));
-	for (size_t i = 0; i < count; i++)
-		if (numbers[i] > 0 && numbers[i] < (int)LENGTH(loop.taken)) loop.taken[numbers[i]] = true;
+static void read_signal(struct watch *watch) {
+	int number = sys_signal_read(watch->fd);
+	if (number > 0 && number < (int)LENGTH(loop.taken)) loop.taken[number] = true;
 }
 
 /*
@@ -44,7 +42,7 @@ int loop_open(void) {
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	loop_close();
 	sigdelset(&blocked, SIGPIPE);
-	loop.signals = (struct watch){.fd = sys_signals_open(&blocked), .ready = read_signals};
+	loop.signals = (struct watch){.fd = sys_signals_open(&blocked), .ready = read_signal};
 	loop.taken[SIGCHLD] = true; /* one that was pending when an earlier image was replaced may have been lost */
 	read_clock();
 	return loop.signals.fd < 0 ? -1 : loop_watch(&loop.signals);
@@ -79,7 +77,10 @@ bool loop_is_due(void) {
 	return true;
 }
 
-/* Watches `watch->fd` for input and calls `watch->ready` when there is some. Returns 0, or -1 for want of memory. */
+/*
+ * Watches `watch->fd` for input and calls `watch->ready` when there is some, and `watch->expired`, if it has one, when
+ * its deadline comes first. Returns 0, or -1 for want of memory.
+ */
 int loop_watch(struct watch *watch) {
 	if (loop.count == loop.room) {
 		size_t room = loop.room * 2 + 16;
@@ -94,6 +95,7 @@ int loop_watch(struct watch *watch) {
 	watch->slot = loop.count++;
 	loop.watches[watch->slot] = watch;
 	loop.polls[watch->slot] = (struct pollfd){.fd = watch->fd, .events = POLLIN};
+	if (watch->expired != NULL) loop_wake_at(watch->deadline);
 	return 0;
 }
 
@@ -108,6 +110,25 @@ void loop_unwatch(struct watch *watch) {
 void loop_pause(struct watch *watch, bool paused) {
 	loop.polls[watch->slot].fd = paused ? -1 : watch->fd;
 	loop.polls[watch->slot].revents = 0;
+}
+
+/* The next one after `last` (NULL: the first) of those that are watched for `ready`, or NULL. */
+struct watch *loop_next(const struct watch *last, void ready(struct watch *)) {
+	for (size_t i = last == NULL ? 0 : last->slot + 1; i < loop.count; i++)
+		if (loop.watches[i]->ready == ready) return loop.watches[i];
+	return NULL;
+}
+
+/* Tells those whose deadline has come. Whoever is told may unwatch itself, so the last ones are told first. */
+void loop_tick(void) {
+	for (size_t i = loop.count; i > 0; i--) {
+		struct watch *watch = loop.watches[i - 1];
+		if (watch->expired == NULL) continue;
+		if (loop.now >= watch->deadline)
+			watch->expired(watch);
+		else
+			loop_wake_at(watch->deadline);
+	}
 }
 
 /* Sleeps until something happens, and tells whoever watches. */

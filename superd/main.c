@@ -65,7 +65,7 @@ static void quit(void) {
 
 /* Whether nobody is left who has to be waited for. */
 static bool is_idle(void) {
-	return conn_count() == 0 && linger_count() == 0 && !hold_is_holding() && !proxy_is_waiting();
+	return conn_count() == 0 && linger_next(NULL) == NULL && hold_first() == NULL && !proxy_is_waiting();
 }
 
 static void reload(void) {
@@ -87,8 +87,7 @@ static void replace(void) {
 
 static void tick(void) {
 	conn_tick();
-	proxy_tick();
-	linger_tick();
+	loop_tick();
 	listener_tick();
 	serve_tick();
 	state_tick();

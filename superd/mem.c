@@ -15,11 +15,7 @@ struct block {
 
 struct arena {
 	struct block *blocks;
-	char *free;
-	size_t left;
 };
-
-enum { BLOCK_SIZE = 1000 };
 
 static _Noreturn void mem_exhausted(void) {
 	log_error("out of memory while the configuration is read");
@@ -44,20 +40,19 @@ void mem_arena_free(struct arena *arena) {
 
 /* `size` zeroed bytes that live as long as the arena. Never NULL. */
 void *mem_alloc(struct arena *arena, size_t size) {
-	size = (size + sizeof(max_align_t) - 1) & ~(sizeof(max_align_t) - 1);
-	if (size > arena->left) {
-		size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
-		struct block *block = calloc(1, sizeof *block + room);
-		if (block == NULL) mem_exhausted();
-		block->next = arena->blocks;
-		arena->blocks = block;
-		arena->free = (char *)block->bytes;
-		arena->left = room;
-	}
-	void *memory = arena->free;
-	arena->free += size;
-	arena->left -= size;
-	return memory;
+	struct block *block = calloc(1, sizeof *block + size);
+	if (block == NULL) mem_exhausted();
+	block->next = arena->blocks;
+	arena->blocks = block;
+	return block->bytes;
+}
+
+/* The array of `count` elements with room for one more and a NULL after it: as it is, or a copy twice as large. */
+void *mem_grow(struct arena *arena, void *array, size_t count, size_t size) {
+	bool is_full = (count & (count - 1)) == 0; /* 0, 1, 2, 4... */
+	if (!is_full) return array;
+	void *larger = mem_alloc(arena, (2 * count + 2) * size);
+	return count == 0 ? larger : memcpy(larger, array, count * size);
 }
 
 char *mem_copy(struct arena *arena, const char *text) {
@@ -80,12 +75,7 @@ char *mem_print(struct arena *arena, const char *format, ...) {
 
 /* Adds a word at the end; the list stays NULL-terminated, so that it can serve as argv. */
 void words_add(struct arena *arena, struct words *words, const char *word) {
-	bool full = (words->count & (words->count + 1)) == 0; /* there is room for 2^n - 1 words and the NULL */
-	if (full) {
-		const char **larger = mem_alloc(arena, 2 * (words->count + 1) * sizeof *larger);
-		for (size_t i = 0; i < words->count; i++) larger[i] = words->word[i];
-		words->word = larger;
-	}
+	words->word = mem_grow(arena, (void *)words->word, words->count, sizeof *words->word);
 	words->word[words->count++] = word;
 	words->word[words->count] = NULL;
 	words->set = true;
@@ -111,6 +101,15 @@ bool words_contain(const struct words *words, const char *word) {
 	for (size_t i = 0; i < words->count; i++)
 		if (strcmp(words->word[i], word) == 0) return true;
 	return false;
+}
+
+/* Prints at the end of `text`, which has room for `size` bytes. What does not fit is cut off. */
+void text_add(char *text, size_t size, const char *format, ...) {
+	size_t used = strlen(text);
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text + used, size - used, format, arguments);
+	va_end(arguments);
 }
 
 /* Notes why something cannot be. Returns -1, so that a function can end with it. */

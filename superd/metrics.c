@@ -58,6 +58,10 @@ static void print_samples(FILE *to, const char *name, const char *reason, int fa
 	}
 }
 
+static void print_head(FILE *to, const char *name, const char *type, const char *help) {
+	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
 static void print_families(FILE *to) {
 	static const char *const families[][3] = {
 	    {"superd_connections_total", "counter", "Connections accepted."},
@@ -66,17 +70,17 @@ static void print_families(FILE *to) {
 	    {"superd_spawn_failures_total", "counter", "Programs that could not be started at once."},
 	};
 	for (int i = 0; i < (int)LENGTH(families); i++) {
-		fprintf(
-		    to, "# HELP %s %s\n# TYPE %s %s\n", families[i][0], families[i][2], families[i][0], families[i][1]);
+		print_head(to, families[i][0], families[i][1], families[i][2]);
 		print_samples(to, families[i][0], NULL, i);
 	}
-	fputs("# HELP superd_refused_total Connections refused.\n# TYPE superd_refused_total counter\n", to);
+	print_head(to, "superd_refused_total", "counter", "Connections refused.");
 	for (enum verdict verdict = VERDICT_WELCOME + 1; verdict < VERDICTS; verdict++)
 		print_samples(to, "superd_refused_total", log_verdict_word(verdict), FAMILY_REFUSED + (int)verdict);
 }
 
 static void print_total(FILE *to, const char *name, const char *type, const char *help, long long value) {
-	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name, help, name, type, name, value);
+	print_head(to, name, type, help);
+	fprintf(to, "%s %lld\n", name, value);
 }
 
 static int print_file(void) {

@@ -14,27 +14,27 @@ enum { SHORTEST = 15, V1_MAX = 107, V2_HEAD = 16, PATIENCE = 3000 };
 
 struct greeting {
 	struct watch watch;
-	struct greeting *next;
 	struct client client;
-	int64_t deadline;
 	size_t length; /* read so far; what does not fit into `bytes` is skipped */
 	char bytes[V1_MAX];
 };
 
 static const char v1_signature[] = "PROXY ", v2_signature[] = "\r\n\r\n\0\r\nQUIT\n";
 
-static struct greeting *first;
+/* Makes an endpoint with everything but its address, whose place is returned. */
+static void *make_endpoint(struct endpoint *endpoint, int family, unsigned port) {
+	*endpoint = (struct endpoint){.at.any.sa_family = (sa_family_t)family};
+	endpoint->length = family == AF_INET ? sizeof endpoint->at.in : sizeof endpoint->at.in6;
+	addr_set_port(endpoint, port);
+	return family == AF_INET ? (void *)&endpoint->at.in.sin_addr : &endpoint->at.in6.sin6_addr;
+}
 
 /* The address and the port in version 1's words. */
 static bool read_v1_address(struct endpoint *endpoint, int family, const char *host, const char *port) {
 	char *end;
 	unsigned long number = strtoul(port, &end, 10);
-	*endpoint = (struct endpoint){.at.any.sa_family = (sa_family_t)family};
-	endpoint->length = family == AF_INET ? sizeof endpoint->at.in : sizeof endpoint->at.in6;
-	void *address = family == AF_INET ? (void *)&endpoint->at.in.sin_addr : &endpoint->at.in6.sin6_addr;
-	addr_set_port(endpoint, (unsigned)number);
-	return inet_pton(family, host, address) == 1 && port[0] >= '0' && port[0] <= '9' && *end == '\0' &&
-	       number <= 65535;
+	return inet_pton(family, host, make_endpoint(endpoint, family, (unsigned)number)) == 1 && port[0] >= '0' &&
+	       port[0] <= '9' && *end == '\0' && number <= 65535;
 }
 
 /* PROXY TCP4|TCP6 SOURCE DESTINATION SOURCEPORT DESTINATIONPORT, or PROXY UNKNOWN and anything. */
@@ -56,21 +56,12 @@ static int parse_v1(char *line, struct client *client) {
 	return 0;
 }
 
-static void read_v2_address(struct endpoint *endpoint, int family, const char *address, const char *port) {
-	*endpoint = (struct endpoint){.at.any.sa_family = (sa_family_t)family};
-	if (family == AF_INET) {
-		endpoint->length = sizeof endpoint->at.in;
-		memcpy(&endpoint->at.in.sin_addr, address, 4);
-		memcpy(&endpoint->at.in.sin_port, port, 2);
-	} else {
-		endpoint->length = sizeof endpoint->at.in6;
-		memcpy(&endpoint->at.in6.sin6_addr, address, 16);
-		memcpy(&endpoint->at.in6.sin6_port, port, 2);
-	}
+static unsigned number_at(const char *bytes) {
+	return (unsigned)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1];
 }
 
 static size_t v2_length(const char *bytes) {
-	return V2_HEAD + ((size_t)(unsigned char)bytes[14] << 8 | (unsigned char)bytes[15]);
+	return V2_HEAD + number_at(bytes + 14);
 }
 
 /* LOCAL and families other than TCP's leave the connection's own addresses; whatever follows the addresses is skipped. */
@@ -83,8 +74,8 @@ static int parse_v2(const char *bytes, struct client *client) {
 	size_t size = family == AF_INET ? 4 : 16;
 	const char *addresses = bytes + V2_HEAD;
 	if (length < 2 * size + 4) return -1;
-	read_v2_address(&client->peer, family, addresses, addresses + 2 * size);
-	read_v2_address(&client->local, family, addresses + size, addresses + 2 * size + 2);
+	memcpy(make_endpoint(&client->peer, family, number_at(addresses + 2 * size)), addresses, size);
+	memcpy(make_endpoint(&client->local, family, number_at(addresses + 2 * size + 2)), addresses + size, size);
 	return 0;
 }
 
@@ -117,14 +108,15 @@ static int parse(struct greeting *greeting) {
 
 static void finish(struct greeting *greeting, bool is_good) {
 	struct client client = greeting->client;
-	struct greeting **link = &first;
-	while (*link != greeting) link = &(*link)->next;
-	*link = greeting->next;
 	loop_unwatch(&greeting->watch);
 	free(greeting);
 	client.listener->waiting--;
 	client.source = addr_source(&client.peer, client.uid);
 	serve_greeted(&client, is_good);
+}
+
+static void run_out(struct watch *watch) {
+	finish((struct greeting *)(void *)watch, false);
 }
 
 /* Reads what belongs to the header and has come. */
@@ -150,33 +142,17 @@ static void read_header(struct watch *watch) {
 int proxy_greet(const struct client *client) {
 	struct greeting *greeting = malloc(sizeof *greeting);
 	if (greeting == NULL) return -1;
-	greeting->watch = (struct watch){.fd = client->fd, .ready = read_header};
-	greeting->client = *client;
-	greeting->deadline = loop_now() + PATIENCE;
-	greeting->length = 0;
+	*greeting = (struct greeting){.client = *client};
+	greeting->watch = (struct watch){client->fd, 0, read_header, run_out, loop_now() + PATIENCE};
 	if (loop_watch(&greeting->watch) < 0) {
 		free(greeting);
 		return -1;
 	}
-	greeting->next = first;
-	first = greeting;
 	client->listener->waiting++;
-	loop_wake_at(greeting->deadline);
 	return 0;
-}
-
-/* Refuses those whose header has not come in time. */
-void proxy_tick(void) {
-	for (struct greeting *greeting = first, *next; greeting != NULL; greeting = next) {
-		next = greeting->next;
-		if (loop_now() >= greeting->deadline)
-			finish(greeting, false);
-		else
-			loop_wake_at(greeting->deadline);
-	}
 }
 
 /* Whether a header is being waited for. */
 bool proxy_is_waiting(void) {
-	return first != NULL;
+	return loop_next(NULL, read_header) != NULL;
 }

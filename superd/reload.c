@@ -8,10 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void count_again(struct conn *conn, void *listener) {
-	if (conn->listener == listener) limits_count(listener, conn->source, +1);
-}
-
 /* How much a listener's service and a new one of the same id have in common; 0: another one claims the listener. */
 static int likeness(const struct listener *listener, const struct service *service) {
 	if (listener->claimed) return 0;
@@ -43,7 +39,8 @@ static int put_to_work(struct service *service, struct reason *why) {
 	if (listener->service->fingerprint != service->fingerprint) {
 		if (listener_update(listener, service, why) < 0) return -1;
 		limits_forget(listener);
-		conn_each(count_again, listener);
+		for (struct conn *conn = conn_next(NULL); conn != NULL; conn = conn_next(conn))
+			if (conn->listener == listener) limits_count(listener, conn->source, +1);
 		log_detail("%s has changed", service->id);
 		return 0;
 	}
@@ -122,27 +119,32 @@ int reload_check(const struct options *options) {
 	return is_good ? 0 : 1;
 }
 
-static void refuse_unclaimed(int fd, const char *name, bool taken, void *errors) {
+/* A socket that was handed over and serves nobody is a mistake. Returns how many there are, which has been said. */
+static int count_unclaimed(void) {
 	char text[ADDR_TEXT];
 	struct endpoint address;
-	if (taken) return;
-	socket_read_address(fd, &address);
-	log_error("LISTEN_FDS: descriptor %d (%s, %s) belongs to no service", fd, addr_format(&address, text), name);
-	++*(int *)errors;
+	const struct spare *handed;
+	int count = 0;
+	for (size_t nth = 0; (handed = socket_handed(nth, NULL)) != NULL; nth++) {
+		if (handed->taken) continue;
+		socket_read_address(handed->fd, &address);
+		log_error("LISTEN_FDS: descriptor %d (%s, %s) belongs to no service", handed->fd,
+		    addr_format(&address, text), handed->name);
+		count++;
+	}
+	return count;
 }
 
 /* Reads the configuration and begins to serve. Returns 0, or -1 if superd cannot run, which has been said. */
 int reload_start(const struct options *options, bool is_upgrade) {
 	struct config config;
-	int unclaimed = 0;
 	config_load(options, &config);
 	bool is_broken = config.defaults_broken;
 	if (!is_broken) put_all_to_work(&config);
 	if (!is_broken && listener_first() == NULL && options->program == NULL) log_error("there is no service to run");
 	config_free(&config);
 	if (is_broken || listener_first() == NULL) return -1;
-	if (!is_upgrade) socket_each_handed(refuse_unclaimed, &unclaimed);
-	if (unclaimed > 0) return -1;
+	if (!is_upgrade && count_unclaimed() > 0) return -1;
 	describe_services();
 	warn_of_root(options);
 	if (options->program == NULL) warn_of_tcp_wrappers();
@@ -181,6 +183,7 @@ void reload_again(const struct options *options) {
 		for (size_t i = 0; i < config.failed.count; i++)
 			if (listener_find(config.failed.word[i], 0) != NULL)
 				log_warning("%s is in error; it goes on as it was", config.failed.word[i]);
+		listener_offer_all();
 		retire_removed(&config);
 		put_all_to_work(&config);
 		socket_drop_offers(SOCKET_OWNED);

@@ -90,40 +90,28 @@ static void cannot_start(const struct client *client, const struct spawn_failure
 	refuse(client, VERDICT_FORK);
 }
 
-/* Starts the program for a client that is welcome. */
-static void start(const struct client *client) {
+/*
+ * Takes the next step for a client that the checks let in, be it the first time or after it was held: starts its
+ * program, or a child that asks the DNS whether it may come, and whose answer serve_ended hears.
+ */
+static void proceed(const struct client *client) {
 	struct spawn_failure failure = {"memory", ENOMEM};
-	pid_t pid = conn_reserve() < 0 ? -1 : spawn_program(client, &failure);
-	if (pid < 0) {
-		cannot_start(client, &failure);
-		return;
-	}
-	hold_over(client->listener);
-	note_child(client, pid, NULL);
-	review(client->listener);
-}
-
-/* Asks the DNS whether a client may come, in a child; serve_ended hears the answer. */
-static void ask(const struct client *client) {
-	struct spawn_failure failure = {"memory", ENOMEM};
-	struct client *asking = malloc(sizeof *asking);
-	pid_t pid = asking == NULL || conn_reserve() < 0 ? -1 : spawn_question(client, &failure);
+	bool must_ask = !client->is_confirmed && domain_must_ask(client->listener->service, client->source);
+	struct client *asking = must_ask ? malloc(sizeof *asking) : NULL;
+	pid_t pid = -1;
+	if (conn_reserve() == 0 && must_ask == (asking != NULL))
+		pid = must_ask ? spawn_question(client, &failure) : spawn_program(client, &failure);
 	if (pid < 0) {
 		free(asking);
 		cannot_start(client, &failure);
 		return;
 	}
-	*asking = *client;
+	if (must_ask)
+		*asking = *client;
+	else
+		hold_over(client->listener);
 	note_child(client, pid, asking);
 	review(client->listener);
-}
-
-/* Takes the next step for a client that the checks let in, be it the first time or after it was held. */
-static void proceed(const struct client *client) {
-	if (!client->is_confirmed && domain_must_ask(client->listener->service, client->source))
-		ask(client);
-	else
-		start(client);
 }
 
 static void give_up(const struct client *client) {
@@ -159,7 +147,7 @@ static void admit(const struct client *client) {
 /* Who the client is, and which of our addresses it came to. */
 static void identify(struct client *client, const struct listening_socket *socket) {
 	client->local = socket->address;
-	if (socket->wildcard) {
+	if (addr_is_wildcard(&socket->address)) {
 		client->local.length = sizeof client->local.at;
 		getsockname(client->fd, &client->local.at.any, &client->local.length);
 	}
@@ -183,7 +171,7 @@ static void serve_waiting(struct client *client, const struct listening_socket *
 	}
 	enum verdict verdict = judge(client);
 	if (verdict == VERDICT_WELCOME) {
-		start(client);
+		proceed(client);
 		return;
 	}
 	char unread;
@@ -313,13 +301,12 @@ void serve_pause(bool paused) {
 
 static void log_listener_state(const struct listener *listener) {
 	char refused[400] = "";
-	size_t length = 0;
 	unsigned long total = 0;
 	for (enum verdict verdict = VERDICT_WELCOME + 1; verdict < VERDICTS; verdict++) {
 		total += listener->refused[verdict];
 		if (listener->refused[verdict] > 0)
-			length += (size_t)snprintf(refused + length, sizeof refused - length, " %s=%lu",
-			    log_verdict_word(verdict), listener->refused[verdict]);
+			text_add(
+			    refused, sizeof refused, " %s=%lu", log_verdict_word(verdict), listener->refused[verdict]);
 	}
 	const char *state = listener->retired ? "retired" : listener->paused ? "paused" : "listening";
 	log_always("STATE: %s %s running=%ld accepted=%lu refused=%lu spawn_failures=%lu%s", listener->service->id,

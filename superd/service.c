@@ -43,39 +43,35 @@ static int check_refused(const struct service *service, struct reason *why) {
 	    {false, FLAG_LABELED, "flags = LABELED: superd does not change SELinux contexts"},
 	};
 	for (size_t i = 0; i < LENGTH(refused); i++)
-		if ((refused[i].in_type ? service->type : service->flags) & refused[i].bit) {
-			attr_fail(service, refused[i].in_type ? "type" : "flags", why, "%s", refused[i].why);
-			return SERVICE_LEFT_OUT;
-		}
+		if ((refused[i].in_type ? service->type : service->flags) & refused[i].bit)
+			return attr_refuse(service, refused[i].in_type ? "type" : "flags", why, refused[i].why);
 	return 0;
 }
 
 /* socket_type and protocol, each from the other if need be. */
 static int resolve_socket(struct service *service, struct reason *why) {
 	if (service->socket_type == UNSET && service->protocol == NULL)
-		return attr_fail(service, "socket_type", why, "socket_type: missing, and protocol too");
+		return attr_fail(service, "socket_type", why, "missing, and protocol too");
 	if (service->socket_type == UNSET)
 		attr_set(service, "socket_type", strcmp(service->protocol, "udp") == 0 ? "dgram" : "stream", why);
-	if (service->protocol == NULL && service->socket_type == SOCK_STREAM) attr_set(service, "protocol", "tcp", why);
-	if (service->protocol == NULL && service->socket_type == SOCK_DGRAM) attr_set(service, "protocol", "udp", why);
+	bool is_stream = service->socket_type == SOCK_STREAM, is_dgram = service->socket_type == SOCK_DGRAM;
+	if (service->protocol == NULL && (is_stream || is_dgram))
+		attr_set(service, "protocol", is_stream ? "tcp" : "udp", why);
 	if (service->protocol == NULL)
-		return attr_fail(service, "protocol", why, "protocol: missing, which this socket_type needs");
+		return attr_fail(service, "protocol", why, "missing, which this socket_type needs");
 
 	bool is_tcp = strcmp(service->protocol, "tcp") == 0, is_udp = strcmp(service->protocol, "udp") == 0;
-	if (is_tcp != (service->socket_type == SOCK_STREAM) || is_udp != (service->socket_type == SOCK_DGRAM))
-		if (is_tcp || is_udp)
-			return attr_fail(service, "protocol", why, "protocol: %s does not go with this socket_type",
-			    service->protocol);
+	if ((is_tcp || is_udp) && (is_tcp != is_stream || is_udp != is_dgram))
+		return attr_fail(service, "protocol", why, "%s does not go with this socket_type", service->protocol);
 	if (!is_tcp && !is_udp) {
 		const struct protoent *entry = getprotobyname(service->protocol);
 		if (entry == NULL)
-			return attr_fail(
-			    service, "protocol", why, "protocol: unknown protocol '%s'", service->protocol);
+			return attr_fail(service, "protocol", why, "unknown protocol '%s'", service->protocol);
 		service->protocol_number = entry->p_proto;
 	}
-	if (service->wait == UNSET) return attr_fail(service, "wait", why, "wait: missing");
+	if (service->wait == UNSET) return attr_fail(service, "wait", why, "missing");
 	if (service->socket_type != SOCK_STREAM && !service->wait)
-		return attr_fail(service, "wait", why, "wait: only a stream service can have wait = no");
+		return attr_fail(service, "wait", why, "only a stream service can have wait = no");
 	return 0;
 }
 
@@ -90,7 +86,7 @@ static void set_number(struct service *service, const char *name, bool octal, lo
 static int resolve_port(struct service *service, struct reason *why) {
 	const struct servent *listed = getservbyname(service->name, service->protocol);
 	if (service->port == UNSET && listed == NULL)
-		return attr_fail(service, "port", why, "port: missing, and no %s service '%s' is in /etc/services",
+		return attr_fail(service, "port", why, "missing, and no %s service '%s' is in /etc/services",
 		    service->protocol, service->name);
 	if (service->port == UNSET)
 		set_number(service, "port", false, ntohs((uint16_t)listed->s_port));
@@ -104,10 +100,8 @@ static int resolve_port(struct service *service, struct reason *why) {
 static void add_address(struct service *service, const struct endpoint *address) {
 	for (size_t i = 0; i < service->address_count; i++)
 		if (addr_equal(&service->addresses[i], address)) return;
-	struct endpoint *larger = mem_alloc(service->arena, (service->address_count + 1) * sizeof *larger);
-	for (size_t i = 0; i < service->address_count; i++) larger[i] = service->addresses[i];
-	larger[service->address_count++] = *address;
-	service->addresses = larger;
+	service->addresses = mem_grow(service->arena, service->addresses, service->address_count, sizeof *address);
+	service->addresses[service->address_count++] = *address;
 }
 
 /* Whether flags IPv4 and IPv6 let an address of that family serve. Neither, or both: each does. */
@@ -120,10 +114,10 @@ static int add_host(struct service *service, const char *host, struct reason *wh
 	char port[16];
 	struct endpoint *found;
 	size_t count;
-	struct reason detail;
+	struct reason detail = {.text = ""};
 	snprintf(port, sizeof port, "%ld", service->port);
-	if (addr_resolve(service->loading, host, port, AF_UNSPEC, SOCK_STREAM, &found, &count, &detail) < 0)
-		return attr_fail(service, "bind", why, "bind: %s", detail.text);
+	if (addr_resolve(service->loading, host, port, &found, &count, &detail) < 0)
+		return attr_fail(service, "bind", why, "%s", detail.text);
 	size_t before = service->address_count;
 	for (size_t i = 0; i < count; i++)
 		if (is_wanted_family(service, found[i].at.any.sa_family)) add_address(service, &found[i]);
@@ -134,11 +128,10 @@ static int add_host(struct service *service, const char *host, struct reason *wh
 
 static int add_path(struct service *service, const char *path, struct reason *why) {
 	struct endpoint address;
-	struct reason detail;
+	struct reason detail = {.text = ""};
 	if (service->socket_type == SOCK_RAW)
-		return attr_fail(service, "bind", why, "bind: %s: a raw socket has no path", path);
-	if (addr_from_path(path, &address, &detail) < 0)
-		return attr_fail(service, "bind", why, "bind: %s", detail.text);
+		return attr_fail(service, "bind", why, "%s: a raw socket has no path", path);
+	if (addr_from_path(path, &address, &detail) < 0) return attr_fail(service, "bind", why, "%s", detail.text);
 	add_address(service, &address);
 	return 0;
 }
@@ -150,9 +143,9 @@ static int add_path(struct service *service, const char *path, struct reason *wh
  */
 static int resolve_addresses(struct service *service, struct reason *why) {
 	bool has_no_place = service->from_command_line && !service->bind.set && service->port == UNSET;
-	const struct endpoint *handed;
+	const struct spare *handed;
 	for (size_t i = 0; (handed = socket_handed(i, has_no_place ? NULL : service->id)) != NULL; i++)
-		add_address(service, handed);
+		add_address(service, &handed->configured);
 	if (has_no_place || service->address_count > 0) return 0;
 	service->any_loopback = service->from_command_line && !service->bind.set;
 	if (service->any_loopback) attr_set(service, "bind", "127.0.0.1 ::1", why);
@@ -177,16 +170,15 @@ static int resolve_user(struct service *service, bool checking, struct reason *w
 	if (!service->user.set) service->user.uid = geteuid();
 	if (!service->group.set) service->group.gid = service->user.gid;
 	bool is_own = service->user.uid == geteuid() && service->group.gid == getegid();
-	if (geteuid() != 0) {
-		if (is_own || checking) return 0;
+	if (geteuid() != 0 && (is_own || checking)) return 0;
+	if (geteuid() != 0)
 		return attr_fail(service, service->user.set ? "user" : "group", why,
-		    "%s: '%s': only root can run a program as somebody else", service->user.set ? "user" : "group",
+		    "'%s': only root can run a program as somebody else",
 		    service->user.set ? service->user.word : service->group.word);
-	}
 	service->change_user = true;
 	if (service->groups && service->user.name != NULL)
 		service->group_count =
-		    sys_user_groups(service->arena, service->user.name, service->group.gid, &service->group_ids);
+		    sys_user_groups(service->arena, service->user.name, service->user.gid, &service->group_ids);
 	return 0;
 }
 
@@ -196,35 +188,33 @@ static int resolve_internal(struct service *service, struct reason *why) {
 	bool is_redirect = service->redirect.host != NULL;
 	service->is_internal = service->type & TYPE_INTERNAL || service->flags & FLAG_SENSOR || is_redirect;
 	for (size_t i = 0; i < LENGTH(refused) && service->type & TYPE_INTERNAL; i++)
-		if (strcasecmp(service->name, refused[i]) == 0) {
-			attr_fail(service, "type", why,
+		if (strcasecmp(service->name, refused[i]) == 0)
+			return attr_refuse(service, "type", why,
 			    "superd tells strangers nothing of its services, and multiplexes none");
-			return SERVICE_LEFT_OUT;
-		}
 	if (is_redirect && (service->socket_type != SOCK_STREAM || service->wait))
-		return attr_fail(service, "redirect", why, "redirect: only for a stream service with wait = no");
+		return attr_fail(service, "redirect", why, "only for a stream service with wait = no");
 	if (!service->is_internal || is_redirect || service->flags & FLAG_SENSOR) return 0;
 	service->builtin = builtin_find(service->name);
 	if (service->builtin == NULL)
-		return attr_fail(service, "type", why, "type: there is no internal service '%s'", service->name);
+		return attr_fail(service, "type", why, "there is no internal service '%s'", service->name);
 	return 0;
 }
 
 static int resolve_program(struct service *service, struct reason *why) {
 	struct stat about;
 	if (service->is_internal) return 0;
-	if (!service->user.set && !service->from_command_line) return attr_fail(service, "user", why, "user: missing");
-	if (service->server == NULL) return attr_fail(service, "server", why, "server: missing");
+	if (!service->user.set && !service->from_command_line) return attr_fail(service, "user", why, "missing");
+	if (service->server == NULL) return attr_fail(service, "server", why, "missing");
 	if (service->server[0] != '/')
-		return attr_fail(service, "server", why, "server: '%s' is not an absolute path", service->server);
+		return attr_fail(service, "server", why, "'%s' is not an absolute path", service->server);
 	const char *path = service->chroot == NULL
 			       ? service->server
 			       : mem_print(service->arena, "%s%s", service->chroot, service->server);
-	if (stat(path, &about) < 0) return attr_fail(service, "server", why, "server: %s: %s", path, strerror(errno));
-	if (!S_ISREG(about.st_mode)) return attr_fail(service, "server", why, "server: %s: not a regular file", path);
-	if (access(path, X_OK) < 0) return attr_fail(service, "server", why, "server: %s: not executable", path);
+	if (stat(path, &about) < 0) return attr_fail(service, "server", why, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(about.st_mode)) return attr_fail(service, "server", why, "%s: not a regular file", path);
+	if (access(path, X_OK) < 0) return attr_fail(service, "server", why, "%s: not executable", path);
 	if (service->flags & FLAG_NAMEINARGS && service->server_args.count == 0)
-		return attr_fail(service, "flags", why, "flags: NAMEINARGS needs the name in server_args");
+		return attr_fail(service, "flags", why, "NAMEINARGS needs the name in server_args");
 	struct words argv = {0};
 	size_t first = 0;
 	const char *name = strrchr(service->server, '/') + 1;
@@ -307,17 +297,24 @@ static int check_directories(const struct service *service, struct reason *why) 
 		paths[1] = mem_print(service->loading, "%s/%s", service->chroot, service->directory);
 	for (size_t i = 0; i < LENGTH(names); i++)
 		if (paths[i] != NULL && (stat(paths[i], &about) < 0 || !S_ISDIR(about.st_mode)))
-			return attr_fail(service, names[i], why, "%s: %s: not a directory", names[i], paths[i]);
+			return attr_fail(service, names[i], why, "%s: not a directory", paths[i]);
 	return 0;
 }
 
-/* A program that accepts by itself: superd never learns who comes, and can hold nobody back. */
+/*
+ * A program that gets the socket itself: where it accepts, superd never learns who comes, and can hold nobody back; a
+ * datagram's sender is known, but would have to wait for the DNS.
+ */
 static int check_accepting(const struct service *service, struct reason *why) {
-	if (!service->wait || service->socket_type == SOCK_DGRAM) return 0;
-	const char *name = service->only_from.set ? "only_from" : service->no_access.set ? "no_access" : NULL;
+	const struct address_list *lists[] = {&service->only_from, &service->no_access};
+	const char *names[] = {"only_from", "no_access"}, *name = NULL;
+	bool is_dgram = service->socket_type == SOCK_DGRAM;
+	for (size_t i = 0; i < LENGTH(lists) && service->wait; i++)
+		if (is_dgram ? lists[i]->domains : lists[i]->set) name = names[i];
 	if (name == NULL) return 0;
-	return attr_fail(service, name, why,
-	    "%s: the program accepts by itself (wait = yes), so superd cannot know who comes", name);
+	if (is_dgram) return attr_fail(service, name, why, "a .domain is not for datagrams");
+	return attr_fail(
+	    service, name, why, "the program accepts by itself (wait = yes), so superd cannot know who comes");
 }
 
 /*

@@ -12,16 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A socket at hand: what it was asked for with, and the service it was for, or the name it was handed over with. */
-struct spare {
-	struct spare *next;
-	int fd, type;
-	enum socket_owner owner;
-	bool taken;
-	struct endpoint configured;
-	char name[64];
-};
-
 static struct spare *spares;
 
 static int set_option(int fd, int level, int option, int value) {
@@ -112,18 +102,12 @@ void socket_offer(int fd, enum socket_owner owner, const struct endpoint *config
 	spares = spare;
 }
 
-/* The address of the n-th of the sockets that were handed over, or of those with that name; NULL past the last. */
-const struct endpoint *socket_handed(size_t n, const char *name) {
+/* The nth, from 0, of the sockets that were handed over, or of those with that name; NULL past the last. */
+const struct spare *socket_handed(size_t nth, const char *name) {
 	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
-		if (spare->owner == SOCKET_HANDED && (name == NULL || strcmp(spare->name, name) == 0) && n-- == 0)
-			return &spare->configured;
+		if (spare->owner == SOCKET_HANDED && (name == NULL || strcmp(spare->name, name) == 0) && nth-- == 0)
+			return spare;
 	return NULL;
-}
-
-/* Calls `visit` for each socket that was handed over. */
-void socket_each_handed(void (*visit)(int fd, const char *name, bool taken, void *), void *argument) {
-	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
-		if (spare->owner == SOCKET_HANDED) visit(spare->fd, spare->name, spare->taken, argument);
 }
 
 static bool fits(const struct spare *spare, const struct service *service, const struct endpoint *address) {
@@ -156,12 +140,14 @@ static int take(const struct service *service, const struct endpoint *address) {
 
 /* Closes what is at hand at that port and has nobody to serve: it is in the way. */
 static bool give_way(unsigned port) {
-	for (struct spare **link = &spares; *link != NULL; link = &(*link)->next)
-		if ((*link)->owner == SOCKET_OWNED && port != 0 && addr_port(&(*link)->configured) == port) {
-			close((*link)->fd);
-			drop(link);
-			return true;
-		}
+	for (struct spare **link = &spares; *link != NULL; link = &(*link)->next) {
+		const struct spare *spare = *link;
+		if (spare->owner != SOCKET_OWNED || port == 0 || addr_port(&spare->configured) != port) continue;
+		if (listener_find(spare->name, 0) != NULL) continue;
+		close(spare->fd);
+		drop(link);
+		return true;
+	}
 	return false;
 }
 

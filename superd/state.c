@@ -69,176 +69,122 @@ bool state_is_due(void) {
 	return upgrade.is_due;
 }
 
-/* One line of the file: what it is of, numbers, and a name at the end. It is read in the order it was written in. */
-struct record {
-	char kind[16];
-	size_t count, next;
-	long long number[2 * sizeof(struct endpoint) + 24];
-	char name[256];
+/*
+ * One line of the file is one thing: its kind, which of its service's namesakes it belongs to, the numbers that these
+ * fields hold, and its service's id. An image that knows fewer fields passes over the rest; one that knows more finds 0.
+ */
+enum kind { TOTALS, HANDED, SOCKET, LISTENER, CONN, LINGERING, CAUGHT, HELD, KINDS };
+
+struct field {
+	size_t offset, size, count;
+	bool is_descriptor; /* it shall outlive the exec */
 };
 
-static void put_all(struct record *record, const long long *numbers, size_t count) {
-	memcpy(record->number + record->count, numbers, count * sizeof *numbers);
-	record->count += count;
+#define NUMBER(type, member)                                                                                           \
+	{ offsetof(struct type, member), sizeof(((struct type *)0)->member), 1, false }
+#define NUMBERS(type, member, unit)                                                                                    \
+	{ offsetof(struct type, member), unit, sizeof(((struct type *)0)->member) / (unit), false }
+#define DESCRIPTOR(type, member)                                                                                       \
+	{ offsetof(struct type, member), sizeof(int), 1, true }
+
+static const struct {
+	const char *name;
+	struct field fields[8];
+} kinds[KINDS] = {
+    [TOTALS] = {"totals", {NUMBER(totals, start_time), NUMBER(totals, reloads), NUMBER(totals, upgrades)}},
+    [HANDED] = {"handed", {DESCRIPTOR(spare, fd)}},
+    [SOCKET] = {"socket", {DESCRIPTOR(listening_socket, watch.fd), NUMBERS(listening_socket, configured, 1)}},
+    [LISTENER] = {"listener",
+	{NUMBER(listener, accepted), NUMBER(listener, spawn_failures), NUMBER(listener, closed_until),
+	    NUMBER(listener, second_began), NUMBER(listener, second_count), NUMBER(listener, failures),
+	    NUMBERS(listener, refused, sizeof(unsigned long))}},
+    [CONN] = {"conn", {NUMBER(conn, pid), DESCRIPTOR(conn, linger_fd), NUMBER(conn, began), NUMBER(conn, deadline),
+			  NUMBER(conn, told), NUMBERS(conn, source, sizeof(uint64_t))}},
+    [LINGERING] = {"lingering", {DESCRIPTOR(watch, fd), NUMBER(watch, deadline)}},
+    [CAUGHT] = {"caught", {NUMBERS(caught, source, sizeof(uint64_t)), NUMBER(caught, until)}},
+    [HELD] = {"held", {DESCRIPTOR(client, fd), NUMBER(client, uid), NUMBER(client, is_confirmed),
+			  NUMBERS(client, peer, 1), NUMBERS(client, local, 1)}},
+};
+
+/* A number of that size: a byte or a bool, an int, or a long long. */
+static long long get(const void *at, size_t size) {
+	int number;
+	long long large;
+	if (size == 1) return *(const unsigned char *)at;
+	if (size == sizeof number) return *(int *)memcpy(&number, at, size);
+	return *(long long *)memcpy(&large, at, sizeof large);
 }
 
-#define NUMBERS(...) (const long long[]){__VA_ARGS__}, sizeof((const long long[]){__VA_ARGS__}) / sizeof(long long)
-
-static void put(struct record *record, long long number) {
-	put_all(record, &number, 1);
+static void set(void *at, size_t size, long long large) {
+	int number = (int)large;
+	unsigned char byte = (unsigned char)large;
+	memcpy(at, size == 1 ? &byte : size == sizeof number ? (void *)&number : &large, size);
 }
 
-static void put_descriptor(struct record *record, int fd) {
-	put(record, fd);
-	if (fd >= 0) fcntl(fd, F_SETFD, 0); /* it shall outlive the exec */
+/* Writes a thing, which belongs to `listener`, or to none (NULL) and then has a name of its own. */
+static void put(FILE *to, enum kind kind, const void *thing, const struct listener *listener, const char *name) {
+	fprintf(to, "%s %zu", kinds[kind].name, listener != NULL ? listener_nth(listener) : 0);
+	for (const struct field *field = kinds[kind].fields; field->size > 0; field++)
+		for (size_t i = 0; i < field->count; i++) {
+			long long number = get((const char *)thing + field->offset + i * field->size, field->size);
+			fprintf(to, " %lld", number);
+			if (field->is_descriptor && number >= 0) fcntl((int)number, F_SETFD, 0);
+		}
+	fprintf(to, "|%s\n", listener != NULL ? listener->service->id : name);
 }
 
-static void put_endpoint(struct record *record, const struct endpoint *endpoint) {
-	const unsigned char *bytes = (const unsigned char *)&endpoint->at;
-	put(record, endpoint->length);
-	for (socklen_t i = 0; i < endpoint->length; i++) put(record, bytes[i]);
-}
+/* A line that has been read. */
+struct record {
+	char line[4096], *numbers;
+	enum kind kind;
+	size_t nth;
+	const char *name;
+};
 
-/* Ends the record and empties it for the next one. */
-static void put_line(struct record *record, FILE *to, const char *kind, const char *name) {
-	fputs(kind, to);
-	for (size_t i = 0; i < record->count; i++) fprintf(to, " %lld", record->number[i]);
-	fprintf(to, "|%s\n", name);
-	record->count = 0;
-}
-
-static long long take(struct record *record) {
-	return record->next < record->count ? record->number[record->next++] : 0;
-}
-
-static struct endpoint take_endpoint(struct record *record) {
-	struct endpoint endpoint = {.length = (socklen_t)take(record)};
-	unsigned char *bytes = (unsigned char *)&endpoint.at;
-	for (socklen_t i = 0; i < endpoint.length && i < sizeof endpoint.at; i++)
-		bytes[i] = (unsigned char)take(record);
-	return endpoint;
-}
-
-static bool take_line(struct record *record, FILE *from) {
-	char line[4096], *text = line;
-	*record = (struct record){.count = 0};
-	if (fgets(line, sizeof line, from) == NULL) return false;
-	line[strcspn(line, "\n")] = '\0';
-	size_t length = strcspn(line, " |");
-	snprintf(record->kind, sizeof record->kind, "%.*s", (int)length, line);
-	for (text += length; *text == ' ' && record->count < LENGTH(record->number);)
-		record->number[record->count++] = strtoll(text, &text, 10);
-	snprintf(record->name, sizeof record->name, "%s", *text == '|' ? text + 1 : "");
+static bool read_record(struct record *record, FILE *from) {
+	if (fgets(record->line, sizeof record->line, from) == NULL) return false;
+	record->line[strcspn(record->line, "\n")] = '\0';
+	char *bar = strchr(record->line, '|'), *blank = strchr(record->line, ' ');
+	record->kind = KINDS;
+	record->name = "";
+	if (bar == NULL || blank == NULL || blank > bar) return true;
+	*bar = *blank = '\0';
+	record->name = bar + 1;
+	record->nth = (size_t)strtoll(blank + 1, &record->numbers, 10);
+	for (enum kind kind = 0; kind < KINDS; kind++)
+		if (strcmp(record->line, kinds[kind].name) == 0) record->kind = kind;
 	return true;
 }
 
-struct writing {
-	struct record record;
-	FILE *to;
-};
-
-static void put_handed(int fd, const char *name, bool taken, void *argument) {
-	struct writing *writing = argument;
-	(void)taken;
-	put_descriptor(&writing->record, fd);
-	put_line(&writing->record, writing->to, "handed", name);
+/* Puts the record's numbers where a thing of its kind has them. */
+static void take(struct record *record, void *thing) {
+	for (const struct field *field = kinds[record->kind].fields; field->size > 0; field++)
+		for (size_t i = 0; i < field->count; i++)
+			set((char *)thing + field->offset + i * field->size, field->size,
+			    strtoll(record->numbers, &record->numbers, 10));
 }
 
-static void put_conn(struct conn *conn, void *argument) {
-	struct writing *writing = argument;
-	put(&writing->record, conn->pid);
-	put_descriptor(&writing->record, conn->linger_fd);
-	put_all(&writing->record, NUMBERS(conn->began, conn->deadline, conn->told, (long long)conn->source.high,
-				      (long long)conn->source.low, (long long)listener_nth(conn->listener)));
-	put_line(&writing->record, writing->to, "conn", conn->listener->service->id);
-}
-
-static void take_conn(struct record *record) {
-	struct conn conn = {.pid = (pid_t)take(record)};
-	conn.linger_fd = (int)take(record);
-	conn.began = take(record);
-	conn.deadline = take(record);
-	conn.told = take(record);
-	conn.source.high = (uint64_t)take(record);
-	conn.source.low = (uint64_t)take(record);
-	serve_adopt(record->name, (size_t)take(record), &conn);
-}
-
-static void put_lingering(int fd, int64_t deadline, void *argument) {
-	struct writing *writing = argument;
-	put_descriptor(&writing->record, fd);
-	put(&writing->record, deadline);
-	put_line(&writing->record, writing->to, "lingering", "");
-}
-
-static void put_caught(struct source source, int64_t until, void *argument) {
-	struct writing *writing = argument;
-	put_all(&writing->record, NUMBERS((long long)source.high, (long long)source.low, until));
-	put_line(&writing->record, writing->to, "caught", "");
-}
-
-static void put_listener(const struct listener *listener, struct writing *writing) {
-	for (size_t i = 0; i < listener->socket_count; i++) {
-		if (listener->sockets[i].watch.fd < 0) continue;
-		put_descriptor(&writing->record, listener->sockets[i].watch.fd);
-		put_endpoint(&writing->record, &listener->sockets[i].configured);
-		put_line(&writing->record, writing->to, "socket", listener->service->id);
-	}
-	put_all(&writing->record,
-	    NUMBERS((long long)listener->accepted, (long long)listener->spawn_failures, listener->closed_until,
-		listener->second_began, listener->second_count, listener->failures));
-	for (enum verdict verdict = VERDICT_WELCOME; verdict < VERDICTS; verdict++)
-		put(&writing->record, (long long)listener->refused[verdict]);
-	put(&writing->record, (long long)listener_nth(listener));
-	put_line(&writing->record, writing->to, "listener", listener->service->id);
-}
-
-static void take_listener(struct record *record) {
-	size_t nth = record->count > 0 ? (size_t)record->number[record->count - 1] : 0;
-	struct listener *listener = listener_find(record->name, nth);
-	if (listener == NULL) return;
-	listener->accepted = (unsigned long)take(record);
-	listener->spawn_failures = (unsigned long)take(record);
-	listener->closed_until = take(record);
-	listener->second_began = take(record);
-	listener->second_count = (long)take(record);
-	listener->failures = (int)take(record);
-	for (enum verdict verdict = VERDICT_WELCOME; verdict < VERDICTS; verdict++)
-		listener->refused[verdict] = (unsigned long)take(record);
-}
-
-static void put_held(const struct client *held, void *argument) {
-	struct writing *writing = argument;
-	put_descriptor(&writing->record, held->fd);
-	put_all(&writing->record, NUMBERS(held->uid, held->is_confirmed, (long long)listener_nth(held->listener)));
-	put_endpoint(&writing->record, &held->peer);
-	put_endpoint(&writing->record, &held->local);
-	put_line(&writing->record, writing->to, "held", held->listener->service->id);
-}
-
-static void take_held(struct record *record) {
-	struct client client = {.fd = (int)take(record)};
-	client.uid = (uid_t)take(record);
-	client.is_confirmed = take(record);
-	client.listener = listener_find(record->name, (size_t)take(record));
-	client.peer = take_endpoint(record);
-	client.local = take_endpoint(record);
-	client.source = addr_source(&client.peer, client.uid);
-	if (client.listener == NULL || hold_client(&client, NULL) < 0) close(client.fd);
+static void put_listener(FILE *to, const struct listener *listener) {
+	for (size_t i = 0; i < listener->socket_count; i++)
+		if (listener->sockets[i].watch.fd >= 0) put(to, SOCKET, &listener->sockets[i], listener, NULL);
+	put(to, LISTENER, listener, listener, NULL);
 }
 
 static void put_state(FILE *to) {
-	struct writing writing = {.to = to};
-	put_all(
-	    &writing.record, NUMBERS(metrics_totals.start_time, metrics_totals.reloads, metrics_totals.upgrades + 1));
-	put_line(&writing.record, to, "totals", "");
-	socket_each_handed(put_handed, &writing);
+	const struct spare *handed;
+	const struct caught *caught;
+	put(to, TOTALS, &metrics_totals, NULL, "");
+	for (size_t nth = 0; (handed = socket_handed(nth, NULL)) != NULL; nth++)
+		put(to, HANDED, handed, NULL, handed->name);
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		if (!listener->retired) put_listener(listener, &writing);
-	conn_each(put_conn, &writing);
-	linger_each(put_lingering, &writing);
-	access_each_caught(put_caught, &writing);
-	hold_each(put_held, &writing);
+		if (!listener->retired) put_listener(to, listener);
+	for (const struct conn *conn = conn_next(NULL); conn != NULL; conn = conn_next(conn))
+		put(to, CONN, conn, conn->listener, NULL);
+	for (const struct watch *watch = linger_next(NULL); watch != NULL; watch = linger_next(watch))
+		put(to, LINGERING, watch, NULL, "");
+	for (const struct held *held = hold_first(); held != NULL; held = held->next)
+		put(to, HELD, &held->client, held->client.listener, NULL);
+	for (size_t nth = 0; (caught = access_caught(nth)) != NULL; nth++) put(to, CAUGHT, caught, NULL, "");
 }
 
 /* Leaves the state, and all that it names, for the image that will be executed. Returns the file, or NULL and errno. */
@@ -279,14 +225,12 @@ void state_begin(void) {
 	if (upgrade.checking > 0 || upgrade.is_due) return;
 	while (upgrade.argv[count] != NULL) count++;
 	char **argv = calloc(count + 2, sizeof *argv);
-	if (argv == NULL || pipe(ends) < 0) {
+	if (argv == NULL || sys_pipe(ends) < 0) {
 		log_error("no upgrade: %s", strerror(errno));
 		free(argv);
 		return;
 	}
-	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
 	pid_t pid = fork();
 	if (pid == 0) check_child(ends[1], argv);
 	free(argv);
@@ -314,36 +258,38 @@ void state_execute(void) {
 	sys_close_from(STDERR_FILENO + 1, true);
 }
 
-/* What has to be known before the sockets are opened. */
-static void take_early(struct record *record) {
-	if (strcmp(record->kind, "totals") == 0) {
-		metrics_totals.start_time = take(record);
-		metrics_totals.reloads = take(record);
-		metrics_totals.upgrades = take(record);
-	} else if (strcmp(record->kind, "handed") == 0) {
-		socket_offer((int)take(record), SOCKET_HANDED, NULL, record->name);
-	} else if (strcmp(record->kind, "socket") == 0) {
-		int fd = (int)take(record);
-		struct endpoint configured = take_endpoint(record);
-		socket_offer(fd, SOCKET_OWNED, &configured, record->name);
-	}
-}
-
-/* What belongs to services that have to be there first. */
-static void take_late(struct record *record) {
-	if (strcmp(record->kind, "listener") == 0) {
-		take_listener(record);
-	} else if (strcmp(record->kind, "conn") == 0) {
-		take_conn(record);
-	} else if (strcmp(record->kind, "held") == 0) {
-		take_held(record);
-	} else if (strcmp(record->kind, "lingering") == 0) {
-		int fd = (int)take(record);
-		linger_begin(fd, take(record) - loop_now());
-	} else if (strcmp(record->kind, "caught") == 0) {
-		struct source source = {.high = (uint64_t)take(record)};
-		source.low = (uint64_t)take(record);
-		access_catch(source, take(record));
+/*
+ * Takes up what a line is of: before the sockets are opened what has to be known for that, and then (`late`) what
+ * belongs to services that have to be there first.
+ */
+static void take_up(struct record *record, bool late) {
+	union {
+		struct spare spare;
+		struct listening_socket socket;
+		struct conn conn;
+		struct watch watch;
+		struct caught caught;
+		struct client client;
+	} it = {.conn = {.pid = 0}};
+	struct listener *listener = listener_find(record->name, record->nth);
+	bool is_early = record->kind == TOTALS || record->kind == HANDED || record->kind == SOCKET;
+	if (record->kind == KINDS || is_early == late || (record->kind == LISTENER && listener == NULL)) return;
+	take(record, record->kind == TOTALS     ? (void *)&metrics_totals
+		     : record->kind == LISTENER ? listener
+						: (void *)&it);
+	switch (record->kind) {
+	case TOTALS: metrics_totals.upgrades++; break;
+	case HANDED: socket_offer(it.spare.fd, SOCKET_HANDED, NULL, record->name); break;
+	case SOCKET: socket_offer(it.socket.watch.fd, SOCKET_OWNED, &it.socket.configured, record->name); break;
+	case CONN: serve_adopt(record->name, record->nth, &it.conn); break;
+	case LINGERING: linger_begin(it.watch.fd, it.watch.deadline - loop_now()); break;
+	case CAUGHT: access_catch(it.caught.source, it.caught.until); break;
+	case HELD:
+		it.client.listener = listener;
+		it.client.source = addr_source(&it.client.peer, it.client.uid);
+		if (listener == NULL || hold_client(&it.client, NULL) < 0) close(it.client.fd);
+		break;
+	default: break;
 	}
 }
 
@@ -362,7 +308,7 @@ void state_take(bool late) {
 	}
 	if (file == NULL) return;
 	rewind(file);
-	while (take_line(&record, file)) (late ? take_late : take_early)(&record);
+	while (read_record(&record, file)) take_up(&record, late);
 	if (!late) return;
 	fclose(file);
 	file = NULL;

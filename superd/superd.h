@@ -35,20 +35,12 @@ struct entry {
 };
 
 /* What the checks say of a comer. The words stand in log.c, in this order. */
+/* clang-format off */
 enum verdict {
-	VERDICT_WELCOME,
-	VERDICT_ADDRESS,
-	VERDICT_TIME,
-	VERDICT_LOAD,
-	VERDICT_SERVICE_LIMIT,
-	VERDICT_PER_SOURCE_LIMIT,
-	VERDICT_CPS,
-	VERDICT_PER_SOURCE_CPS,
-	VERDICT_SENSOR,
-	VERDICT_PROXY,
-	VERDICT_FORK,
-	VERDICTS
+	VERDICT_WELCOME, VERDICT_ADDRESS, VERDICT_TIME, VERDICT_LOAD, VERDICT_SERVICE_LIMIT, VERDICT_PER_SOURCE_LIMIT,
+	VERDICT_CPS, VERDICT_PER_SOURCE_CPS, VERDICT_SENSOR, VERDICT_PROXY, VERDICT_FORK, VERDICTS
 };
+/* clang-format on */
 
 /* The step on the way to exec that failed, and errno. */
 struct spawn_failure {
@@ -62,11 +54,12 @@ struct outlet {
 	enum { OUTLET_PLAIN, OUTLET_SOCKET, OUTLET_POLLED } kind;
 };
 
-/* A descriptor that the loop watches, embedded in whatever wants to be woken. */
+/* A descriptor that the loop watches, until the deadline if it can expire; embedded in whatever wants to be woken. */
 struct watch {
 	int fd;
 	size_t slot;
-	void (*ready)(struct watch *);
+	void (*ready)(struct watch *), (*expired)(struct watch *);
+	int64_t deadline;
 };
 
 struct listener;
@@ -76,7 +69,6 @@ struct listening_socket {
 	struct listener *listener;
 	/* As asked for, and as it is: the kernel may have chosen the port. */
 	struct endpoint configured, address;
-	bool wildcard;
 };
 
 /* A run of refusals for one reason, said when it begins and when it ends. */
@@ -117,6 +109,32 @@ struct client {
 	struct source source;
 	uid_t uid;
 	bool is_confirmed; /* the DNS has said that it may come */
+};
+
+/* A client that is held until there is a child for it. */
+struct held {
+	struct held *next;
+	struct client client;
+};
+
+/* A source that a sensor has caught: every service is shut to it for a while. */
+struct caught {
+	struct source source;
+	int64_t until;
+};
+
+/*
+ * A socket at hand: what it was asked for with, and the service it was for, or the name it was handed over with. It is
+ * superd's own and left over; borrowed, which stays its listener's; or handed over by a supervisor, and stays for good.
+ */
+enum socket_owner { SOCKET_OWNED, SOCKET_BORROWED, SOCKET_HANDED };
+struct spare {
+	struct spare *next;
+	int fd, type;
+	enum socket_owner owner;
+	bool taken;
+	struct endpoint configured;
+	char name[64];
 };
 
 /* A running child. */
@@ -173,12 +191,14 @@ void service_free(struct service *service);
 struct arena *mem_arena_new(void);
 void mem_arena_free(struct arena *arena);
 void *mem_alloc(struct arena *arena, size_t size);
+void *mem_grow(struct arena *arena, void *array, size_t count, size_t size);
 char *mem_copy(struct arena *arena, const char *text);
 char *mem_print(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 void words_add(struct arena *arena, struct words *words, const char *word);
 void words_remove(struct words *words, const char *word);
 bool words_contain(const struct words *words, const char *word);
 void words_split(struct arena *arena, struct words *words, const char *text);
+void text_add(char *text, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
 int reason_set(struct reason *why, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* attr.c: one row an attribute; attr_types.c: how each kind of value is read and printed */
@@ -186,6 +206,7 @@ int attr_apply(struct service *service, const struct entry *entry, bool in_defau
 int attr_set(struct service *service, const char *name, const char *text, struct reason *why);
 int attr_fail(const struct service *service, const char *name, struct reason *why, const char *format, ...)
     PRINTF_LIKE(4, 5);
+int attr_refuse(const struct service *service, const char *name, struct reason *why, const char *text);
 void attr_begin(struct service *service, struct arena *loading);
 bool attr_is_set(const char *name);
 void attr_print_service(const struct service *service, FILE *to);
@@ -194,9 +215,8 @@ void attr_print_table(FILE *to);
 /* addr.c: socket addresses as text; addr_rule.c: the words of only_from and the like */
 enum { ADDR_TEXT = 160 };
 void addr_set_numeric(bool numeric);
-int addr_resolve(struct arena *arena, const char *host, const char *port, int family, int socket_type,
-    struct endpoint **found, size_t *count, struct reason *why);
-int addr_find_first(const char *host, const char *port, struct endpoint *found, struct reason *why);
+int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, size_t *count,
+    struct reason *why);
 int addr_from_path(const char *path, struct endpoint *endpoint, struct reason *why);
 bool addr_equal(const struct endpoint *a, const struct endpoint *b);
 unsigned addr_port(const struct endpoint *endpoint);
@@ -205,6 +225,7 @@ bool addr_is_wildcard(const struct endpoint *endpoint);
 const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEXT]);
 const char *addr_format(const struct endpoint *endpoint, char text[ADDR_TEXT]);
 struct source addr_source(const struct endpoint *endpoint, uid_t uid);
+bool addr_source_equal(struct source a, struct source b);
 struct source addr_source_prefix(struct source source, unsigned bits);
 int addr_read_rule(
     struct arena *arena, const char *word, const struct place *place, struct address_rule *rule, struct reason *why);
@@ -212,21 +233,22 @@ void addr_print_rule(const struct address_rule *rule, FILE *to);
 bool addr_is_numeric_only(void);
 bool addr_list_matches(const struct address_list *list, struct source source);
 
-/* log.c: one function an event */
-int log_find_facility(const char *name);
-int log_find_level(const char *name);
-void log_error(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_warning(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_notice(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_detail(const char *format, ...) PRINTF_LIKE(1, 2);
-void log_error_at(const struct place *place, const char *format, ...) PRINTF_LIKE(2, 3);
-void log_warning_at(const struct place *place, const char *format, ...) PRINTF_LIKE(2, 3);
-
-size_t log_escape(char *line, size_t size, const char *text);
+/* log.c: superd's own log; notices are for an operator who did not say -q, details for one who said -v */
+enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_ALWAYS, LEVEL_NOTICE, LEVEL_DETAIL };
+#define log_error(...) log_say(LEVEL_ERROR, NULL, __VA_ARGS__)
+#define log_warning(...) log_say(LEVEL_WARNING, NULL, __VA_ARGS__)
+#define log_always(...) log_say(LEVEL_ALWAYS, NULL, __VA_ARGS__)
+#define log_notice(...) log_say(LEVEL_NOTICE, NULL, __VA_ARGS__)
+#define log_detail(...) log_say(LEVEL_DETAIL, NULL, __VA_ARGS__)
+#define log_error_at(place, ...) log_say(LEVEL_ERROR, place, __VA_ARGS__)
+#define log_warning_at(place, ...) log_say(LEVEL_WARNING, place, __VA_ARGS__)
+void log_say(enum log_level level, const struct place *place, const char *format, ...) PRINTF_LIKE(3, 4);
 void log_open(const struct options *options);
 void log_in_child(void);
 void log_mute_warnings(bool mute);
-void log_always(const char *format, ...) PRINTF_LIKE(1, 2);
+size_t log_escape(char *line, size_t size, const char *text);
+int log_find_facility(const char *name);
+int log_find_level(const char *name);
 const char *log_verdict_word(enum verdict verdict);
 
 /* log_service.c: what a service's log says of a connection */
@@ -248,16 +270,13 @@ bool loop_is_due(void);
 int loop_watch(struct watch *watch);
 void loop_unwatch(struct watch *watch);
 void loop_pause(struct watch *watch, bool paused);
+struct watch *loop_next(const struct watch *last, void ready(struct watch *));
+void loop_tick(void);
 void loop_sleep(void);
 
-/*
- * socket.c: one socket, made or at hand: superd's own and left over; borrowed, which stays its listener's; or handed
- * over by a supervisor, which stays at hand for good.
- */
-enum socket_owner { SOCKET_OWNED, SOCKET_BORROWED, SOCKET_HANDED };
+/* socket.c: one socket, made or at hand */
 void socket_offer(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name);
-const struct endpoint *socket_handed(size_t n, const char *name);
-void socket_each_handed(void (*visit)(int fd, const char *name, bool taken, void *), void *argument);
+const struct spare *socket_handed(size_t nth, const char *name);
 void socket_drop_offers(enum socket_owner owner);
 int socket_check(const struct service *service, const struct endpoint *configured, struct reason *why);
 int socket_open(const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why);
@@ -270,6 +289,7 @@ size_t listener_nth(const struct listener *listener);
 struct listener *listener_make_retired(const char *id);
 int listener_open(struct service *service, struct reason *why);
 int listener_update(struct listener *listener, struct service *service, struct reason *why);
+void listener_offer_all(void);
 void listener_pause(struct listener *listener, bool paused);
 void listener_close(struct listener *listener);
 void listener_retire(struct listener *listener);
@@ -299,23 +319,19 @@ bool hold_is_short(const struct listener *listener);
 void hold_over(struct listener *listener);
 void hold_give_up_at(int64_t when);
 void hold_tick(void (*again)(const struct client *), void (*refuse)(const struct client *));
-void hold_each(void (*visit)(const struct client *, void *), void *argument);
-bool hold_is_holding(void);
+const struct held *hold_first(void);
 
 /* proxy.c, linger.c, domain.c: before and after the program */
 int proxy_greet(const struct client *client);
-void proxy_tick(void);
 bool proxy_is_waiting(void);
 void linger_begin(int fd, int64_t span);
-void linger_tick(void);
-size_t linger_count(void);
-void linger_each(void (*visit)(int fd, int64_t deadline, void *), void *argument);
+const struct watch *linger_next(const struct watch *last);
 bool domain_must_ask(const struct service *service, struct source source);
 bool domain_allows(const struct service *service, const struct endpoint *peer, struct source source);
 
 /* access.c, limits.c: the verdicts */
 void access_catch(struct source source, int64_t until);
-void access_each_caught(void (*visit)(struct source, int64_t until, void *), void *argument);
+const struct caught *access_caught(size_t nth);
 bool access_allows(const struct service *service, struct source source);
 enum verdict access_check(const struct client *client);
 enum verdict limits_check_rate(const struct client *client);
@@ -356,7 +372,7 @@ bool conn_is_asking(void);
 int conn_reserve(void);
 struct conn *conn_add(const struct conn *conn);
 size_t conn_count(void);
-void conn_each(void (*visit)(struct conn *, void *), void *argument);
+struct conn *conn_next(const struct conn *last);
 void conn_reap(void (*ended)(struct conn *, int status));
 void conn_drain(bool at_once);
 void conn_tick(void);
@@ -376,7 +392,8 @@ pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_
 void sys_child_report(volatile const void *report, size_t size);
 int sys_poll(struct pollfd *polls, size_t count, int timeout);
 int sys_signals_open(const sigset_t *signals);
-size_t sys_signals_read(int fd, int *numbers, size_t size);
+int sys_pipe(int ends[2]);
+int sys_signal_read(int fd);
 int sys_accept(int fd, struct endpoint *peer);
 void sys_close_from(int first, bool at_exec);
 size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups);

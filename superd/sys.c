@@ -26,6 +26,14 @@
 
 enum { DESCRIPTORS_CHECKED = 65536 };
 
+/* A pipe of which both ends are closed on exec. Returns 0, or -1 and errno. */
+int sys_pipe(int ends[2]) {
+	if (pipe(ends) < 0) return -1;
+	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
 #ifndef SUPERD_POSIX
 
 enum { STACK_SIZE = 64 * 1024, LOOK_EVERY = 10 * 1000 * 1000 };
@@ -78,9 +86,7 @@ static int report_to = -1;
 /* With fork the child has memory of its own, so what it could not do comes through a pipe, which exec closes. */
 pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size) {
 	int ends[2];
-	if (pipe(ends) < 0) return -1;
-	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+	if (sys_pipe(ends) < 0) return -1;
 	pid_t pid = fork();
 	if (pid == 0) {
 		report_to = ends[1];
@@ -132,12 +138,9 @@ static void pass_signal(int number) {
 int sys_signals_open(const sigset_t *signals) {
 #ifdef SUPERD_POSIX
 	struct sigaction action = {.sa_handler = pass_signal};
-	if (pipe(signal_pipe) < 0) return -1;
+	if (sys_pipe(signal_pipe) < 0) return -1;
 	owner = getpid();
-	for (int i = 0; i < 2; i++) {
-		fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
-		fcntl(signal_pipe[i], F_SETFL, O_NONBLOCK);
-	}
+	for (int i = 0; i < 2; i++) fcntl(signal_pipe[i], F_SETFL, O_NONBLOCK);
 	for (int number = 1; number < 32; number++)
 		if (sigismember(signals, number) == 1) sigaction(number, &action, NULL);
 	return signal_pipe[0];
@@ -146,20 +149,14 @@ int sys_signals_open(const sigset_t *signals) {
 #endif
 }
 
-/* Reads up to `size` numbers of signals that have come. Returns how many. */
-size_t sys_signals_read(int fd, int *numbers, size_t size) {
+/* The number of the next signal that has come, or 0. */
+int sys_signal_read(int fd) {
 #ifdef SUPERD_POSIX
-	unsigned char bytes[16];
-	ssize_t length = read(fd, bytes, size < sizeof bytes ? size : sizeof bytes);
-	for (ssize_t i = 0; i < length; i++) numbers[i] = bytes[i];
-	return length > 0 ? (size_t)length : 0;
+	unsigned char number;
+	return read(fd, &number, 1) == 1 ? number : 0;
 #else
-	struct signalfd_siginfo infos[16];
-	size_t most = size < LENGTH(infos) ? size : LENGTH(infos);
-	ssize_t length = read(fd, infos, most * sizeof infos[0]);
-	size_t count = length > 0 ? (size_t)length / sizeof infos[0] : 0;
-	for (size_t i = 0; i < count; i++) numbers[i] = (int)infos[i].ssi_signo;
-	return count;
+	struct signalfd_siginfo about;
+	return read(fd, &about, sizeof about) == sizeof about ? (int)about.ssi_signo : 0;
 #endif
 }
 
@@ -298,19 +295,17 @@ void sys_outlet_open(struct outlet *outlet, int fd) {
 #endif
 }
 
+/* Whether the descriptor can be written to, or read from, at once. */
+static bool is_ready(int fd, short events) {
+	struct pollfd polled = {.fd = fd, .events = events};
+	return poll(&polled, 1, 0) == 1;
+}
+
 /* Writes a whole line, or nothing where that would block. Returns 0, or -1 if it could not. */
 int sys_outlet_write(const struct outlet *outlet, const char *line, size_t length) {
-	ssize_t written;
-#ifndef SUPERD_POSIX
-	if (outlet->kind == OUTLET_SOCKET)
-		written = send(outlet->fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-	else
-#endif
-	{
-		struct pollfd writable = {.fd = outlet->fd, .events = POLLOUT};
-		if (outlet->kind == OUTLET_POLLED && poll(&writable, 1, 0) != 1) return -1;
-		written = write(outlet->fd, line, length);
-	}
+	if (outlet->kind == OUTLET_POLLED && !is_ready(outlet->fd, POLLOUT)) return -1;
+	ssize_t written = outlet->kind == OUTLET_SOCKET ? sys_send_unblocked(outlet->fd, line, length)
+							: write(outlet->fd, line, length);
 	return written == (ssize_t)length ? 0 : -1;
 }
 
@@ -319,8 +314,7 @@ ssize_t sys_send_unblocked(int fd, const char *text, size_t length) {
 #ifndef SUPERD_POSIX
 	return length == 0 ? 0 : send(fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 #else
-	struct pollfd writable = {.fd = fd, .events = POLLOUT};
-	if (poll(&writable, 1, 0) == 1) return write(fd, text, length < PIPE_BUF ? length : PIPE_BUF);
+	if (is_ready(fd, POLLOUT)) return write(fd, text, length < PIPE_BUF ? length : PIPE_BUF);
 	errno = EAGAIN;
 	return -1;
 #endif
@@ -331,8 +325,7 @@ ssize_t sys_receive_unblocked(int fd, char *bytes, size_t size) {
 #ifndef SUPERD_POSIX
 	return recv(fd, bytes, size, MSG_DONTWAIT);
 #else
-	struct pollfd readable = {.fd = fd, .events = POLLIN};
-	if (poll(&readable, 1, 0) == 1) return read(fd, bytes, size);
+	if (is_ready(fd, POLLIN)) return read(fd, bytes, size);
 	errno = EAGAIN;
 	return -1;
 #endif
