@@ -1,0 +1,216 @@
+# Running programs: what none of them may have of superd's, and how they end.
+
+load helper
+load reliability
+
+children_of_superd() {
+	pgrep -P "$SUPERD_PID"
+}
+
+# Every kind of service, each with a client that stays, beside a client that lingers and one that greets.
+start_all_kinds() {
+	local files=$BATS_TEST_TMPDIR
+	background "$ROOT/tests/serve" - accept hold >"$files/behind"
+	wait_for_line '^PORT' "$files/behind"
+	behind=$(sed -n 's/^PORT //p' "$files/behind")
+	{
+		service tcp
+		service tcp6 bind=::1
+		service logged log_type="FILE $files/log.a"
+		service syslogged log_type='SYSLOG daemon info'
+		service err stderr=log
+		service proxied proxy_from=127.0.0.1
+		service greeted proxy_from=127.0.0.1
+		service lingering linger=1000
+		service lingered linger=1000 server=/bin/echo server_args=here
+		service unix bind="$files/socket" port=
+		service waiting wait=yes server=/bin/sleep server_args=1000
+		service dgram wait=yes socket_type=dgram server=/bin/sleep server_args=1000
+		service redirected server= redirect="127.0.0.1 $behind"
+		service echo type='INTERNAL UNLISTED' server=
+		service chargen type='INTERNAL UNLISTED' server=
+		service chargen type='INTERNAL UNLISTED' id=chargen-dgram socket_type=dgram wait=yes server=
+	} >"$files/conf"
+	superd_start -m "$files/metrics" -P "$files/pid" -c "$files/conf"
+	occupy_all
+}
+
+occupy_all() {
+	background "$TALK" "$(port_of lingered)" line hold
+	background "$TALK" "$(port_of greeted)" 'send:PROXY' hold
+	wait_for_line 'EXIT: lingered'
+	local name
+	for name in tcp logged syslogged err lingering echo; do
+		occupy "client.$name" "$(port_of "$name")"
+	done
+	occupy client.unix "$BATS_TEST_TMPDIR/socket"
+	background "$TALK" -h ::1 "$(port_of tcp6)" hold
+	background "$TALK" "$(port_of proxied)" 'send:PROXY UNKNOWN\r\n' hold
+	background "$TALK" "$(port_of redirected)" hold
+	background "$TALK" "$(port_of chargen)" hold
+	background "$TALK" "$(port_of waiting)" hold
+	printf x >"/dev/udp/127.0.0.1/$(port_of dgram)"
+	printf x >"/dev/udp/127.0.0.1/$(port_of chargen-dgram)"
+	wait_until children_are 14
+}
+
+# What a child has open: each number, and what it is, without its inode.
+descriptors_of() {
+	local fd
+	for fd in /proc/"$1"/fd/*; do
+		printf '%s %s\n' "${fd##*/}" "$(readlink "$fd" | sed 's/:\[.*//')"
+	done
+}
+
+@test "no child of any kind has a descriptor of superd's" {
+	start_all_kinds
+	for pid in $(children_of_superd); do
+		run descriptors_of "$pid"
+		# A redirection has one more, to where it goes.
+		extra=
+		grep -q ":$(printf %04X "$behind") 01" <(awk '{ print $3, $4 }' /proc/net/tcp) &&
+			[ "${#lines[@]}" -eq 4 ] && extra=$'\n3 socket'
+		assert_output --regexp "^0 socket
+1 socket
+2 (socket|$LOG)$extra$"
+		[ "$(readlink "/proc/$pid/fd/0")" = "$(readlink "/proc/$pid/fd/1")" ]
+		[ -z "$extra" ] || with_extra=$((${with_extra:-0} + 1))
+	done
+	[ "$with_extra" -eq 1 ]
+}
+
+@test "no child of any kind has the socket of another" {
+	start_all_kinds
+	for pid in $(children_of_superd); do
+		for fd in /proc/"$pid"/fd/*; do
+			readlink "$fd"
+		done | grep socket: | sort -u
+	done >"$BATS_TEST_TMPDIR/sockets"
+	run uniq -d <(sort "$BATS_TEST_TMPDIR/sockets")
+	assert_output ''
+	# Nor has superd kept one of theirs, but for linger's copy and the sockets that were handed over whole.
+	for fd in /proc/"$SUPERD_PID"/fd/*; do
+		readlink "$fd"
+	done | grep socket: | sort >"$BATS_TEST_TMPDIR/own"
+	[ "$(comm -12 "$BATS_TEST_TMPDIR/own" <(sort "$BATS_TEST_TMPDIR/sockets") | wc -l)" -eq 4 ]
+}
+
+@test "no child of any kind has a signal ignored, blocked, or handled by superd" {
+	start_all_kinds
+	for pid in $(children_of_superd); do
+		run grep -E '^Sig(Blk|Ign|Cgt)' "/proc/$pid/status"
+		assert_output $'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000000'
+	done
+}
+
+@test "every child of any kind leads a session of its own" {
+	start_all_kinds
+	for pid in $(children_of_superd); do
+		[ "$(cut -d ' ' -f 5,6 "/proc/$pid/stat")" = "$pid $pid" ]
+	done
+}
+
+@test "after an upgrade it is the same" {
+	start_all_kinds
+	upgrade
+	occupy later "$(port_of tcp)"
+	run descriptors_of "$(pgrep -n -P "$SUPERD_PID")"
+	assert_output $'0 socket\n1 socket\n2 socket'
+	run grep -E '^Sig(Blk|Ign|Cgt)' "/proc/$(pgrep -n -P "$SUPERD_PID")/status"
+	assert_output $'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000000'
+	children_are 15
+}
+
+@test "time_limit: the group has TERM, and 5 seconds later KILL; who ignores TERM goes with KILL" {
+	superd_start -p 0 -o time_limit=1 sh -c '
+		(trap "" TERM; echo $(exec sh -c "echo \$PPID"); exec sleep 1000) &
+		wait'
+	run "$TALK" "$PORT" line
+	stubborn=$output
+	[ -d "/proc/$stubborn" ]
+	wait_for_line 'EXIT: sh signal=15'
+	[ -d "/proc/$stubborn" ]
+	wait_until is_gone "$stubborn"
+}
+
+@test "time_limit leaves alone what has made a group of its own" {
+	superd_start -p 0 -o time_limit=1 sh -c 'setsid sleep 1000 & echo $!; wait'
+	run "$TALK" "$PORT" line
+	remember "$output"
+	wait_for_line 'EXIT: sh signal=15'
+	[ -d "/proc/$output" ]
+}
+
+@test "time_limit of many at once" {
+	superd_start -p 0 -b 127.0.0.1 -o time_limit=1 -o instances=UNLIMITED sleep 1000
+	run "$TALK" -c 200 "$PORT" all
+	assert_success
+	wait_until children_are 0
+	[ "$(log_count 'EXIT: sleep signal=15')" -eq 200 ]
+}
+
+@test "KILL of superd: the programs go on, and a new superd can listen there at once" {
+	superd_start -p 0 -b 127.0.0.1 cat
+	port=$PORT
+	occupy first "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:to the end\n' line
+	child=$(children_of_superd)
+	remember "$child"
+	superd_stop KILL || true
+	superd_start -p "$port" -b 127.0.0.1 cat
+	run ask "$port" <<<new
+	assert_output new
+	touch "$BATS_TEST_TMPDIR/go"
+	wait "$CLIENT"
+	[ "$(cat "$BATS_TEST_TMPDIR/first")" = $'here\nto the end' ]
+	wait_until is_gone "$child"
+}
+
+@test "KILL of superd: its UNIX-domain socket and pid file are taken over at once" {
+	superd_start -P "$BATS_TEST_TMPDIR/pid" -b "$BATS_TEST_TMPDIR/socket" cat
+	superd_stop KILL || true
+	[ -S "$BATS_TEST_TMPDIR/socket" ]
+	superd_start -P "$BATS_TEST_TMPDIR/pid" -b "$BATS_TEST_TMPDIR/socket" cat
+	run ask "$BATS_TEST_TMPDIR/socket" <<<new
+	assert_output new
+	[ "$(cat "$BATS_TEST_TMPDIR/pid")" = "$SUPERD_PID" ]
+}
+
+@test "children that are killed are counted down" {
+	superd_start -p 0 -b 127.0.0.1 -o instances=20 -o on_limit=refuse -o per_source=20 cat
+	for _ in 1 2 3; do
+		background "$TALK" -c 20 "$PORT" 'send:here\n' line hold >"$BATS_TEST_TMPDIR/clients"
+		wait_for_line holding "$BATS_TEST_TMPDIR/clients"
+		children_of_superd | xargs kill -KILL
+		wait_until children_are 0
+	done
+	[ "$(log_count 'EXIT: cat signal=9')" -eq 60 ]
+	signal_and_wait USR1 'running=0 '
+}
+
+@test "as process 1 superd reaps orphans" {
+	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
+	superd_start -p 0 -b 127.0.0.1 sh -c 'sh -c "sleep 0.5; exit 3" & sh -c "exit 4" & echo here'
+	init=$(pgrep -P "$SUPERD_PID")
+	[ "$(awk '/^NSpid/ { print $3 }' "/proc/$init/status")" = 1 ]
+	for _ in 1 2 3 4 5; do
+		run "$TALK" "$PORT" all
+		assert_output here
+	done
+	wait_for_line EXIT
+	init_has_no_child() { ! pgrep -P "$init"; }
+	wait_until init_has_no_child
+	# Only its own programs are said.
+	[ "$(log_count EXIT)" -eq 5 ]
+	kill -TERM "$init"
+	wait_until is_gone "$init"
+}
+
+@test "as process 1 superd upgrades" {
+	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
+	superd_start -p 0 -b 127.0.0.1 cat
+	init=$(pgrep -P "$SUPERD_PID")
+	kill -USR2 "$init"
+	wait_for_line 'upgraded in place'
+	run ask "$PORT" <<<hello
+	assert_output hello
+}
