@@ -52,6 +52,9 @@ check: all
 lint:
 	tests/lint
 
+bench:
+	tests/bench/run
+
 # The service entries are installed with their programs' paths, and shut: an install alone starts nothing.
 install: all
 	umask 022 && mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(SYSCONFDIR)/xinetd.d

@@ -1,0 +1,64 @@
+# The servers that are compared, one function each: `serve_NAME PORT PROGRAM` becomes the server that starts PROGRAM for
+# each connection to 127.0.0.1:PORT, with a log as quiet as it can be told and limits that this load does not reach.
+# They need no file of this system's, and what they write goes nowhere (common.bash).
+#
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # what the scripts share
+
+# NAME PROGRAM PACKAGE: what superd is compared with, the package being Debian's.
+servers='xinetd xinetd xinetd
+openbsd-inetd inetd openbsd-inetd
+tcpserver tcpserver ucspi-tcp
+tcpsvd tcpsvd ipsvd
+socat socat socat
+systemd-socket-activate systemd-socket-activate systemd'
+
+serve_limit() {
+	exec "$musl/tests/bench/limit" "$1" "$2"
+}
+
+serve_superd() {
+	exec "$musl/superd/superd" -q -p "$1" -b 127.0.0.1 "$2"
+}
+
+serve_xinetd() {
+	cat >"$work/xinetd.$1" <<-END
+		service bench
+		{
+			type = UNLISTED
+			socket_type = stream
+			protocol = tcp
+			wait = no
+			user = root
+			bind = 127.0.0.1
+			port = $1
+			server = $2
+			instances = UNLIMITED
+			per_source = UNLIMITED
+			cps = 1000000 1
+			log_type = FILE /dev/null
+		}
+	END
+	exec xinetd -dontfork -f "$work/xinetd.$1" -pidfile "$work/xinetd.$1.pid"
+}
+
+serve_openbsd-inetd() {
+	echo "127.0.0.1:$1 stream tcp nowait.1000000000 root $2 $2" >"$work/inetd.$1"
+	exec inetd -i -q 1024 -R 1000000000 "$work/inetd.$1"
+}
+
+serve_tcpserver() {
+	exec tcpserver -q -R -H -l localhost -c 1024 -b 1024 127.0.0.1 "$1" "$2"
+}
+
+serve_tcpsvd() {
+	exec tcpsvd -l localhost -c 1024 -b 1024 127.0.0.1 "$1" "$2"
+}
+
+serve_socat() {
+	exec socat "TCP4-LISTEN:$1,bind=127.0.0.1,reuseaddr,backlog=1024,fork" "EXEC:$2,nofork"
+}
+
+serve_systemd-socket-activate() {
+	exec systemd-socket-activate --listen="127.0.0.1:$1" --accept --inetd "$2"
+}
