@@ -34,6 +34,11 @@ listens() {
 	awk -v port="$port" '$2 ~ port "$" && $4 == "0A" { found = 1 } END { exit !found }' /proc/net/tcp
 }
 
+# daemon COMMAND...: become the command, in a session of its own without a terminal, as a service runs.
+daemon() {
+	exec setsid "$@"
+}
+
 # start NAME FUNCTION [ARGUMENT]...: run `FUNCTION PORT ARGUMENT...` in the background, and wait until it listens. Then
 # ports[NAME] and pids[NAME] say where it is.
 start() {
@@ -108,7 +113,7 @@ serve_many() {
 		service reply "$port" "$reply"
 		for ((i = 1; i < count; i++)); do service "other$i" 0 "$reply"; done
 	} >"$work/conf.$port"
-	exec "$musl/superd/superd" -q -c "$work/conf.$port"
+	daemon "$musl/superd/superd" -q -c "$work/conf.$port"
 }
 
 # start_holder COUNT PORT: COUNT connections that stay, until `stop holder`.

@@ -14,11 +14,11 @@ socat socat socat
 systemd-socket-activate systemd-socket-activate systemd'
 
 serve_limit() {
-	exec "$musl/tests/bench/limit" "$1" "$2"
+	daemon "$musl/tests/bench/limit" "$1" "$2"
 }
 
 serve_superd() {
-	exec "$musl/superd/superd" -q -p "$1" -b 127.0.0.1 "$2"
+	daemon "$musl/superd/superd" -q -p "$1" -b 127.0.0.1 "$2"
 }
 
 serve_xinetd() {
@@ -39,26 +39,26 @@ serve_xinetd() {
 			log_type = FILE /dev/null
 		}
 	END
-	exec xinetd -dontfork -f "$work/xinetd.$1" -pidfile "$work/xinetd.$1.pid"
+	daemon xinetd -dontfork -f "$work/xinetd.$1" -pidfile "$work/xinetd.$1.pid"
 }
 
 serve_openbsd-inetd() {
 	echo "127.0.0.1:$1 stream tcp nowait.1000000000 root $2 $2" >"$work/inetd.$1"
-	exec inetd -i -q 1024 -R 1000000000 "$work/inetd.$1"
+	daemon inetd -i -q 1024 -R 1000000000 "$work/inetd.$1"
 }
 
 serve_tcpserver() {
-	exec tcpserver -q -R -H -l localhost -c 1024 -b 1024 127.0.0.1 "$1" "$2"
+	daemon tcpserver -q -R -H -l localhost -c 1024 -b 1024 127.0.0.1 "$1" "$2"
 }
 
 serve_tcpsvd() {
-	exec tcpsvd -l localhost -c 1024 -b 1024 127.0.0.1 "$1" "$2"
+	daemon tcpsvd -l localhost -c 1024 -b 1024 127.0.0.1 "$1" "$2"
 }
 
 serve_socat() {
-	exec socat "TCP4-LISTEN:$1,bind=127.0.0.1,reuseaddr,backlog=1024,fork" "EXEC:$2,nofork"
+	daemon socat "TCP4-LISTEN:$1,bind=127.0.0.1,reuseaddr,backlog=1024,fork" "EXEC:$2,nofork"
 }
 
 serve_systemd-socket-activate() {
-	exec systemd-socket-activate --listen="127.0.0.1:$1" --accept --inetd "$2"
+	daemon systemd-socket-activate --listen="127.0.0.1:$1" --accept --inetd "$2"
 }
