@@ -35,22 +35,26 @@ start_all_kinds() {
 	occupy_all
 }
 
+# connect HOST PORT [TEXT]: a connection of this shell's own, which stays until the test ends.
+connect() {
+	local fd
+	exec {fd}<>"/dev/tcp/$1/$2"
+	printf %s "${3:-}" >&"$fd"
+}
+
 occupy_all() {
-	background "$TALK" "$(port_of lingered)" line hold
-	background "$TALK" "$(port_of greeted)" 'send:PROXY' hold
-	wait_for_line 'EXIT: lingered'
+	connect 127.0.0.1 "$(port_of lingered)"
+	connect 127.0.0.1 "$(port_of greeted)" PROXY
+	connect 127.0.0.1 "$(port_of proxied)" $'PROXY UNKNOWN\r\n'
+	connect ::1 "$(port_of tcp6)"
 	local name
-	for name in tcp logged syslogged err lingering echo; do
-		occupy "client.$name" "$(port_of "$name")"
+	for name in tcp logged syslogged err lingering waiting redirected echo chargen; do
+		connect 127.0.0.1 "$(port_of "$name")"
 	done
 	occupy client.unix "$BATS_TEST_TMPDIR/socket"
-	background "$TALK" -h ::1 "$(port_of tcp6)" hold
-	background "$TALK" "$(port_of proxied)" 'send:PROXY UNKNOWN\r\n' hold
-	background "$TALK" "$(port_of redirected)" hold
-	background "$TALK" "$(port_of chargen)" hold
-	background "$TALK" "$(port_of waiting)" hold
 	printf x >"/dev/udp/127.0.0.1/$(port_of dgram)"
 	printf x >"/dev/udp/127.0.0.1/$(port_of chargen-dgram)"
+	wait_for_line 'EXIT: lingered'
 	wait_until children_are 14
 }
 

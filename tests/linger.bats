@@ -31,10 +31,6 @@ start() {
 	assert_output 'the whole answer'
 }
 
-sockets_are() {
-	[ "$(descriptors | grep -c socket)" -eq "$1" ]
-}
-
 @test "what the client sends is read and thrown away, and the connection goes when it ends its side" {
 	start -o linger=1000 cat "$BATS_TEST_TMPDIR/answer"
 	head -c 5000000 /dev/zero >"$BATS_TEST_TMPDIR/zeros"

@@ -123,7 +123,7 @@ hello$"
 		refute_output --regexp '[0-9]\.[0-9]'
 	done
 	wait_until children_are 0
-	wait_until test "$(log_count '^superd: FAIL: sh proxy from=127\.0\.0\.1$')" -eq "$("$HEADERS" bad | wc -l)"
+	wait_until log_has "$("$HEADERS" bad | wc -l)" '^superd: FAIL: sh proxy from=127\.0\.0\.1$'
 	run grep START "$LOG"
 	assert_failure
 	run grep -c "$(printf '[\001-\010\013-\037\177]')" "$LOG"
@@ -145,8 +145,8 @@ hello$"
 	wait "$slow"
 	wait "$BG_PID"
 	((SECONDS - begin >= 2 && SECONDS - begin <= 15))
-	wait_until test "$(log_count 'FAIL: sh proxy')" -eq 150
-	[ "$(descriptors | grep -c socket)" -eq 1 ]
+	wait_until log_has 150 'FAIL: sh proxy'
+	sockets_are 1
 }
 
 @test "a header that comes drop by drop does not prolong the 3 seconds" {
@@ -166,8 +166,7 @@ hello$"
 	start
 	"$TALK" -c 20 "$PORT" 'send:PROXY TCP4 ' reset
 	"$TALK" -c 20 "$PORT" 'send:PROXY TCP4 ' close
-	no_sockets_left() { [ "$(descriptors | grep -c socket)" -eq 1 ]; }
-	wait_until no_sockets_left
+	wait_until sockets_are 1
 	run send v1-tcp4
 	assert_output --partial hello
 }

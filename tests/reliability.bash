@@ -30,6 +30,11 @@ log_count() {
 	grep -c -e "$1" "$LOG" || true
 }
 
+# log_has COUNT PATTERN: so many lines of the log match.
+log_has() {
+	[ "$(log_count "$2")" -eq "$1" ]
+}
+
 log_has_more() {
 	[ "$(log_count "$1")" -gt "$2" ]
 }
@@ -108,6 +113,10 @@ descriptors() {
 	for fd in /proc/"$SUPERD_PID"/fd/*; do
 		((${fd##*/} <= 2)) || readlink "$fd"
 	done | sed 's/:\[[0-9]*\]//' | sort
+}
+
+sockets_are() {
+	[ "$(descriptors | grep -c socket)" -eq "$1" ]
 }
 
 # A value of the metrics file: metric FILE NAME [LABELS].

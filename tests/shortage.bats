@@ -114,7 +114,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	for n in 1 2; do
 		inject accept,accept4 EMFILE
 		clients 3
-		wait_until test "$(log_count 'Too many open files')" -eq "$n" || wait_for_line "Too many open files"
+		wait_until log_has "$n" 'Too many open files'
 		end_injection
 		all_are_served
 	done
@@ -150,8 +150,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	background "$TALK" -c 5 "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:PROXY UNKNOWN\r\nhello\n' shut all \
 		>"$BATS_TEST_TMPDIR/answers"
 	talk=$BG_PID
-	greetings_are() { [ "$(descriptors | grep -c socket)" -eq $(($1 + 1)) ]; }
-	wait_until greetings_are 5
+	wait_until sockets_are 6
 	inject "$FORKS" EAGAIN
 	touch "$BATS_TEST_TMPDIR/go"
 	wait_for_line 'Resource temporarily unavailable'

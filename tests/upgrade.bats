@@ -131,7 +131,7 @@ call_superd_by_name() {
 	upgrade
 	ask "$PORT" </dev/null
 	wait_until children_are 0
-	wait_until test "$(grep -c EXIT "$BATS_TEST_TMPDIR/a.log")" -eq 2
+	[ "$(grep -c EXIT "$BATS_TEST_TMPDIR/a.log")" -eq 2 ]
 }
 
 @test "who waits in the backlog is served by the new superd" {
@@ -161,7 +161,7 @@ call_superd_by_name() {
 }
 
 @test "a connection that lingers goes on lingering" {
-	superd_start -p 0 -o linger=30 sh -c 'read -r line; echo "$line"'
+	superd_start -p 0 -b 127.0.0.1 -o linger=30 sh -c 'read -r line; echo "$line"'
 	occupy first "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:unread\n' 'send:unread\n' all shut
 	wait_for_line 'EXIT: sh'
 	upgrade
@@ -169,7 +169,7 @@ call_superd_by_name() {
 	touch "$BATS_TEST_TMPDIR/go"
 	wait "$CLIENT"
 	[ "$(cat "$BATS_TEST_TMPDIR/first")" = here ]
-	wait_until test "$(descriptors | grep -c socket)" -le 2
+	wait_until sockets_are 1
 }
 
 @test "time is up for a connection that lingers, too" {
@@ -177,9 +177,8 @@ call_superd_by_name() {
 	occupy first "$PORT" all hold
 	wait_for_line 'EXIT: sh'
 	upgrade
-	held_sockets_are() { [ "$(descriptors | grep -c socket)" -eq "$1" ]; }
-	held_sockets_are 2
-	wait_until held_sockets_are 1
+	sockets_are 2
+	wait_until sockets_are 1
 }
 
 @test "a client that is held gets its program from the new superd" {
@@ -200,12 +199,22 @@ call_superd_by_name() {
 	superd_start -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 sh -c 'echo "$TCPREMOTEIP"; cat'
 	background "$TALK" "$PORT" 'send:PROXY TCP4 192.0.2.1' "file:$BATS_TEST_TMPDIR/go" \
 		'send: 192.0.2.2 1 2\r\nhello\n' line line >"$BATS_TEST_TMPDIR/proxied"
-	wait_until test "$(descriptors | grep -c socket)" -ge 1
+	wait_until sockets_are 2
 	kill -USR2 "$SUPERD_PID"
 	touch "$BATS_TEST_TMPDIR/go"
 	wait "$BG_PID"
 	[ "$(cat "$BATS_TEST_TMPDIR/proxied")" = $'192.0.2.1\nhello' ]
 	wait_for_line 'upgraded in place'
+}
+
+@test "who never sends a PROXY header holds up an upgrade no longer than the header may take" {
+	superd_start -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 cat
+	background "$TALK" "$PORT" 'send:PROXY' hold
+	wait_until sockets_are 2
+	kill -USR2 "$SUPERD_PID"
+	background "$TALK" -s 127.0.0.2 "$PORT" 'send:meanwhile\n' line >"$BATS_TEST_TMPDIR/meanwhile"
+	wait_for_line 'upgraded in place'
+	wait_for_line meanwhile "$BATS_TEST_TMPDIR/meanwhile"
 }
 
 @test "sockets from a supervisor are kept" {
