@@ -37,7 +37,7 @@ program() {
 
 # check [OPTION...]: superd -t on $CONF. Sets status, output and stderr; in stderr the file is called `conf`.
 check() {
-	run --separate-stderr timeout "$WAIT_SECONDS" "$SUPERD" -t -c "$CONF" "$@"
+	run --separate-stderr timeout -k 1 "$WAIT_SECONDS" "$SUPERD" -t -c "$CONF" "$@"
 	stderr=${stderr//$CONF/conf}
 }
 

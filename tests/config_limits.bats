@@ -54,9 +54,7 @@ count() {
 @test "service_limit is said once when it begins and once when it ends, and counted each time" {
 	start 'instances = 1'
 	hold 1
-	for _ in 1 2 3 4 5; do
-		is_closed
-	done
+	is_closed -c 5
 	[ "$(count 'FAIL: a service_limit')" -eq 1 ]
 	[[ "$(state)" == *' refused=5 '*' service_limit=5'* ]]
 	kill "$BG_PID"
@@ -196,9 +194,7 @@ count() {
 
 @test "max_load refuses, and says it once" {
 	start 'max_load = 0'
-	is_closed
-	is_closed
-	is_closed
+	is_closed -c 3
 	[ "$(count 'FAIL: a load from=')" -eq 1 ]
 	[[ "$(state)" == *' load=3'* ]]
 	wait_for_line '^superd: load ended: a refused=3 '

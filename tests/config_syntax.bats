@@ -489,7 +489,7 @@ service b'
 }
 
 @test "a file without end is refused in bounded memory" {
-	run --separate-stderr timeout "$WAIT_SECONDS" "$SUPERD" -t -c /dev/zero
+	run --separate-stderr timeout -k 1 "$WAIT_SECONDS" "$SUPERD" -t -c /dev/zero
 	assert_failure 1
 	[[ $stderr == *'larger than 16 MiB'* ]]
 }
@@ -558,4 +558,13 @@ time_limit = 3'
 	check -o server=/bin/cat
 	assert_failure
 	[[ $stderr == *'server: not an attribute of defaults'* ]]
+}
+
+@test "a file that includes itself many times ends in an error, and soon" {
+	for _ in 1 2 3 4 5 6 7 8; do
+		echo "include $CONF"
+	done >"$CONF"
+	check
+	assert_failure 1
+	[ "$(wc -l <<<"$stderr")" -lt 10000 ]
 }
