@@ -1,0 +1,184 @@
+/* sources: superd/proxy.c superd/addr.c superd/sys.c superd/mem.c */
+/*
+ * The PROXY header's reader. The input's first byte is how the rest is cut into pieces as it arrives. However that is, a
+ * header that is good by the letter of the protocol is taken, with the addresses that it names; nothing is taken that is
+ * no header; and in no case is a byte after a good header read.
+ */
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../superd/superd.h"
+
+enum { LONGEST = 4096 };
+
+static void require(bool holds) {
+	if (!holds) abort();
+}
+
+/* What superd has around the reader: one watch, a clock that stands, and who hears the verdict. */
+static struct watch *watched;
+
+static struct {
+	bool given, is_good;
+	struct client client;
+} verdict;
+
+int loop_watch(struct watch *watch) {
+	watched = watch;
+	return 0;
+}
+
+void loop_unwatch(struct watch *watch) {
+	require(watch == watched);
+	watched = NULL;
+}
+
+struct watch *loop_next(const struct watch *last, void ready(struct watch *)) {
+	(void)ready;
+	return last == NULL ? watched : NULL;
+}
+
+int64_t loop_now(void) {
+	return 1000;
+}
+
+void loop_wake_at(int64_t when) {
+	require(when > loop_now());
+}
+
+void serve_greeted(const struct client *client, bool is_good) {
+	require(!verdict.given);
+	verdict.given = true;
+	verdict.is_good = is_good;
+	verdict.client = *client;
+}
+
+void log_say(enum log_level level, const struct place *place, const char *format, ...) {
+	(void)level;
+	(void)place;
+	(void)format;
+}
+
+/* A header's end by the protocol alone, or 0 where there is none. */
+static size_t find_end(const uint8_t *data, size_t size) {
+	if (size >= 16 && memcmp(data, "\r\n\r\n\0\r\nQUIT\n", 12) == 0) {
+		size_t length = 16 + ((size_t)data[14] << 8 | data[15]);
+		return length <= size ? length : 0;
+	}
+	if (size < 6 || memcmp(data, "PROXY ", 6) != 0) return 0;
+	for (size_t i = 6; i + 1 < size && i + 2 <= 107; i++)
+		if (data[i] == '\r' && data[i + 1] == '\n') return i + 2;
+	return 0;
+}
+
+/* Whether a line of version 1, without its end, is what the protocol says to the letter, and says what was understood. */
+static bool is_exact(const char *line, const struct client *client) {
+	char peer[INET6_ADDRSTRLEN], local[INET6_ADDRSTRLEN], again[200];
+	int family = client->peer.at.any.sa_family;
+	const void *from =
+	    family == AF_INET ? (const void *)&client->peer.at.in.sin_addr : &client->peer.at.in6.sin6_addr;
+	const void *to =
+	    family == AF_INET ? (const void *)&client->local.at.in.sin_addr : &client->local.at.in6.sin6_addr;
+	require(
+	    inet_ntop(family, from, peer, sizeof peer) != NULL && inet_ntop(family, to, local, sizeof local) != NULL);
+	snprintf(again, sizeof again, "PROXY TCP%c %s %s %u %u", family == AF_INET ? '4' : '6', peer, local,
+	    addr_port(&client->peer), addr_port(&client->local));
+	return strcmp(line, again) == 0;
+}
+
+/* Whether the protocol has no doubt about the line: read by it, and written again, it is the same. */
+static bool must_be_good_v1(const char *line) {
+	char peer[64], local[64], family, more;
+	unsigned from, to;
+	struct client client = {.fd = -1};
+	if (strcmp(line, "PROXY UNKNOWN") == 0) return true;
+	if (sscanf(line, "PROXY TCP%c %63s %63s %5u %5u%c", &family, peer, local, &from, &to, &more) != 5) return false;
+	if ((family != '4' && family != '6') || from > 65535 || to > 65535) return false;
+	int number = family == '4' ? AF_INET : AF_INET6;
+	client.peer.at.any.sa_family = client.local.at.any.sa_family = (sa_family_t)number;
+	void *source = number == AF_INET ? (void *)&client.peer.at.in.sin_addr : &client.peer.at.in6.sin6_addr;
+	void *target = number == AF_INET ? (void *)&client.local.at.in.sin_addr : &client.local.at.in6.sin6_addr;
+	if (inet_pton(number, peer, source) != 1 || inet_pton(number, local, target) != 1) return false;
+	addr_set_port(&client.peer, from);
+	addr_set_port(&client.local, to);
+	return is_exact(line, &client);
+}
+
+static void check_v1(const uint8_t *data, size_t end) {
+	char line[108];
+	memcpy(line, data, end - 2);
+	line[end - 2] = '\0';
+	bool has_nul = strlen(line) != end - 2;
+	if (!has_nul && must_be_good_v1(line)) {
+		require(verdict.is_good);
+		require(strcmp(line, "PROXY UNKNOWN") == 0 || is_exact(line, &verdict.client));
+	}
+	require(!has_nul || !verdict.is_good);
+}
+
+static void check_v2(const uint8_t *data, size_t end) {
+	int family = data[13] == 0x11 ? AF_INET : data[13] == 0x21 ? AF_INET6 : 0;
+	size_t size = family == AF_INET ? 4 : 16;
+	bool is_proxied = data[12] == 0x21 && family != 0;
+	bool is_good = data[12] == 0x20 || (data[12] == 0x21 && (family == 0 || end >= 16 + 2 * size + 4));
+	require(verdict.is_good == is_good);
+	if (!is_good || !is_proxied) return;
+	const struct endpoint *peer = &verdict.client.peer;
+	require(peer->at.any.sa_family == family);
+	require(memcmp(family == AF_INET ? (const void *)&peer->at.in.sin_addr : &peer->at.in6.sin6_addr, data + 16,
+		    size) == 0);
+	require(addr_port(peer) == ((unsigned)data[16 + 2 * size] << 8 | data[17 + 2 * size]));
+}
+
+/* Nothing after the header has been read, if it was good. */
+static void check_rest(int fd, const uint8_t *data, size_t arrived, size_t end) {
+	char rest[LONGEST + 1];
+	ssize_t length = sys_receive_unblocked(fd, rest, sizeof rest);
+	size_t left = length > 0 ? (size_t)length : 0;
+	require(arrived >= end && left == arrived - end);
+	require(memcmp(rest, data + end, left) == 0);
+}
+
+/* Lets the data arrive in pieces until there is a verdict. Returns how much has arrived. */
+static size_t deliver(int to, const uint8_t *data, size_t size, unsigned state) {
+	size_t arrived = 0;
+	while (arrived < size && !verdict.given) {
+		state = state * 1103515245U + 12345U;
+		size_t piece = 1 + (state >> 16) % 40;
+		if (piece > size - arrived) piece = size - arrived;
+		require(write(to, data + arrived, piece) == (ssize_t)piece);
+		arrived += piece;
+		watched->ready(watched);
+	}
+	return arrived;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+	static struct listener listener;
+	int ends[2];
+	if (size < 1 || size > LONGEST) return 0;
+	require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+	struct client client = {.fd = ends[0], .listener = &listener, .uid = (uid_t)-1};
+	client.peer.at.in.sin_family = client.local.at.in.sin_family = AF_INET;
+	client.peer.length = client.local.length = sizeof client.peer.at.in;
+	memset(&verdict, 0, sizeof verdict);
+	unsigned state = data[0];
+	data++, size--;
+
+	require(proxy_greet(&client) == 0 && proxy_is_waiting());
+	size_t arrived = deliver(ends[1], data, size, state);
+	close(ends[1]);
+	if (!verdict.given) watched->ready(watched);
+	require(verdict.given && watched == NULL && !proxy_is_waiting());
+
+	size_t end = find_end(data, size);
+	require(end > 0 || !verdict.is_good);
+	if (end > 0 && data[0] == 'P') check_v1(data, end);
+	if (end > 0 && data[0] == '\r') check_v2(data, end);
+	if (verdict.is_good) check_rest(ends[0], data, arrived, end);
+	close(ends[0]);
+	return 0;
+}
