@@ -161,10 +161,10 @@ int attr_refuse(const struct service *service, const char *name, struct reason *
 }
 
 /* Makes room for the attributes' words, and gives each what it is before anything sets it. */
-void attr_begin(struct service *service, struct arena *loading) {
+void attr_begin(struct service *service) {
 	struct reason why;
-	service->loading = loading;
-	service->values = mem_alloc(loading, LENGTH(table) * sizeof *service->values);
+	service->loading = mem_arena_new();
+	service->values = mem_alloc(service->loading, LENGTH(table) * sizeof *service->values);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
 		if (attr->type->is_number) *(long *)(void *)((char *)service + attr->field) = UNSET;
 		if (attr->preset != NULL && attr_set(service, attr->name, attr->preset, &why) < 0)

@@ -147,8 +147,8 @@ static int apply_command(struct service *service, const struct options *options,
 }
 
 /* The service that the options describe. NULL and why if it cannot be. */
-struct service *command_service(const struct options *options, struct arena *loading, struct reason *why) {
-	struct service *service = service_new("", &here, loading);
+struct service *command_service(const struct options *options, struct reason *why) {
+	struct service *service = service_new("", &here);
 	if (apply_command(service, options, why) == 0 && service_resolve(service, options->check, why) == 0)
 		return service;
 	service_free(service);

@@ -83,7 +83,7 @@ static void find_defaults(struct loader *loader) {
 		loader->config->errors++;
 	}
 	append_options(loader);
-	loader->common = service_new("defaults", &(struct place){"defaults", 0}, loader->lexed.arena);
+	loader->common = service_new("defaults", &(struct place){"defaults", 0});
 	if (!apply_defaults(loader, loader->common, true)) loader->config->defaults_broken = true;
 }
 
@@ -105,7 +105,7 @@ static void leave_out(struct loader *loader, struct service *service) {
 
 static struct service *read_block(struct loader *loader, const struct block *block) {
 	struct reason why;
-	struct service *service = service_new(block->name, &block->place, loader->lexed.arena);
+	struct service *service = service_new(block->name, &block->place);
 	bool is_good = apply_defaults(loader, service, false) && !block->broken;
 	for (struct assignment *a = block->assignments; a != NULL; a = a->next)
 		if (!is_repeated(block, &a->entry) && attr_apply(service, &a->entry, false, &why) < 0) {
@@ -173,7 +173,7 @@ static void load_files(struct loader *loader) {
 
 static void load_command(struct loader *loader) {
 	struct reason why;
-	struct service *service = command_service(loader->options, loader->lexed.arena, &why);
+	struct service *service = command_service(loader->options, &why);
 	if (service != NULL) {
 		add_service(loader->config, service);
 		return;

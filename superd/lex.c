@@ -19,7 +19,9 @@ struct reader {
 	struct block *block;
 	bool opened; /* the block's { has been read */
 	struct place here;
-	int depth;
+	const struct reader *outer; /* of the file that includes this one */
+	dev_t device;
+	ino_t inode;
 };
 
 static void PRINTF_LIKE(2, 3) wrong(struct reader *reader, const char *format, ...) {
@@ -189,16 +191,25 @@ static void read_text(struct reader *reader, char *text, size_t size) {
 	reader->block = NULL;
 }
 
+/* Whether the file is one of those that led here, or they are too many to go on. */
+static bool is_being_read(const struct reader *reader, const struct stat *about) {
+	int depth = 0;
+	for (; reader != NULL && depth < INCLUDE_DEPTH; reader = reader->outer, depth++)
+		if (reader->inode == about->st_ino && reader->device == about->st_dev) return true;
+	return depth == INCLUDE_DEPTH;
+}
+
 static void read_file(struct reader *reader, const char *path) {
 	struct stat about;
 	FILE *file = fopen(path, "r");
 	size_t size;
 	if (file == NULL || fstat(fileno(file), &about) < 0 || S_ISDIR(about.st_mode)) {
 		wrong(reader, "%.300s: %s", path, strerror(file == NULL ? errno : EISDIR));
-	} else if (reader->depth >= INCLUDE_DEPTH) {
-		wrong(reader, "too many files that include each other, at '%.100s'", path);
+	} else if (is_being_read(reader, &about)) {
+		wrong(reader, "'%.100s' includes itself", path);
 	} else {
-		struct reader inner = {.lexed = reader->lexed, .depth = reader->depth + 1};
+		struct reader inner = {
+		    .lexed = reader->lexed, .outer = reader, .device = about.st_dev, .inode = about.st_ino};
 		inner.here = (struct place){mem_copy(reader->lexed->arena, path), 0};
 		char *text = load_file(reader, file, path, &size);
 		if (text != NULL) read_text(&inner, text, size);

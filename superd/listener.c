@@ -43,15 +43,12 @@ static void add(struct listener *listener) {
 /* A listener without sockets, for children of a service that is there no more. NULL for want of memory. */
 struct listener *listener_make_retired(const char *id) {
 	struct listener *listener = calloc(1, sizeof *listener);
-	struct arena *loading = mem_arena_new();
-	if (listener != NULL) {
-		listener->service = service_new(id, &(struct place){"an earlier configuration", 0}, loading);
-		listener->service->id = listener->service->name;
-		listener->service->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
-		listener->retired = true;
-		add(listener);
-	}
-	mem_arena_free(loading);
+	if (listener == NULL) return NULL;
+	listener->service = service_new(id, &(struct place){"an earlier configuration", 0});
+	listener->service->id = listener->service->name;
+	listener->service->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
+	listener->retired = true;
+	add(listener);
 	return listener;
 }
 
@@ -147,8 +144,9 @@ static int replace_sockets(struct listener *listener, struct listening_socket *s
 	size_t old_count = listener->socket_count;
 	listener->sockets = sockets;
 	listener->socket_count = count;
-	for (size_t i = 0; i < old_count; i++) /* a path goes with its socket, unless another socket now has it */
-		if (old[i].address.at.any.sa_family == AF_UNIX && find_socket(listener, &old[i].address) == NULL)
+	for (size_t i = 0; i < old_count; i++) /* a path goes with its socket, unless another or a supervisor has it */
+		if (old[i].address.at.any.sa_family == AF_UNIX && find_socket(listener, &old[i].address) == NULL &&
+		    !socket_is_handed(&old[i].address))
 			unlink(old[i].address.at.un.sun_path);
 	close_sockets(old, old_count);
 	listener->paused = false;

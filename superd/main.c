@@ -102,8 +102,8 @@ static _Noreturn void run(void) {
 		if (loop_signal_taken(SIGHUP) && !stopping) reload();
 		if (loop_signal_taken(SIGUSR1)) serve_log_state();
 		if (loop_signal_taken(SIGUSR2) && !stopping) state_begin();
-		if (state_is_due() && !stopping) replace();
 		if (loop_is_due()) tick();
+		if (state_is_due() && !stopping) replace();
 		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle())) quit();
 		loop_sleep();
 	}

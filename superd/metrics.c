@@ -5,6 +5,7 @@
 #include "superd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,7 +85,9 @@ static void print_total(FILE *to, const char *name, const char *type, const char
 }
 
 static int print_file(void) {
-	FILE *to = fopen(metrics.new_path, "w");
+	unlink(metrics.new_path); /* whatever another user has put there */
+	int fd = open(metrics.new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
 	if (to == NULL) return -1;
 	print_families(to);
 	print_total(to, "superd_start_time_seconds", "gauge", "When superd was started.", metrics_totals.start_time);

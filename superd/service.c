@@ -14,18 +14,26 @@
 
 extern char **environ;
 
-/* A service with every attribute at its preset. What is needed only to load it lasts as long as `loading`. */
-struct service *service_new(const char *name, const struct place *place, struct arena *loading) {
+/* A service with every attribute at its preset. */
+struct service *service_new(const char *name, const struct place *place) {
 	struct arena *arena = mem_arena_new();
 	struct service *service = mem_alloc(arena, sizeof *service);
 	service->arena = arena;
 	service->name = mem_copy(arena, name);
 	service->place = (struct place){mem_copy(arena, place->file), place->line};
-	attr_begin(service, loading);
+	attr_begin(service);
 	return service;
 }
 
+/* Frees what was needed only to load the service. */
+static void end_loading(struct service *service) {
+	if (service->loading != NULL) mem_arena_free(service->loading);
+	service->loading = NULL;
+	service->values = NULL;
+}
+
 void service_free(struct service *service) {
+	end_loading(service);
 	mem_arena_free(service->arena);
 }
 
@@ -319,7 +327,7 @@ static int check_accepting(const struct service *service, struct reason *why) {
 
 /*
  * Makes a service ready to run, or says what keeps it from that. Returns 0, SERVICE_LEFT_OUT (1) if superd refuses such a
- * service by design, or -1; in both of the latter cases with `why`.
+ * service by design, or -1; in both of the latter cases with `why`. Only when `checking` can it still be printed.
  */
 int service_resolve(struct service *service, bool checking, struct reason *why) {
 	if (service->id == NULL) attr_set(service, "id", service->name, why);
@@ -335,5 +343,6 @@ int service_resolve(struct service *service, bool checking, struct reason *why) 
 		return -1;
 	resolve_environment(service);
 	take_fingerprint(service);
+	if (!checking) end_loading(service);
 	return 0;
 }

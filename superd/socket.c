@@ -110,6 +110,14 @@ const struct spare *socket_handed(size_t nth, const char *name) {
 	return NULL;
 }
 
+/* Whether a supervisor has a socket at that address, whose path is then its own. */
+bool socket_is_handed(const struct endpoint *address) {
+	const struct spare *handed;
+	for (size_t nth = 0; (handed = socket_handed(nth, NULL)) != NULL; nth++)
+		if (addr_equal(&handed->configured, address)) return true;
+	return false;
+}
+
 static bool fits(const struct spare *spare, const struct service *service, const struct endpoint *address) {
 	if (spare->type != service->socket_type) return false;
 	bool is_any_port = addr_port(address) == 0 && address->at.any.sa_family != AF_UNIX;

@@ -161,7 +161,7 @@ struct options {
 
 /* What the options name, read and resolved. */
 struct config {
-	struct arena *loading; /* what the services need only while they are loaded */
+	struct arena *loading; /* the text, and the lists of this struct */
 	struct service **services;
 	size_t count;
 	struct words failed; /* the ids of services in error */
@@ -177,13 +177,13 @@ void config_load(const struct options *options, struct config *config);
 void config_free(struct config *config);
 
 /* command.c: the one service that the command line describes */
-struct service *command_service(const struct options *options, struct arena *loading, struct reason *why);
+struct service *command_service(const struct options *options, struct reason *why);
 const char *command_find_in_path(struct arena *arena, const char *name);
 int command_read_assignment(struct arena *arena, const char *text, struct entry *entry, struct reason *why);
 
 /* service.c: from attributes to what is ready to run */
 enum { SERVICE_LEFT_OUT = 1 };
-struct service *service_new(const char *name, const struct place *place, struct arena *loading);
+struct service *service_new(const char *name, const struct place *place);
 int service_resolve(struct service *service, bool checking, struct reason *why);
 void service_free(struct service *service);
 
@@ -207,7 +207,7 @@ int attr_set(struct service *service, const char *name, const char *text, struct
 int attr_fail(const struct service *service, const char *name, struct reason *why, const char *format, ...)
     PRINTF_LIKE(4, 5);
 int attr_refuse(const struct service *service, const char *name, struct reason *why, const char *text);
-void attr_begin(struct service *service, struct arena *loading);
+void attr_begin(struct service *service);
 bool attr_is_set(const char *name);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
@@ -277,6 +277,7 @@ void loop_sleep(void);
 /* socket.c: one socket, made or at hand */
 void socket_offer(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name);
 const struct spare *socket_handed(size_t nth, const char *name);
+bool socket_is_handed(const struct endpoint *address);
 void socket_drop_offers(enum socket_owner owner);
 int socket_check(const struct service *service, const struct endpoint *configured, struct reason *why);
 int socket_open(const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why);
