@@ -467,7 +467,7 @@ still_serves() {
 	PRIVATE=$(mktemp -d -p /var/tmp)
 	cp "$SUPERD" "$PRIVATE/superd"
 	SUPERD_PREFIX=(unshare -m sh -c 'mount -t tmpfs -o nr_inodes=1 none /tmp && shift && exec "$0" "$@"' "$PRIVATE/superd")
-	superd_start -p 0 cat
+	superd_start -p 0 -o directory=/ cat
 	signal_and_wait USR2 upgrade
 	rm -r "$PRIVATE"
 	still_serves
