@@ -11,7 +11,7 @@ set border 1
 set tics scale 0 nomirror
 set xtics rotate by -20
 set format y "%.0f"
-set key top right horizontal
+set key outside top center horizontal
 plot data using 2:xtic(1) title "1 client at once" linecolor rgb "#9ecae1", \
 	'' using 3 title "16 clients" linecolor rgb "#4292c6", \
 	'' using 4 title "128 clients" linecolor rgb "#084594"
