@@ -58,16 +58,16 @@ static int open_pipes(struct pipes *pipes) {
 
 /*
  * Makes argv: the path, then each argument as it was sent. Every separator but the first ends one, so a
- * line has at most half as many as it has bytes, and one.
+ * line has at most half as many as it has bytes, and one. Their bytes stand behind the pointers.
  */
 static char **make_arguments(const char *path, const struct request *request) {
 	struct text rest = request->arguments[0], argument;
-	char **arguments = calloc(rest.length / 2 + 3, sizeof *arguments);
-	char *copy = malloc(rest.length + 1);
-	size_t count = 0;
+	size_t most = rest.length / 2 + 3, count = 0;
+	char **arguments = calloc(1, most * sizeof *arguments + rest.length + 1);
+	char *copy = (char *)(arguments + most);
 	bool more = request->has_arguments;
 
-	if (arguments == NULL || copy == NULL) return NULL;
+	if (arguments == NULL) return NULL;
 	arguments[count++] = (char *)path;
 	while (more) {
 		more = parse_argument(&rest, &argument);

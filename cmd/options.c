@@ -128,7 +128,7 @@ int options_read(struct options *options, int argc, char **argv) {
 	while ((letter = getopt(argc, argv, letters)) != -1) {
 		const struct option *option = find_option(letter == ':' ? optopt : letter);
 
-		if (letter == '?') {
+		if (letter == '?' || option == NULL) {
 			screen_error("-%c: no such option; cmd -h lists them", optopt);
 			return 2;
 		}

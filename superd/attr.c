@@ -132,7 +132,8 @@ int attr_set(struct service *service, const char *name, const char *text, struct
 	struct words words = {0};
 	words_split(service->loading, &words, text);
 	struct entry entry = {name, OPERATOR_SET, words.word, words.count, service->place};
-	return attr_apply(service, &entry, !(find(name)->scope & IN_SERVICE), why);
+	const struct attr *attr = find(name);
+	return attr_apply(service, &entry, attr != NULL && !(attr->scope & IN_SERVICE), why);
 }
 
 /* Where an attribute was set, or else where the service begins. */

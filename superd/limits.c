@@ -6,18 +6,13 @@
 
 #include <stdlib.h>
 
-enum { SECOND = 1000, BUCKETS = 256, SOURCES_IDLE = 4096 };
+enum { SECOND = 1000, SOURCES_IDLE = 4096 };
 
 struct source_count {
 	struct source_count *next;
 	struct source source;
 	long running, second_count;
 	int64_t second_began;
-};
-
-struct source_table {
-	struct source_count *buckets[BUCKETS];
-	size_t count, tidy_at;
 };
 
 static bool counts_sources(const struct service *service) {
@@ -31,12 +26,12 @@ static struct source source_of(const struct listener *listener, struct source so
 
 static size_t bucket_of(struct source source) {
 	uint64_t mixed = (source.high ^ source.low) * UINT64_C(0x9e3779b97f4a7c15);
-	return (size_t)(mixed >> 56) % BUCKETS;
+	return (size_t)(mixed >> 56) % SOURCE_BUCKETS;
 }
 
 /* Forgets the sources that nothing runs for and whose last second is at least `age` ago. */
 static void forget_idle(struct source_table *table, int64_t age) {
-	for (size_t i = 0; i < BUCKETS; i++)
+	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
 		for (struct source_count **link = &table->buckets[i]; *link != NULL;) {
 			struct source_count *count = *link;
 			if (count->running > 0 || loop_now() - count->second_began < age) {
@@ -58,8 +53,7 @@ static void tidy(struct source_table *table) {
 }
 
 static struct source_count *find(struct listener *listener, struct source source) {
-	if (listener->sources == NULL) return NULL;
-	struct source_count *count = listener->sources->buckets[bucket_of(source)];
+	struct source_count *count = listener->sources.buckets[bucket_of(source)];
 	while (count != NULL && !addr_source_equal(count->source, source)) count = count->next;
 	return count;
 }
@@ -68,9 +62,7 @@ static struct source_count *find(struct listener *listener, struct source source
 static struct source_count *find_or_make(struct listener *listener, struct source source) {
 	struct source_count *count = find(listener, source);
 	if (count != NULL) return count;
-	if (listener->sources == NULL && (listener->sources = calloc(1, sizeof *listener->sources)) == NULL)
-		return NULL;
-	struct source_table *table = listener->sources;
+	struct source_table *table = &listener->sources;
 	if (table->count >= table->tidy_at) tidy(table);
 	count = calloc(1, sizeof *count);
 	if (count == NULL) return NULL;
@@ -150,12 +142,10 @@ void limits_count(struct listener *listener, struct source source, int change) {
 
 /* Forgets what is known of the sources: a reload may count them otherwise. */
 void limits_forget(struct listener *listener) {
-	if (listener->sources == NULL) return;
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct source_count *count = listener->sources->buckets[i], *next; count != NULL; count = next) {
+	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
+		for (struct source_count *count = listener->sources.buckets[i], *next; count != NULL; count = next) {
 			next = count->next;
 			free(count);
 		}
-	free(listener->sources);
-	listener->sources = NULL;
+	listener->sources = (struct source_table){.count = 0};
 }

@@ -106,7 +106,7 @@ static void proceed(const struct client *client) {
 		cannot_start(client, &failure);
 		return;
 	}
-	if (must_ask)
+	if (asking != NULL)
 		*asking = *client;
 	else
 		hold_over(client->listener);

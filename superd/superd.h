@@ -77,7 +77,12 @@ struct episode {
 	int64_t began, last;
 };
 
-struct source_table;
+/* What is known of the sources of one listener's clients. */
+enum { SOURCE_BUCKETS = 64 };
+struct source_table {
+	struct source_count *buckets[SOURCE_BUCKETS];
+	size_t count, tidy_at;
+};
 
 /* Something is short: since when (0: nothing is), and until when nothing is tried. */
 struct shortage {
@@ -98,7 +103,7 @@ struct listener {
 	long second_count;
 	int64_t second_began, closed_until;
 	int failures; /* of a program that gets the socket itself, one after the other */
-	struct source_table *sources;
+	struct source_table sources;
 };
 
 /* A comer, from accept to the child. */
