@@ -64,10 +64,11 @@ static char **make_arguments(const char *path, const struct request *request) {
 	struct text rest = request->arguments[0], argument;
 	size_t most = rest.length / 2 + 3, count = 0;
 	char **arguments = calloc(1, most * sizeof *arguments + rest.length + 1);
-	char *copy = (char *)(arguments + most);
 	bool more = request->has_arguments;
+	char *copy;
 
 	if (arguments == NULL) return NULL;
+	copy = (char *)(arguments + most);
 	arguments[count++] = (char *)path;
 	while (more) {
 		more = parse_argument(&rest, &argument);

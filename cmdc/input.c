@@ -23,13 +23,10 @@ static void end_line(struct input *input) {
 	size_t length = input->length;
 
 	input->length = 0;
-	if (length > 0 && length <= sizeof input->head && input->head[length - 1] == '\r')
-		length--;
-	if (length == 0)
-		return;
+	if (length > 0 && length <= sizeof input->head && input->head[length - 1] == '\r') length--;
+	if (length == 0) return;
 	input->requests++;
-	if (length == strlen("exit") && memcmp(input->head, "exit", length) == 0)
-		input->ended = true;
+	if (length == strlen("exit") && memcmp(input->head, "exit", length) == 0) input->ended = true;
 }
 
 /* Count the requests in bytes. Returns how many of the bytes to send: all, or those up to the end of `exit`. */
@@ -54,8 +51,7 @@ size_t input_take(struct input *input, const char *bytes, size_t length) {
 bool input_end(struct input *input) {
 	bool open = input->length > 0;
 
-	if (open)
-		end_line(input);
+	if (open) end_line(input);
 	input->ended = true;
 	return open;
 }

@@ -18,15 +18,14 @@ static const int default_timeout = 60;
 
 static const int longest_timeout = 86400;
 
-static const char usage[] =
-    "usage: cmdc [-h HOST] [-p PORT] [-t SECONDS] [NAME [ARGUMENT...]]\n"
-    "       cmdc -V\n"
-    "  -h HOST     a name, an address, or the path of a socket, from `/` (localhost)\n"
-    "  -p PORT     a number or the name of a service (10100)\n"
-    "  -t SECONDS  how long to wait for the connection and for each line; 0 is for ever (60)\n"
-    "  -V          print the version\n"
-    "Without NAME, each line of the input is sent: NAME<>ARGUMENT<>ARGUMENT...\n"
-    "Exit status: 0 ok, 1 error, 2 wrong usage, 3 no connection or no whole reply.\n";
+static const char usage[] = "usage: cmdc [-h HOST] [-p PORT] [-t SECONDS] [NAME [ARGUMENT...]]\n"
+			    "       cmdc -V\n"
+			    "  -h HOST     a name, an address, or the path of a socket, from `/` (localhost)\n"
+			    "  -p PORT     a number or the name of a service (10100)\n"
+			    "  -t SECONDS  how long to wait for the connection and for each line; 0 is for ever (60)\n"
+			    "  -V          print the version\n"
+			    "Without NAME, each line of the input is sent: NAME<>ARGUMENT<>ARGUMENT...\n"
+			    "Exit status: 0 ok, 1 error, 2 wrong usage, 3 no connection or no whole reply.\n";
 
 struct options {
 	const char *host;
@@ -67,8 +66,7 @@ static void occupy_standard_descriptors(void) {
 static int number_read(const char *text, int lowest, int highest) {
 	size_t length = strlen(text);
 
-	if (length == 0 || length > 9 || strspn(text, "0123456789") != length)
-		return -1;
+	if (length == 0 || length > 9 || strspn(text, "0123456789") != length) return -1;
 
 	long number = strtol(text, NULL, 10);
 
@@ -79,20 +77,17 @@ static void set_option(struct options *options, int letter, const char *value) {
 	switch (letter) {
 	case 'h':
 		options->host = value;
-		if (value[0] != '\0')
-			return;
+		if (value[0] != '\0') return;
 		say("-h: HOST is empty");
 		break;
 	case 'p':
 		options->port = value;
-		if (number_read(value, 1, 65535) != -1 || getservbyname(value, "tcp") != NULL)
-			return;
+		if (number_read(value, 1, 65535) != -1 || getservbyname(value, "tcp") != NULL) return;
 		say("-p %.200s: neither a port from 1 to 65535 nor the name of a TCP service", value);
 		break;
 	case 't':
 		options->timeout = number_read(value, 0, longest_timeout);
-		if (options->timeout != -1)
-			return;
+		if (options->timeout != -1) return;
 		say("-t %.200s: not a number of seconds from 0 to %d", value, longest_timeout);
 		break;
 	case ':': say("-%c needs a value", optopt); break;
@@ -103,8 +98,7 @@ static void set_option(struct options *options, int letter, const char *value) {
 
 static _Noreturn void print_version(void) {
 	output_text(&out, "cmdc " VERSION "\n");
-	if (output_flush(&out) == 0)
-		exit(CMDC_OK);
+	if (output_flush(&out) == 0) exit(CMDC_OK);
 	say("standard output: %s", strerror(out.error));
 	exit(CMDC_LOST);
 }
@@ -114,8 +108,7 @@ static void read_options(struct options *options, int argc, char *argv[]) {
 
 	opterr = 0;
 	while ((letter = getopt(argc, argv, ":h:p:t:V")) != -1) {
-		if (letter == 'V')
-			print_version();
+		if (letter == 'V') print_version();
 		set_option(options, letter, optarg);
 	}
 }
@@ -135,8 +128,7 @@ static int open_connection(struct session *session, const struct options *option
 	}
 	session->peer = peer;
 	session->timeout = timeout;
-	if (session->fd == -1)
-		say("%s: %s", peer, reason);
+	if (session->fd == -1) say("%s: %s", peer, reason);
 	return session->fd;
 }
 

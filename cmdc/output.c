@@ -41,15 +41,13 @@ static void append(struct output *output, const char *bytes, size_t length) {
 	while (length > 0) {
 		size_t n = sizeof output->bytes - output->length;
 
-		if (n > length)
-			n = length;
+		if (n > length) n = length;
 		memcpy(output->bytes + output->length, bytes, n);
 		output->length += n;
 		output->midline = bytes[n - 1] != '\n';
 		bytes += n;
 		length -= n;
-		if (output->length == sizeof output->bytes)
-			output_flush(output);
+		if (output->length == sizeof output->bytes) output_flush(output);
 	}
 }
 
@@ -62,12 +60,9 @@ static void append_escaped(struct output *output, unsigned char byte) {
 
 /* How many bytes the UTF-8 character has that begins with this one; 0 where none does. */
 static size_t character_length(unsigned char first) {
-	if (first >= 0xC2 && first <= 0xDF)
-		return 2;
-	if (first >= 0xE0 && first <= 0xEF)
-		return 3;
-	if (first >= 0xF0 && first <= 0xF4)
-		return 4;
+	if (first >= 0xC2 && first <= 0xDF) return 2;
+	if (first >= 0xE0 && first <= 0xEF) return 3;
+	if (first >= 0xF0 && first <= 0xF4) return 4;
 	return 0;
 }
 
@@ -97,8 +92,7 @@ static void show_byte(struct output *output, unsigned char byte) {
 		}
 		return;
 	}
-	for (size_t i = 0; i < output->held; i++)
-		append_escaped(output, output->character[i]);
+	for (size_t i = 0; i < output->held; i++) append_escaped(output, output->character[i]);
 	output->held = 0;
 	if (character_length(byte) > 0)
 		output->character[output->held++] = byte;
@@ -110,8 +104,7 @@ static void show_byte(struct output *output, unsigned char byte) {
 
 /* Escape also where output is no terminal, for a stranger's bytes in a message. */
 void output_write_shown(struct output *output, const char *bytes, size_t length) {
-	for (size_t i = 0; i < length; i++)
-		show_byte(output, (unsigned char)bytes[i]);
+	for (size_t i = 0; i < length; i++) show_byte(output, (unsigned char)bytes[i]);
 }
 
 void output_write(struct output *output, const char *bytes, size_t length) {
@@ -127,6 +120,5 @@ void output_text(struct output *output, const char *text) {
 
 /* On a terminal, leave a line that has begun, so that what comes next does not run on behind it. */
 void output_end_line(struct output *output) {
-	if (output->terminal && (output->midline || output->held > 0))
-		output_text(output, "\n");
+	if (output->terminal && (output->midline || output->held > 0)) output_text(output, "\n");
 }

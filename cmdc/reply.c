@@ -14,19 +14,17 @@ struct reply_kind {
 };
 
 static const struct reply_kind kinds[] = {
-    {"out<>",   REPLY_LINE },
-    {"ok\n",    REPLY_OK   },
-    {"ok<>",    REPLY_OK   },
+    {"out<>", REPLY_LINE},
+    {"ok\n", REPLY_OK},
+    {"ok<>", REPLY_OK},
     {"error<>", REPLY_ERROR},
 };
 
 /* Whether the line's first bytes are the beginning of any head; sets kind where they are the whole of it. */
 static bool recognise_head(struct reply *reply) {
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-		if (strncmp(kinds[i].head, reply->head, reply->head_length) != 0)
-			continue;
-		if (reply->head_length == strlen(kinds[i].head))
-			reply->kind = &kinds[i];
+		if (strncmp(kinds[i].head, reply->head, reply->head_length) != 0) continue;
+		if (reply->head_length == strlen(kinds[i].head)) reply->kind = &kinds[i];
 		return true;
 	}
 	return false;
@@ -60,11 +58,9 @@ static void write_error(struct reply *reply, const char *bytes, size_t length) {
 			reply->half = false;
 			continue;
 		}
-		if (reply->half)
-			output_text(reply->err, "<");
+		if (reply->half) output_text(reply->err, "<");
 		reply->half = bytes[i] == '<';
-		if (!reply->half)
-			output_write(reply->err, bytes + i, 1);
+		if (!reply->half) output_write(reply->err, bytes + i, 1);
 	}
 }
 
@@ -93,17 +89,13 @@ static void write_newline(struct reply *reply) {
 enum reply_verdict reply_take(struct reply *reply, const char *bytes, size_t length, size_t *taken) {
 	*taken = 0;
 	while (reply->kind == NULL) {
-		if (*taken == length)
-			return REPLY_PART;
+		if (*taken == length) return REPLY_PART;
 		reply->begun = true;
 		reply->head[reply->head_length++] = bytes[(*taken)++];
-		if (!recognise_head(reply))
-			return REPLY_BAD;
-		if (reply->kind == NULL)
-			continue;
+		if (!recognise_head(reply)) return REPLY_BAD;
+		if (reply->kind == NULL) continue;
 		write_head(reply);
-		if (reply->head[reply->head_length - 1] == '\n')
-			return finish_line(reply);
+		if (reply->head[reply->head_length - 1] == '\n') return finish_line(reply);
 	}
 
 	const char *body = bytes + *taken;
@@ -115,8 +107,7 @@ enum reply_verdict reply_take(struct reply *reply, const char *bytes, size_t len
 	else
 		output_write(reply->out, body, body_length);
 	*taken += body_length;
-	if (newline == NULL)
-		return REPLY_PART;
+	if (newline == NULL) return REPLY_PART;
 	(*taken)++;
 	write_newline(reply);
 	return finish_line(reply);

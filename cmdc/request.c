@@ -14,10 +14,8 @@
 static const char *refusal(const char *argument, size_t place, bool last) {
 	size_t length = strlen(argument);
 
-	if (place == 0 && length == 0)
-		return "is empty";
-	if (strchr(argument, '\n') != NULL)
-		return "holds a newline, and a request is one line";
+	if (place == 0 && length == 0) return "is empty";
+	if (strchr(argument, '\n') != NULL) return "holds a newline, and a request is one line";
 	if ((place == 0 || !last) && strstr(argument, SEPARATOR) != NULL)
 		return "holds `<>`, which only the last argument may";
 	if (last && length > 0 && argument[length - 1] == '\r')

@@ -29,8 +29,7 @@ static void begin_message(struct session *session) {
 
 	output_end_line(session->reply.out);
 	output_flush(session->reply.out);
-	if (err->midline)
-		output_text(err, "\n");
+	if (err->midline) output_text(err, "\n");
 	output_text(err, "cmdc: ");
 }
 
@@ -57,8 +56,8 @@ static int give_up(struct session *session, const char *format, ...) {
 
 /* Whether the server owes us something: to read what we send, a reply, or the end of what it no longer reads. */
 static bool is_owed(const struct session *session) {
-	return session->unsent_length > 0 || session->answered < session->input.requests ||
-	       session->reply.begun || session->send_error != 0;
+	return session->unsent_length > 0 || session->answered < session->input.requests || session->reply.begun ||
+	       session->send_error != 0;
 }
 
 static bool is_done(const struct session *session) {
@@ -72,21 +71,18 @@ static void note_progress(struct session *session) {
 
 static void note_moved(struct session *session, size_t length) {
 	session->moved += length;
-	if (session->moved >= CHUNK_SIZE)
-		note_progress(session);
+	if (session->moved >= CHUNK_SIZE) note_progress(session);
 }
 
 static int flush_output(struct session *session) {
 	struct output *out = session->reply.out;
 
-	if (output_flush(out) == 0)
-		return 0;
+	if (output_flush(out) == 0) return 0;
 	return give_up(session, "standard output: %s", strerror(out->error));
 }
 
 static int prompt(struct session *session) {
-	if (session->prompt == NULL || session->prompted || is_owed(session) || session->input.length > 0)
-		return 0;
+	if (session->prompt == NULL || session->prompted || is_owed(session) || session->input.length > 0) return 0;
 	output_text(session->reply.out, session->prompt);
 	session->prompted = true;
 	return flush_output(session);
@@ -112,8 +108,7 @@ static int await_events(struct session *session, struct pollfd events[2]) {
 		return give_up(session, "%s: no reply for %d s", session->peer, session->timeout / 1000);
 	if (poll(events, 2, limited ? session->left : -1) == -1 && errno != EINTR)
 		return give_up(session, "poll: %s", strerror(errno));
-	if (limited)
-		session->left -= (int)(clock_milliseconds() - start);
+	if (limited) session->left -= (int)(clock_milliseconds() - start);
 	return 0;
 }
 
@@ -135,33 +130,27 @@ static void send_requests(struct session *session) {
 static int read_input(struct session *session) {
 	ssize_t n = read(STDIN_FILENO, session->chunk, sizeof session->chunk);
 
-	if (n == -1 && (errno == EINTR || errno == EAGAIN))
-		return 0;
-	if (n == -1)
-		return give_up(session, "standard input: %s", strerror(errno));
+	if (n == -1 && (errno == EINTR || errno == EAGAIN)) return 0;
+	if (n == -1) return give_up(session, "standard input: %s", strerror(errno));
 	session->unsent = session->chunk;
 	if (n == 0) {
 		session->unsent = "\n";
 		session->unsent_length = input_end(&session->input) ? 1 : 0;
-		if (session->prompted)
-			output_end_line(session->reply.out);
+		if (session->prompted) output_end_line(session->reply.out);
 		return 0;
 	}
 	session->unsent_length = input_take(&session->input, session->chunk, (size_t)n);
 	/* The user has ended the prompt's line. */
-	if (session->prompted && session->chunk[n - 1] == '\n')
-		session->reply.out->midline = false;
+	if (session->prompted && session->chunk[n - 1] == '\n') session->reply.out->midline = false;
 	session->prompted = false;
 	return 0;
 }
 
 static int explain_end(struct session *session) {
 	if (session->reply.begun)
-		return give_up(
-		    session, "%s: the server closed the connection in the middle of a reply", session->peer);
+		return give_up(session, "%s: the server closed the connection in the middle of a reply", session->peer);
 	if (is_owed(session))
-		return give_up(
-		    session, "%s: the server closed the connection before the reply", session->peer);
+		return give_up(session, "%s: the server closed the connection before the reply", session->peer);
 	return give_up(session, "%s: the server closed the connection", session->peer);
 }
 
@@ -177,8 +166,7 @@ static int refuse_strange(struct session *session, const char *rest, size_t leng
 	} else if (newline != NULL) {
 		length = (size_t)(newline - rest);
 	}
-	if (length > STRANGE_SIZE)
-		length = STRANGE_SIZE;
+	if (length > STRANGE_SIZE) length = STRANGE_SIZE;
 	begin_message(session);
 	output_text(err, session->peer);
 	output_text(err, ": not a reply of cmd: \"");
@@ -211,14 +199,10 @@ static int read_replies(struct session *session) {
 	char bytes[CHUNK_SIZE];
 	ssize_t n = recv(session->fd, bytes, sizeof bytes, 0);
 
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n == -1)
-		return give_up(session, "%s: %s", session->peer, strerror(errno));
-	if (n == 0)
-		return explain_end(session);
-	if (session->prompted)
-		output_end_line(session->reply.out);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR)) return 0;
+	if (n == -1) return give_up(session, "%s: %s", session->peer, strerror(errno));
+	if (n == 0) return explain_end(session);
+	if (session->prompted) output_end_line(session->reply.out);
 	session->prompted = false;
 	note_moved(session, (size_t)n);
 	return take_replies(session, bytes, (size_t)n);
@@ -234,14 +218,10 @@ int session_run(struct session *session) {
 	note_progress(session);
 	while (!is_done(session)) {
 		choose_events(session, server, input);
-		if (prompt(session) == -1 || await_events(session, events) == -1)
-			return session->status;
-		if (server->revents & POLLOUT)
-			send_requests(session);
-		if (server->revents & ~POLLOUT && read_replies(session) == -1)
-			return session->status;
-		if (input->revents != 0 && read_input(session) == -1)
-			return session->status;
+		if (prompt(session) == -1 || await_events(session, events) == -1) return session->status;
+		if (server->revents & POLLOUT) send_requests(session);
+		if (server->revents & ~POLLOUT && read_replies(session) == -1) return session->status;
+		if (input->revents != 0 && read_input(session) == -1) return session->status;
 	}
 	flush_output(session);
 	return session->status;

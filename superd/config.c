@@ -150,7 +150,7 @@ static bool is_duplicate(struct loader *loader, const struct service *service) {
 }
 
 static void add_service(struct config *config, struct service *service) {
-	config->services = mem_grow(config->loading, (void *)config->services, config->count, sizeof service);
+	config->services = mem_grow(config->loading, (void *)config->services, config->count, sizeof(void *));
 	config->services[config->count++] = service;
 }
 

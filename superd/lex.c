@@ -55,9 +55,10 @@ static void begin_block(struct reader *reader, char *rest, bool is_defaults) {
 	reader->block = block;
 	const char *brace = next_word(&rest);
 	reader->opened = strcmp(brace, "{") == 0;
-	if (*name == '\0' || strcmp(name, "{") == 0)
+	if (*name == '\0' || strcmp(name, "{") == 0) {
 		wrong(reader, "a service without a name");
-	else if (!reader->opened && *brace != '\0')
+		lexed->broken = true; /* nobody knows which one */
+	} else if (!reader->opened && *brace != '\0')
 		wrong(reader, "expected '{' instead of '%.100s'", brace);
 	else if (*next_word(&rest) != '\0')
 		wrong(reader, "nothing may follow the '{'");
