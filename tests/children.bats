@@ -56,6 +56,8 @@ occupy_all() {
 	printf x >"/dev/udp/127.0.0.1/$(port_of chargen-dgram)"
 	wait_for_line 'EXIT: lingered'
 	wait_until children_are 14
+	# And the last of them has got to its program.
+	signal_and_wait USR1 'STATE: chargen-dgram'
 }
 
 # What a child has open: each number, and what it is, without its inode.

@@ -26,7 +26,7 @@ s.sendto(b"got " + data, peer)'
 # Answers datagrams until none has come for a while, as tftpd does: the first opens a session, with a socket of its own.
 TFTP='import os, select, socket
 s = socket.socket(fileno=0)
-while select.select([s], [], [], 1)[0]:
+while select.select([s], [], [], 4)[0]:
 	data, peer = s.recvfrom(2048)
 	if os.fork() == 0:
 		own = socket.socket(s.family, socket.SOCK_DGRAM)

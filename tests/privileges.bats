@@ -231,7 +231,7 @@ while time.monotonic() < end:
 		signal_and_wait USR1 'STATE: '
 	done
 	wait_until is_gone "$stopper"
-	ps -o stat= --ppid "$SUPERD_PID" | grep -q T
+	pgrep -P "$SUPERD_PID" -r T >/dev/null
 	signal_and_wait USR1 'STATE: '
 	run ask "$PORT" <<<hello
 	assert_output hello

@@ -21,7 +21,7 @@ trace_connections() {
 		wait_until children_are 0
 	done
 	superd_stop
-	wait_until grep -q "^$SUPERD_PID +++ exited" "$TRACE"
+	wait_until grep -qE "^$SUPERD_PID +[+]{3} exited" "$TRACE"
 	# A call that another process interrupts has a second line.
 	sed -i '/<\.\.\. .* resumed>/d; / +++ /d; / --- /d' "$TRACE"
 }
