@@ -42,9 +42,10 @@ log_is_clean() {
 }
 
 @test "a log file's line is no longer than its limit either" {
-	service "$(printf '%02000d' 0)" log_type="FILE $BATS_TEST_TMPDIR/log.a" >"$BATS_TEST_TMPDIR/conf"
+	service "$(printf '%02000d' 0)" log_type="FILE $BATS_TEST_TMPDIR/log.a" bind="$BATS_TEST_TMPDIR/socket" port= \
+		>"$BATS_TEST_TMPDIR/conf"
 	superd_start -c "$BATS_TEST_TMPDIR/conf"
-	ask "$PORT" </dev/null
+	ask "$BATS_TEST_TMPDIR/socket" </dev/null
 	wait_for_line EXIT "$BATS_TEST_TMPDIR/log.a"
 	run awk 'length > 1000' "$BATS_TEST_TMPDIR/log.a" "$LOG"
 	assert_output ''
