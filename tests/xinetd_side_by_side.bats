@@ -25,6 +25,12 @@ say() {
 	printf '%s\n' "$2" | ask "$1" "${3:-127.0.0.1}" || true
 }
 
+# visit PORT LINE [HOST]: the same, and wait until the program has ended.
+visit() {
+	say "$@"
+	settle
+}
+
 # datagrams PORT TEXT...: the same for datagrams, one after the other.
 datagrams() {
 	local port=$1 text
@@ -53,7 +59,7 @@ run_now() {
 @test "agent: an UNLISTED service as root, only_from, log_on_success with nothing" {
 	arrange agent
 	client() {
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -83,7 +89,7 @@ run_now() {
 @test "cvs: passenv and env" {
 	arrange cvs
 	client() {
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -91,8 +97,8 @@ run_now() {
 @test "finger: one service on two addresses, without an id to tell them apart" {
 	arrange finger
 	client() {
-		say "${PORTS[0]}" 'exit 0'
-		say "${PORTS[0]}" 'exit 0' 127.0.0.2
+		visit "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0' 127.0.0.2
 	}
 	side_by_side client
 }
@@ -100,8 +106,8 @@ run_now() {
 @test "ftp: NAMEINARGS, IPv4, nice, and a service that is enabled by hand" {
 	arrange -e ftp
 	client() {
-		say "${PORTS[0]}" 'exit 1'
-		say "${PORTS[0]}" 'exit 1' ::1
+		visit "${PORTS[0]}" 'exit 1'
+		visit "${PORTS[0]}" 'exit 1' ::1
 	}
 	side_by_side client
 }
@@ -109,7 +115,7 @@ run_now() {
 @test "git: quotes, a dollar and a # are words like others in server_args" {
 	arrange git
 	client() {
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -117,8 +123,8 @@ run_now() {
 @test "health: from everywhere, as often as one likes" {
 	arrange health
 	client() {
-		say "${PORTS[0]}" 'exit 0'
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -126,8 +132,8 @@ run_now() {
 @test "hours: access_times and max_load" {
 	arrange hours
 	client() {
-		say "${PORTS[0]}" 'exit 0'
-		say "${PORTS[1]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[1]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -135,7 +141,7 @@ run_now() {
 @test "limits: each rlimit, umask, nice, another user" {
 	arrange limits
 	client() {
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -145,7 +151,7 @@ run_now() {
 	client() {
 		local port
 		for port in "${PORTS[@]}"; do
-			say "$port" 'exit 0' | head -n 1
+			visit "$port" 'exit 0' | head -n 1
 		done
 	}
 	side_by_side client
@@ -154,8 +160,8 @@ run_now() {
 @test "loud: keywords, attributes and words in any case, and most flags" {
 	arrange loud
 	client() {
-		say "${PORTS[0]}" 'exit 0'
-		say "${PORTS[0]}" 'exit 0' ::1
+		visit "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0' ::1
 	}
 	side_by_side client
 }
@@ -163,7 +169,7 @@ run_now() {
 @test "lpd: an empty passenv, another group" {
 	arrange -e lpd
 	client() {
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -171,8 +177,8 @@ run_now() {
 @test "main: defaults as they are shipped, and a directory that is not there" {
 	arrange main
 	client() {
-		say "${PORTS[0]}" 'exit 0'
-		say "${PORTS[0]}" 'exit 255' ::1
+		visit "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 255' ::1
 	}
 	side_by_side client
 }
@@ -182,7 +188,7 @@ run_now() {
 	client() {
 		local port
 		for port in "${PORTS[@]}"; do
-			say "$port" 'exit 0'
+			visit "$port" 'exit 0'
 		done
 	}
 	side_by_side client
@@ -191,7 +197,7 @@ run_now() {
 @test "repeated: the first assignment holds" {
 	arrange repeated
 	client() {
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -199,8 +205,8 @@ run_now() {
 @test "rsync: IPv6, which takes IPv4 too" {
 	arrange -e rsync
 	client() {
-		say "${PORTS[0]}" 'exit 0' ::1
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0' ::1
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -208,10 +214,10 @@ run_now() {
 @test "six: v6only, interface, factorised addresses" {
 	arrange six
 	client() {
-		say "${PORTS[0]}" 'exit 0' ::1
-		say "${PORTS[0]}" 'exit 0'
-		say "${PORTS[1]}" 'exit 0'
-		say "${PORTS[1]}" 'exit 0' ::1
+		visit "${PORTS[0]}" 'exit 0' ::1
+		visit "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[1]}" 'exit 0'
+		visit "${PORTS[1]}" 'exit 0' ::1
 	}
 	side_by_side client
 }
@@ -219,7 +225,7 @@ run_now() {
 @test "syslog: log_type SYSLOG" {
 	arrange syslog
 	client() {
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -235,7 +241,7 @@ run_now() {
 @test "bare: nothing but what is needed, and no newline at the end" {
 	arrange bare
 	client() {
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -254,8 +260,8 @@ without() {
 @test "challenge: a number for a user, limits, nice, bind (a comment after a value is one; in xinetd it undoes the limit)" {
 	arrange challenge
 	client() {
-		say "${PORTS[0]}" 'exit 3'
-		say "${PORTS[0]}" 'kill 9'
+		visit "${PORTS[0]}" 'exit 3'
+		visit "${PORTS[0]}" 'kill 9'
 	}
 	mend() {
 		if [ "$server" = xinetd ]; then
@@ -270,9 +276,9 @@ without() {
 @test "changed: sets in defaults and in services, with =, += and -= (narrower refuses)" {
 	arrange changed
 	client() {
-		say "${PORTS[0]}" 'exit 0'
-		say "${PORTS[1]}" 'exit 0'
-		say "${PORTS[2]}" 'exit 1'
+		visit "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[1]}" 'exit 0'
+		visit "${PORTS[2]}" 'exit 1'
 	}
 	mend() {
 		without xinetd 'START: narrower\|EXIT: narrower'
@@ -283,9 +289,8 @@ without() {
 @test "waiting: wait = yes for a stream: the program accepts, and is started again when it has ended (no peer has no address)" {
 	arrange waiting
 	client() {
-		say "${PORTS[0]}" 'exit 0'
-		settle
-		say "${PORTS[0]}" 'exit 0' ::1
+		visit "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0' ::1
 	}
 	mend() {
 		without xinetd '^env REMOTE_HOST=<no address>$'
@@ -296,7 +301,7 @@ without() {
 @test "nagios: who is refused (a refused client costs superd no process, so there is no START and no EXIT)" {
 	arrange nagios
 	client() {
-		say "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0'
 	}
 	mend() {
 		without xinetd 'START\|EXIT'
@@ -310,8 +315,8 @@ without() {
 		echo "The banner for $name." >"$PUBLIC/etc/motd.$name"
 	done
 	client() {
-		say "${PORTS[0]}" 'exit 0' | head -n 3
-		say "${PORTS[1]}" 'exit 0'
+		visit "${PORTS[0]}" 'exit 0' | head -n 3
+		visit "${PORTS[1]}" 'exit 0'
 	}
 	side_by_side client
 }
@@ -327,9 +332,9 @@ without() {
 @test "sensor: who knocks is refused by every service (FAIL says sensor, not address)" {
 	arrange sensor
 	client() {
-		say "${PORTS[1]}" 'exit 0' | head -n 1
-		say "${PORTS[0]}" 'exit 0'
-		say "${PORTS[1]}" 'exit 0'
+		visit "${PORTS[1]}" 'exit 0' | head -n 1
+		visit "${PORTS[0]}" 'exit 0'
+		visit "${PORTS[1]}" 'exit 0'
 	}
 	mend() {
 		sed 's/FAIL: sensor sensor/FAIL: sensor address/'
@@ -342,7 +347,7 @@ without() {
 	client() {
 		local i
 		for i in 1 2 3 4 5 6; do
-			say "${PORTS[0]}" 'exit 0' | head -n 1
+			visit "${PORTS[0]}" 'exit 0' | head -n 1
 		done
 	}
 	mend() {
@@ -359,7 +364,7 @@ without() {
 		"$TALK" "${PORTS[2]}" line line line close
 		"$TALK" "${PORTS[3]}" all | sed 's/[0-9][0-9]:[0-9][0-9]:[0-9][0-9]/TIME/'
 		"$TALK" "${PORTS[4]}" all | wc -c
-		"$DATAGRAM" 127.0.0.1 "${PORTS[0]}" hello again
+		"$DATAGRAM" 127.0.0.1 "${PORTS[0]}" hello
 		"$DATAGRAM" 127.0.0.1 "${PORTS[3]}" '' | sed 's/[0-9][0-9]:[0-9][0-9]:[0-9][0-9]/TIME/'
 		"$DATAGRAM" 127.0.0.1 "${PORTS[4]}" '' | wc -c
 	}
