@@ -22,7 +22,7 @@ struct block {
 struct lexed {
 	struct arena *arena;
 	struct block *blocks, **last;
-	int errors;
+	int errors, files;
 	bool broken; /* outside the blocks */
 };
 

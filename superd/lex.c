@@ -12,7 +12,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { FILE_MAX_SIZE = 16 * 1024 * 1024, INCLUDE_DEPTH = 16, ASSIGNMENTS = 1000, WORDS = 10000 };
+enum { FILE_MAX_SIZE = 16 * 1024 * 1024, FILES = 10000, ASSIGNMENTS = 1000, WORDS = 10000 };
 
 struct reader {
 	struct lexed *lexed;
@@ -192,16 +192,21 @@ static void read_text(struct reader *reader, char *text, size_t size) {
 	reader->block = NULL;
 }
 
-/* Whether the file is one of those that led here, or they are too many to go on. */
 static bool is_being_read(const struct reader *reader, const struct stat *about) {
-	int depth = 0;
-	for (; reader != NULL && depth < INCLUDE_DEPTH; reader = reader->outer, depth++)
-		if (reader->inode == about->st_ino && reader->device == about->st_dev) return true;
-	return depth == INCLUDE_DEPTH;
+	while (reader != NULL && (reader->inode != about->st_ino || reader->device != about->st_dev))
+		reader = reader->outer;
+	return reader != NULL;
+}
+
+/* Includes that fan out could go on for ever. */
+static bool are_too_many(struct reader *reader) {
+	if (reader->lexed->files == FILES) wrong(reader, "more than %d files in one configuration", FILES);
+	return reader->lexed->files++ >= FILES;
 }
 
 static void read_file(struct reader *reader, const char *path) {
 	struct stat about;
+	if (are_too_many(reader)) return;
 	FILE *file = fopen(path, "r");
 	size_t size;
 	if (file == NULL || fstat(fileno(file), &about) < 0 || S_ISDIR(about.st_mode)) {

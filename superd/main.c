@@ -115,13 +115,13 @@ int main(int argc, char **argv) {
 	addr_set_numeric(options.numeric);
 	umask(umask(022) | 022);
 	log_open(&options);
-	if (loop_open() < 0) {
-		log_error("signals: %s", strerror(errno));
-		return 1;
-	}
 	if (options.check) {
 		state_take(false);
 		return reload_check(&options);
+	}
+	if (loop_open() < 0) {
+		log_error("signals: %s", strerror(errno));
+		return 1;
 	}
 	state_remember(argv);
 	int pid_file = open_pid_file();

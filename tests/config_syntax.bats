@@ -575,7 +575,7 @@ time_limit = 3'
 	done
 	service a >"$CONF.15"
 	# Bounded, for it might print without end.
-	run --separate-stderr bash -c 'set -o pipefail; timeout -k 1 "$0" "$1" -t -c "$2" 2>&1 | head -n 10000 | wc -l' \
+	run --separate-stderr bash -c 'set -o pipefail; timeout -k 1 "$0" "$1" -t -c "$2" 2>&1 >/dev/null | head -n 10000 | wc -l' \
 		"$WAIT_SECONDS" "$SUPERD" "$CONF.1"
 	assert_failure 1
 	[ "$output" -lt 10000 ]
