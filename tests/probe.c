@@ -36,13 +36,13 @@ static void tell_limits(void) {
 		const char *name;
 		int kind;
 	} limits[] = {
-	    {"as",    RLIMIT_AS    },
-	    {"core",  RLIMIT_CORE  },
-	    {"cpu",   RLIMIT_CPU   },
-	    {"data",  RLIMIT_DATA  },
+	    {"as", RLIMIT_AS},
+	    {"core", RLIMIT_CORE},
+	    {"cpu", RLIMIT_CPU},
+	    {"data", RLIMIT_DATA},
 	    {"files", RLIMIT_NOFILE},
-	    {"rss",   RLIMIT_RSS   },
-	    {"stack", RLIMIT_STACK },
+	    {"rss", RLIMIT_RSS},
+	    {"stack", RLIMIT_STACK},
 	};
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
 		struct rlimit limit;
