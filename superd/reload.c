@@ -13,10 +13,10 @@ static int likeness(const struct listener *listener, const struct service *servi
 	if (listener->claimed) return 0;
 	if (listener->service->fingerprint == service->fingerprint) return 3;
 	const struct service *former = listener->service;
-	return former->socket_type == service->socket_type && former->address_count > 0 && service->address_count > 0 &&
-		       addr_equal(&former->addresses[0], &service->addresses[0])
-		   ? 2
-		   : 1;
+	bool has_place = former->address_count > 0 && service->address_count > 0 &&
+			 former->socket_type == service->socket_type &&
+			 addr_equal(&former->addresses[0], &service->addresses[0]);
+	return has_place ? 2 : 1;
 }
 
 /* The listener that the service is to go on with: among those of its id, the most alike. NULL if there is none. */

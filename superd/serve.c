@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000 };
@@ -49,9 +48,24 @@ static void note_refusal(const struct client *client, enum verdict verdict) {
 	loop_wake_at(episode->last + EPISODE_QUIET);
 }
 
+/* Who comes to a program that takes the socket itself was not accepted: a datagram is read off, a connection waits. */
+static void pass_over(const struct client *client) {
+	struct listener *listener = client->listener;
+	char unread;
+	if (listener->service->socket_type == SOCK_DGRAM)
+		sys_receive_unblocked(client->fd, &unread, sizeof unread);
+	else
+		listener->closed_until = loop_now() + QUICK;
+	review(listener);
+}
+
 static void refuse(const struct client *client, enum verdict verdict) {
 	const struct banner *banner = &client->listener->service->banner_fail;
 	note_refusal(client, verdict);
+	if (client->listener->service->wait) {
+		pass_over(client);
+		return;
+	}
 	sys_send_unblocked(client->fd, banner->text, banner->length);
 	close_gently(client->fd);
 }
@@ -170,16 +184,10 @@ static void serve_waiting(struct client *client, const struct listening_socket *
 		client->source = addr_source(&client->peer, client->uid);
 	}
 	enum verdict verdict = judge(client);
-	if (verdict == VERDICT_WELCOME) {
+	if (verdict == VERDICT_WELCOME)
 		proceed(client);
-		return;
-	}
-	char unread;
-	note_refusal(client, verdict);
-	if (service->socket_type == SOCK_DGRAM)
-		sys_receive_unblocked(client->fd, &unread, sizeof unread);
 	else
-		listener_pause(client->listener, true);
+		refuse(client, verdict);
 }
 
 /* Someone knocks at a listening socket. */

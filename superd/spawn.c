@@ -110,9 +110,8 @@ static char **describe_peer(const struct client *client) {
 	size_t count = 0;
 	addr_format_host(&client->local, local);
 	bool is_dgram = client->listener->service->socket_type == SOCK_DGRAM;
-	if (client->peer.length == 0) {
-		return environment + PEER_SLOTS; /* the program gets the listening socket: there is no peer yet */
-	} else if (client->local.at.any.sa_family == AF_UNIX) {
+	if (client->peer.length == 0) return environment + PEER_SLOTS; /* it accepts by itself: there is no peer yet */
+	if (client->local.at.any.sa_family == AF_UNIX) {
 		snprintf(slots[count++], SLOT_TEXT, "PROTO=UNIX");
 		snprintf(slots[count++], SLOT_TEXT, "UNIXLOCALPATH=%s", local);
 		if (client->uid != (uid_t)-1)

@@ -126,6 +126,25 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"hello", sys.argv[1])' 
 }
 
 # Quick failures: the datagram stays unread, so without a pause it would be started without end.
+@test "a program that has gone costs the socket nothing: superd serves again when it is back" {
+	for type in dgram stream; do
+		server=$(program "one-$type" <<<'echo started >&2; exec sleep 0.1')
+		service a "socket_type = $type" 'wait = yes' "server = $server" 'stderr = log' 'log_on_failure = HOST' >"$CONF"
+		superd_start -c "$CONF"
+		mv "$server" "$server.away"
+		if [ "$type" = dgram ]; then
+			"$DATAGRAM" -t 0.01 127.0.0.1 "$PORT" hello
+		else
+			background "$TALK" "$PORT" hold
+		fi
+		wait_for_line '^superd: FAIL: a fork from='
+		mv "$server.away" "$server"
+		[ "$type" = stream ] || "$DATAGRAM" -t 0.01 127.0.0.1 "$PORT" hello
+		wait_for_line '^started$'
+		superd_stop
+	done
+}
+
 @test "a program that fails at once without reading is started more and more slowly, and that is said once" {
 	start "server = $(program fail <<<'exit 1')" 'cps = 0'
 	"$DATAGRAM" -t 0.01 127.0.0.1 "$PORT" hello
