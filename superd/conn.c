@@ -36,17 +36,21 @@ static int64_t drain_deadline(const struct conn *conn) {
 	return latest < conn->deadline ? latest : conn->deadline;
 }
 
+static void link_conn(struct conn *conn) {
+	struct conn **bucket = bucket_of(conn->pid);
+	conn->next = *bucket;
+	*bucket = conn;
+	conns.count++;
+}
+
 /* Notes a child that has been started. Its `deadline` may be INT64_MAX. */
-struct conn *conn_add(const struct conn *conn) {
-	struct conn *added = conns.spare, **bucket = bucket_of(conn->pid);
+void conn_add(const struct conn *conn) {
+	struct conn *added = conns.spare;
 	conns.spare = NULL;
 	*added = *conn;
 	if (conns.draining) added->deadline = drain_deadline(added);
-	added->next = *bucket;
-	*bucket = added;
-	conns.count++;
-	loop_wake_at(conn->deadline);
-	return added;
+	link_conn(added);
+	loop_wake_at(added->deadline);
 }
 
 static struct conn **find(pid_t pid) {
@@ -55,11 +59,11 @@ static struct conn **find(pid_t pid) {
 	return NULL;
 }
 
-static void unlink_conn(struct conn **link) {
+static struct conn *unlink_conn(struct conn **link) {
 	struct conn *conn = *link;
 	*link = conn->next;
 	conns.count--;
-	free(conn);
+	return conn;
 }
 
 size_t conn_count(void) {
@@ -115,13 +119,14 @@ void conn_reap(void (*ended)(struct conn *, int status)) {
 			conns.other_ended(status);
 		}
 		if (link == NULL) continue;
-		struct conn *conn = *link;
+		struct conn *conn = unlink_conn(link); /* before `ended`, which may add another */
 		ended(conn, status);
-		conn->reaped = true;
-		if (!conn->told || !group_lives(pid))
-			unlink_conn(link);
-		else
+		conn->reaped = conn->told && group_lives(pid);
+		if (conn->reaped) {
+			link_conn(conn);
 			loop_wake_at(loop_now() + GROUP_POLL);
+		} else
+			free(conn);
 	}
 }
 
@@ -154,7 +159,7 @@ void conn_tick(void) {
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct conn **link = &conns.buckets[i]; *link != NULL;)
 			if (has_ended(*link))
-				unlink_conn(link);
+				free(unlink_conn(link));
 			else
 				link = &(*link)->next;
 }

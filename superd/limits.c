@@ -82,7 +82,10 @@ static long count_second(int64_t *began, long *count) {
 	return ++*count;
 }
 
-/* Whether who comes now has to wait, where on_limit = wait or the program accepts by itself: too many in this second, or still shut for that. */
+/*
+ * Whether who comes now has to wait, where on_limit = wait or the program accepts by itself: too many in this second,
+ * or still shut for that.
+ */
 bool limits_is_too_fast(struct listener *listener) {
 	const struct rate *cps = &listener->service->cps;
 	if (cps->connections == 0 || (listener->service->on_limit != ON_LIMIT_WAIT && !listener->service->wait))

@@ -376,7 +376,7 @@ void state_take(bool late);
 void conn_watch_other(pid_t pid, void (*ended)(int status));
 bool conn_is_asking(void);
 int conn_reserve(void);
-struct conn *conn_add(const struct conn *conn);
+void conn_add(const struct conn *conn);
 size_t conn_count(void);
 struct conn *conn_next(const struct conn *last);
 void conn_reap(void (*ended)(struct conn *, int status));

@@ -52,10 +52,10 @@ static int run_child(void *argument) {
 /*
  * Starts a child that shares our memory, so that nothing is copied, and sleeps until it has executed a program or
  * ended: as vfork(2) does, but for this: once the child has become its user, any process of that user can stop it, and
- * who sleeps in vfork sleeps until somebody is kind. Here the kernel clears `running` at the exec (CLONE_CHILD_CLEARTID)
- * and wakes us; we look in between, and a child that was stopped is killed. errno is shared, too, and
- * only a look, every LOOK_EVERY nanoseconds, sets ours while the child runs. `child` must not return. Returns its process id, or -1
- * and errno.
+ * who sleeps in vfork sleeps until somebody is kind. Here the kernel clears `running` at the exec
+ * (CLONE_CHILD_CLEARTID) and wakes us; we look in between, every LOOK_EVERY nanoseconds, and kill a child that was
+ * stopped. errno is shared, too; while the child runs, only such a look sets ours. `child` must not return. Returns its
+ * process id, or -1 and errno.
  */
 pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size) {
 	static _Alignas(16) char stack[STACK_SIZE];
@@ -129,7 +129,8 @@ static pid_t owner;
 static void pass_signal(int number) {
 	int saved = errno;
 	unsigned char byte = (unsigned char)number;
-	if (getpid() == owner && write(signal_pipe[1], &byte, 1) < 0) errno = saved;
+	ssize_t written = getpid() == owner ? write(signal_pipe[1], &byte, 1) : 0;
+	(void)written; /* a full pipe wakes the loop as well */
 	errno = saved;
 }
 #endif
@@ -207,13 +208,13 @@ size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t *
 #endif
 }
 
-/* Sets the supplementary groups; they cannot be set with POSIX alone, which is an error if any are asked for. */
+/* Sets the supplementary groups. With POSIX alone they cannot be: it is an error to have any, or to want any. */
 int sys_set_groups(size_t count, const gid_t *groups) {
 #ifndef SUPERD_POSIX
 	return setgroups(count, groups);
 #else
 	(void)groups;
-	if (count <= 1) return 0;
+	if (count == 0 && getgroups(0, NULL) == 0) return 0;
 	errno = ENOSYS;
 	return -1;
 #endif
