@@ -193,9 +193,11 @@ static void read_text(struct reader *reader, char *text, size_t size) {
 }
 
 static bool is_being_read(const struct reader *reader, const struct stat *about) {
-	while (reader != NULL && (reader->inode != about->st_ino || reader->device != about->st_dev))
+	do {
+		if (reader->inode == about->st_ino && reader->device == about->st_dev) return true;
 		reader = reader->outer;
-	return reader != NULL;
+	} while (reader != NULL);
+	return false;
 }
 
 /* Includes that fan out could go on for ever. */
