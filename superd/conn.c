@@ -10,12 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BUCKETS = 4096, GROUP_POLL = 200, KILL_GRACE = 5000 };
+enum { BUCKETS = 4096, GROUP_POLL = 200, KILL_GRACE = 5000, MANY = 256, SWEEP_AFTER = 10 };
 
 static struct {
 	struct conn *buckets[BUCKETS];
 	size_t count;
 	struct conn *spare;
+	int64_t sweep_at;       /* 0: none is needed */
 	bool draining, is_over; /* the time that a stop leaves has begun, or is over */
 	pid_t other;            /* a child that serves nobody */
 	void (*other_ended)(int status);
@@ -103,31 +104,65 @@ bool conn_is_asking(void) {
 }
 
 /*
- * Reaps every child that has ended and calls `ended` for each that is in the table; as process 1, superd reaps
- * orphans here too. A child that was sent TERM but left others in its group is kept until they have had KILL.
+ * Reaps that child, or any (-1), if it has ended. That it had been on its way to its program is settled first. One that
+ * was sent TERM but left others in its group is kept until they have had KILL. Returns whether one was reaped.
  */
-void conn_reap(void (*ended)(struct conn *, int status)) {
+static bool reap(pid_t pid) {
+	int status;
+	pid = waitpid(pid, &status, WNOHANG);
+	if (pid <= 0) return false;
+	if (pid == conns.other) {
+		conns.other = 0;
+		conns.other_ended(status);
+	}
+	serve_settle(SPAWN_MOST);
+	struct conn **link = find(pid);
+	if (link == NULL) return true;
+	struct conn *conn = unlink_conn(link); /* before serve_ended, which may add another */
+	serve_ended(conn, status);
+	conn->reaped = conn->told && group_lives(pid);
+	if (conn->reaped) {
+		link_conn(conn);
+		loop_wake_at(loop_now() + GROUP_POLL);
+	} else
+		free(conn);
+	return true;
+}
+
+/*
+ * Reaps every child that has ended, and orphans where superd is process 1. To ask the system for any child costs the
+ * more the more there are; so of many, `known` is reaped, the one that the signal told of (0: none), and a little later
+ * all whose signals came as one.
+ */
+void conn_reap(pid_t known) {
 	static pid_t own; /* asking each time would be a system call */
 	if (own == 0) own = getpid();
-	bool adopts_orphans = own == 1;
-	int status;
-	pid_t pid;
-	while ((conns.count > 0 || conns.other > 0 || adopts_orphans) && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		struct conn **link = find(pid);
-		if (pid == conns.other) {
-			conns.other = 0;
-			conns.other_ended(status);
-		}
-		if (link == NULL) continue;
-		struct conn *conn = unlink_conn(link); /* before `ended`, which may add another */
-		ended(conn, status);
-		conn->reaped = conn->told && group_lives(pid);
-		if (conn->reaped) {
-			link_conn(conn);
-			loop_wake_at(loop_now() + GROUP_POLL);
-		} else
-			free(conn);
+	if (conns.count <= MANY) {
+		while ((conns.count > 0 || conns.other > 0 || own == 1) && reap(-1))
+			;
+		return;
 	}
+	if (known > 0) reap(known);
+	if (conns.sweep_at == 0) conns.sweep_at = loop_now() + SWEEP_AFTER;
+	loop_wake_at(conns.sweep_at);
+}
+
+/* Asks after each child by its number, which costs the same however many there are; and then for who else there is. */
+static void sweep(void) {
+	conns.sweep_at = 0;
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct conn *conn = conns.buckets[i]; conn != NULL;)
+			conn = !conn->reaped && reap(conn->pid) ? conns.buckets[i] : conn->next;
+	while (reap(-1))
+		;
+}
+
+/* Takes a child that has not come to its program out of the table, and waits for its end. */
+void conn_forget(pid_t pid) {
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	struct conn **link = find(pid);
+	if (link != NULL) free(unlink_conn(link));
 }
 
 /* No child, of now or later, may run longer than its service's drain_time; with `at_once`, no longer than now. */
@@ -154,8 +189,10 @@ static bool has_ended(struct conn *conn) {
 	return false;
 }
 
-/* Ends whose time is up, and names when the next one's is. */
+/* Ends whose time is up, and names when the next one's is. Who ended unseen is reaped, as conn_reap does it. */
 void conn_tick(void) {
+	if (conns.sweep_at != 0 && loop_now() >= conns.sweep_at) sweep();
+	if (conns.sweep_at != 0) loop_wake_at(conns.sweep_at);
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct conn **link = &conns.buckets[i]; *link != NULL;)
 			if (has_ended(*link))

@@ -15,6 +15,7 @@ static struct {
 	size_t count, room;
 	int64_t now, due;
 	struct watch signals;
+	pid_t sender;
 	bool taken[32];
 } loop = {.due = INT64_MAX};
 
@@ -26,7 +27,7 @@ static void read_clock(void) {
 }
 
 static void read_signal(struct watch *watch) {
-	int number = sys_signal_read(watch->fd);
+	int number = sys_signal_read(watch->fd, &loop.sender);
 	if (number > 0 && number < (int)LENGTH(loop.taken)) loop.taken[number] = true;
 }
 
@@ -59,6 +60,11 @@ bool loop_signal_taken(int number) {
 	bool taken = loop.taken[number];
 	loop.taken[number] = false;
 	return taken;
+}
+
+/* Who sent the signal that came last: of SIGCHLD, the child that has ended. 0 where the system does not tell. */
+pid_t loop_signal_sender(void) {
+	return loop.sender;
 }
 
 int64_t loop_now(void) {
@@ -131,11 +137,14 @@ void loop_tick(void) {
 	}
 }
 
-/* Sleeps until something happens, and tells whoever watches. */
-void loop_sleep(void) {
+/*
+ * Sleeps until something happens, or only looks whether something has, and tells whoever watches. Returns how many were
+ * told.
+ */
+int loop_sleep(bool only_look) {
 	int64_t span = loop.due == INT64_MAX ? -1 : loop.due - loop.now;
-	int timeout = span > INT_MAX ? INT_MAX : span < -1 ? 0 : (int)span;
-	int ready = sys_poll(loop.polls, loop.count, timeout);
+	int timeout = only_look || span < -1 ? 0 : span > INT_MAX ? INT_MAX : (int)span;
+	int happened = sys_poll(loop.polls, loop.count, timeout), ready = happened;
 	read_clock();
 	for (size_t i = loop.count; i > 0 && ready > 0; i--) {
 		if (loop.polls[i - 1].revents == 0) continue;
@@ -143,4 +152,5 @@ void loop_sleep(void) {
 		loop.polls[i - 1].revents = 0;
 		loop.watches[i - 1]->ready(loop.watches[i - 1]);
 	}
+	return happened;
 }

@@ -47,6 +47,7 @@ static void write_pid_file(int fd) {
 }
 
 static void stop(void) {
+	serve_settle(0);
 	if (!stopping) {
 		notify_say("STOPPING=1");
 		log_notice("stopping; %zu still running", conn_count());
@@ -69,6 +70,7 @@ static bool is_idle(void) {
 }
 
 static void reload(void) {
+	serve_settle(0);
 	notify_reloading();
 	log_files_reopen();
 	reload_again(&options);
@@ -80,12 +82,14 @@ static void reload(void) {
 /* What cannot be handed on is first brought to an end: who is halfway through a PROXY header, a question to the DNS. */
 static void replace(void) {
 	serve_pause(true);
+	serve_settle(0);
 	if (proxy_is_waiting() || conn_is_asking()) return;
 	state_execute();
 	serve_pause(false);
 }
 
 static void tick(void) {
+	serve_settle(0);
 	conn_tick();
 	loop_tick();
 	listener_tick();
@@ -97,7 +101,7 @@ static void tick(void) {
 
 static _Noreturn void run(void) {
 	for (;;) {
-		if (loop_signal_taken(SIGCHLD)) conn_reap(serve_ended);
+		if (loop_signal_taken(SIGCHLD)) conn_reap(loop_signal_sender());
 		if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT)) stop();
 		if (loop_signal_taken(SIGHUP) && !stopping) reload();
 		if (loop_signal_taken(SIGUSR1)) serve_log_state();
@@ -105,7 +109,8 @@ static _Noreturn void run(void) {
 		if (loop_is_due()) tick();
 		if (state_is_due() && !stopping) replace();
 		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle())) quit();
-		loop_sleep();
+		bool is_quiet = loop_sleep(spawn_is_busy()) == 0;
+		serve_settle(is_quiet ? 0 : SPAWN_MOST);
 	}
 }
 

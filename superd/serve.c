@@ -84,9 +84,6 @@ static void note_child(const struct client *client, pid_t pid, struct client *as
 	    .source = client->source});
 	listener->running++;
 	limits_count(listener, client->source, +1);
-	if (asking != NULL) return;
-	log_start(client, pid);
-	if (!lingers && !service->wait) close(client->fd);
 }
 
 static void cannot_start(const struct client *client, const struct spawn_failure *failure) {
@@ -104,6 +101,27 @@ static void cannot_start(const struct client *client, const struct spawn_failure
 	refuse(client, VERDICT_FORK);
 }
 
+/* A child is where it was sent: it has executed its program, or could not. */
+static void started(const struct client *client, pid_t pid, const struct spawn_failure *failure) {
+	struct listener *listener = client->listener;
+	const struct service *service = listener->service;
+	if (failure != NULL) {
+		conn_forget(pid);
+		listener->running--;
+		limits_count(listener, client->source, -1);
+		cannot_start(client, failure);
+		return;
+	}
+	hold_over(listener);
+	log_start(client, pid);
+	if (service->linger == 0 && !service->wait) close(client->fd);
+}
+
+/* Waits until at most `most` children are on their way to their programs, and does what is then to do. */
+void serve_settle(size_t most) {
+	spawn_settle(most, started);
+}
+
 /*
  * Takes the next step for a client that the checks let in, be it the first time or after it was held: starts its
  * program, or a child that asks the DNS whether it may come, and whose answer serve_ended hears.
@@ -113,18 +131,18 @@ static void proceed(const struct client *client) {
 	bool must_ask = !client->is_confirmed && domain_must_ask(client->listener->service, client->source);
 	struct client *asking = must_ask ? malloc(sizeof *asking) : NULL;
 	pid_t pid = -1;
+	bool is_alone = conn_count() == 0;
+	serve_settle(SPAWN_MOST - 1);
 	if (conn_reserve() == 0 && must_ask == (asking != NULL))
-		pid = must_ask ? spawn_question(client, &failure) : spawn_program(client, &failure);
+		pid = must_ask ? spawn_question(client, &failure) : spawn_program(client, is_alone, &failure);
 	if (pid < 0) {
 		free(asking);
 		cannot_start(client, &failure);
 		return;
 	}
-	if (asking != NULL)
-		*asking = *client;
-	else
-		hold_over(client->listener);
+	if (asking != NULL) *asking = *client;
 	note_child(client, pid, asking);
+	if (is_alone) serve_settle(0);
 	review(client->listener);
 }
 
@@ -190,28 +208,27 @@ static void serve_waiting(struct client *client, const struct listening_socket *
 		refuse(client, verdict);
 }
 
-/* Someone knocks at a listening socket. */
-void serve_comer(struct watch *watch) {
-	struct listening_socket *socket = (struct listening_socket *)(void *)watch;
+/* One comer. Returns whether a connection was accepted, so that another may be waiting. */
+static bool serve_one(const struct listening_socket *socket) {
 	struct client client = {.listener = socket->listener};
 	const struct service *service = client.listener->service;
 	if (limits_is_too_fast(client.listener)) {
 		log_detail("%s: too fast; who comes waits %ld s", service->id, service->cps.seconds);
 		review(client.listener);
-		return;
+		return false;
 	}
 	if (service->wait) {
 		client.listener->accepted++;
 		serve_waiting(&client, socket);
-		return;
+		return false;
 	}
-	client.fd = sys_accept(watch->fd, &client.peer);
+	client.fd = sys_accept(socket->watch.fd, &client.peer);
 	if (client.fd < 0) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ECONNABORTED && errno != EINTR) {
 			hold_all("accept", errno);
 			review_all();
 		}
-		return;
+		return false;
 	}
 	client.listener->accepted++;
 	metrics_touch();
@@ -221,6 +238,15 @@ void serve_comer(struct watch *watch) {
 		review(client.listener);
 	} else
 		admit(&client);
+	return true;
+}
+
+/* Someone knocks at a listening socket. Where others are being served, it is likely that more than one does. */
+void serve_comer(struct watch *watch) {
+	const struct listening_socket *socket = (struct listening_socket *)(void *)watch;
+	int most = conn_count() > 0 ? SPAWN_MOST : 1;
+	for (int i = 0; i < most && !socket->listener->paused && serve_one(socket); i++)
+		;
 }
 
 /* The client's PROXY header has been read, or was none. */

@@ -264,13 +264,14 @@ static bool is_passed(const struct service *service, const char *variable) {
 
 static void resolve_environment(struct service *service) {
 	struct words variables = {0};
-	for (size_t i = 0; i < PEER_SLOTS; i++) words_add(service->arena, &variables, "");
 	for (char **variable = environ; *variable != NULL; variable++)
 		if (is_passed(service, *variable)) words_add(service->arena, &variables, *variable);
 	for (size_t i = 0; i < service->env.count; i++)
 		if (!is_of_a_connection(service->env.word[i]) && !is_named(&service->env, i + 1, service->env.word[i]))
 			words_add(service->arena, &variables, service->env.word[i]);
+	words_add(service->arena, &variables, NULL);
 	service->environment = (char **)(void *)variables.word;
+	service->environment_count = variables.count - 1;
 }
 
 static void resolve_world(struct service *service) {

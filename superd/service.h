@@ -16,7 +16,7 @@
 
 #define UNSET LONG_MIN /* a number that nothing has set */
 
-enum { UNLIMITED = -1, RLIMITS = 6, PEER_SLOTS = 8 };
+enum { UNLIMITED = -1, RLIMITS = 6 };
 
 /* Where a word of the configuration stands; line 0: `file` is a name for the command line. */
 struct place {
@@ -183,7 +183,8 @@ struct service {
 	const struct builtin *builtin;
 	bool is_internal; /* no program: a builtin, a redirection or a sensor */
 	const char *path, *relative_path;
-	char **argv, **environment; /* the environment begins with PEER_SLOTS places for the peer's variables */
+	char **argv, **environment;
+	size_t environment_count;
 	bool change_user, change_directory, change_umask;
 	gid_t *group_ids;
 	size_t group_count;

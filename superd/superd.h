@@ -14,6 +14,7 @@
 #include "service.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #if defined(__GNUC__)
@@ -60,6 +61,14 @@ struct watch {
 	size_t slot;
 	void (*ready)(struct watch *), (*expired)(struct watch *);
 	int64_t deadline;
+};
+
+/* A child on its way to exec, in our memory (sys.c). */
+struct task {
+	void (*child)(void *);
+	void *argument;
+	_Atomic pid_t running;
+	_Alignas(16) char stack[32 * 1024];
 };
 
 struct listener;
@@ -250,6 +259,7 @@ enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_ALWAYS, LEVEL_NOTICE, LEVEL_D
 void log_say(enum log_level level, const struct place *place, const char *format, ...) PRINTF_LIKE(3, 4);
 void log_open(const struct options *options);
 void log_in_child(void);
+bool log_hears(enum log_level level);
 void log_mute_warnings(bool mute);
 size_t log_escape(char *line, size_t size, const char *text);
 int log_find_facility(const char *name);
@@ -277,7 +287,8 @@ void loop_unwatch(struct watch *watch);
 void loop_pause(struct watch *watch, bool paused);
 struct watch *loop_next(const struct watch *last, void ready(struct watch *));
 void loop_tick(void);
-void loop_sleep(void);
+int loop_sleep(bool only_look);
+pid_t loop_signal_sender(void);
 
 /* socket.c: one socket, made or at hand */
 void socket_offer(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name);
@@ -309,6 +320,7 @@ void reload_again(const struct options *options);
 
 /* serve.c: one comer, from accept to the child, and the child's end */
 void serve_comer(struct watch *watch);
+void serve_settle(size_t most);
 void serve_greeted(const struct client *client, bool is_good);
 void serve_ended(struct conn *conn, int status);
 void serve_tick(void);
@@ -377,14 +389,18 @@ void conn_watch_other(pid_t pid, void (*ended)(int status));
 bool conn_is_asking(void);
 int conn_reserve(void);
 void conn_add(const struct conn *conn);
+void conn_forget(pid_t pid);
 size_t conn_count(void);
 struct conn *conn_next(const struct conn *last);
-void conn_reap(void (*ended)(struct conn *, int status));
+void conn_reap(pid_t known);
 void conn_drain(bool at_once);
 void conn_tick(void);
 
 /* spawn.c: to exec */
-pid_t spawn_program(const struct client *client, struct spawn_failure *why);
+enum { SPAWN_MOST = 8 };
+bool spawn_is_busy(void);
+pid_t spawn_program(const struct client *client, bool sleeps, struct spawn_failure *why);
+void spawn_settle(size_t most, void (*started)(const struct client *, pid_t, const struct spawn_failure *));
 pid_t spawn_question(const struct client *client, struct spawn_failure *why);
 
 /* builtin.c, redirect.c: what superd itself can be, in a child */
@@ -394,17 +410,20 @@ int redirect_run(const struct service *service);
 
 /* sys.c: what is not in POSIX */
 struct pollfd;
-pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size);
+pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, size_t size);
+bool sys_has_executed(const struct task *task);
+void sys_await_exec(const struct task *task);
 void sys_child_report(volatile const void *report, size_t size);
 int sys_poll(struct pollfd *polls, size_t count, int timeout);
 int sys_signals_open(const sigset_t *signals);
 int sys_pipe(int ends[2]);
-int sys_signal_read(int fd);
+int sys_signal_read(int fd, pid_t *sender);
 int sys_accept(int fd, struct endpoint *peer);
 void sys_close_from(int first, bool at_exec);
 size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups);
 int sys_set_groups(size_t count, const gid_t *groups);
 int sys_nice(int change);
+bool sys_is_only(uid_t uid);
 int sys_chroot(const char *path);
 int sys_no_new_privs(void);
 uid_t sys_peer_uid(int fd);

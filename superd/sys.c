@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,42 +37,44 @@ int sys_pipe(int ends[2]) {
 
 #ifndef SUPERD_POSIX
 
-enum { STACK_SIZE = 64 * 1024, LOOK_EVERY = 10 * 1000 * 1000 };
-
-struct start {
-	void (*child)(void *);
-	void *argument;
-};
+enum { LOOK_EVERY = 10 * 1000 * 1000 };
 
 static int run_child(void *argument) {
-	const struct start *start = argument;
-	start->child(start->argument);
+	const struct task *task = argument;
+	task->child(task->argument);
 	return EXIT_FAILURE;
 }
 
 /*
- * Starts a child that shares our memory, so that nothing is copied, and sleeps until it has executed a program or
- * ended: as vfork(2) does, but for this: once the child has become its user, any process of that user can stop it, and
- * who sleeps in vfork sleeps until somebody is kind. Here the kernel clears `running` at the exec
- * (CLONE_CHILD_CLEARTID) and wakes us; we look in between, every LOOK_EVERY nanoseconds, and kill a child that was
- * stopped. errno is shared, too; while the child runs, only such a look sets ours. `child` must not return. Returns its
- * process id, or -1 and errno.
+ * Starts a child that shares our memory, so that nothing is copied, and runs on the task's own stack. It is on its way
+ * while the kernel has not cleared `running` (CLONE_CHILD_CLEARTID), at its exec or its end; what the task points to
+ * must stay as it is for so long. With `sleeps` we sleep until then, as in vfork(2), which is quicker when there is
+ * nothing else to do; not for a child that becomes another user, any process of whom could stop it, and us. errno is
+ * shared, too, but a child sets it only where it fails; that may spoil the reason that we give in a line of the log.
+ * `task->child` must not return. Returns the process id, or -1 and errno.
  */
-pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size) {
-	static _Alignas(16) char stack[STACK_SIZE];
-	static volatile pid_t running;
-	const struct timespec pause = {0, LOOK_EVERY};
-	struct start start = {child, argument};
-	siginfo_t about = {.si_pid = 0};
+pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, size_t size) {
 	(void)report, (void)size;
-	pid_t pid = clone(run_child, stack + sizeof stack,
-	    CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, &start, &running, NULL, &running);
-	if (pid < 0) return -1;
-	for (pid_t seen; (seen = running) != 0;)
-		if (syscall(SYS_futex, &running, 0 /* FUTEX_WAIT */, seen, &pause, NULL, 0) < 0 && errno == ETIMEDOUT &&
-		    waitid(P_PID, (id_t)pid, &about, WSTOPPED | WNOHANG | WNOWAIT) == 0 && about.si_pid == pid)
+	pid_t *running = (pid_t *)&task->running;
+	int flags = CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | (sleeps ? CLONE_VFORK : 0) | SIGCHLD;
+	return clone(run_child, task->stack + sizeof task->stack, flags, task, running, NULL, running);
+}
+
+/* Whether the child has executed its program, or ended. */
+bool sys_has_executed(const struct task *task) {
+	return atomic_load(&task->running) == 0;
+}
+
+/* Sleeps until then. A child that somebody has stopped on its way is killed: we look every LOOK_EVERY nanoseconds. */
+void sys_await_exec(const struct task *task) {
+	const struct timespec pause = {0, LOOK_EVERY};
+	for (pid_t pid; (pid = atomic_load(&task->running)) != 0;) {
+		siginfo_t about = {.si_pid = 0};
+		if (syscall(SYS_futex, &task->running, 0 /* FUTEX_WAIT */, pid, &pause, NULL, 0) < 0 &&
+		    errno == ETIMEDOUT && waitid(P_PID, (id_t)pid, &about, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+		    about.si_pid == pid)
 			kill(pid, SIGKILL);
-	return pid;
+	}
 }
 
 /* The report is where the parent looks for it. */
@@ -84,19 +87,29 @@ void sys_child_report(volatile const void *report, size_t size) {
 static int report_to = -1;
 
 /* With fork the child has memory of its own, so what it could not do comes through a pipe, which exec closes. */
-pid_t sys_start_child(void (*child)(void *), void *argument, void *report, size_t size) {
+pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, size_t size) {
 	int ends[2];
+	(void)sleeps;
 	if (sys_pipe(ends) < 0) return -1;
 	pid_t pid = fork();
 	if (pid == 0) {
 		report_to = ends[1];
-		child(argument);
+		task->child(task->argument);
 	}
 	close(ends[1]);
-	while (pid > 0 && read(ends[0], report, size) < 0 && errno == EINTR)
+	while (pid > 0 && read(ends[0], (void *)report, size) < 0 && errno == EINTR)
 		;
 	close(ends[0]);
 	return pid;
+}
+
+bool sys_has_executed(const struct task *task) {
+	(void)task;
+	return true;
+}
+
+void sys_await_exec(const struct task *task) {
+	(void)task;
 }
 
 void sys_child_report(volatile const void *report, size_t size) {
@@ -150,14 +163,17 @@ int sys_signals_open(const sigset_t *signals) {
 #endif
 }
 
-/* The number of the next signal that has come, or 0. */
-int sys_signal_read(int fd) {
+/* The number of the next signal that has come, or 0; and who sent it, where the system tells, or 0. */
+int sys_signal_read(int fd, pid_t *sender) {
+	*sender = 0;
 #ifdef SUPERD_POSIX
 	unsigned char number;
 	return read(fd, &number, 1) == 1 ? number : 0;
 #else
 	struct signalfd_siginfo about;
-	return read(fd, &about, sizeof about) == sizeof about ? (int)about.ssi_signo : 0;
+	if (read(fd, &about, sizeof about) != sizeof about) return 0;
+	*sender = (pid_t)about.ssi_pid;
+	return (int)about.ssi_signo;
 #endif
 }
 
@@ -223,12 +239,25 @@ int sys_set_groups(size_t count, const gid_t *groups) {
 /* Adds to the priority, as nice(2) does (which is in POSIX's XSI part). Returns 0, or -1 and errno. */
 int sys_nice(int change) {
 #ifndef SUPERD_POSIX
-	errno = 0;
-	return nice(change) == -1 && errno != 0 ? -1 : 0;
+	return setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + change);
 #else
 	(void)change;
 	errno = ENOSYS;
 	return -1;
+#endif
+}
+
+/* Whether the process is that user, and has no way to be another. */
+bool sys_is_only(uid_t uid) {
+#ifndef SUPERD_POSIX
+	uid_t real, effective, saved;
+	uint32_t header[2] = {0x20080522, 0},
+		 capabilities[6]; /* capget(2), version 3: the second of each 3 are permitted */
+	return getresuid(&real, &effective, &saved) == 0 && real == uid && effective == uid && saved == uid &&
+	       (uid == 0 ||
+		   (syscall(SYS_capget, header, capabilities) == 0 && (capabilities[1] | capabilities[4]) == 0));
+#else
+	return getuid() == uid && geteuid() == uid && (uid == 0 || setuid(0) < 0);
 #endif
 }
 
