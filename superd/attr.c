@@ -27,7 +27,7 @@ static const struct attr table[] = {
 	{ "bind", &attr_hosts, F(bind), IN_SERVICE, NULL, "where to listen: addresses, host names, * or a path; unless set, every interface", NULL, 0, 0 },
 	{ "interface", &attr_hosts, F(bind), IN_SERVICE, NULL, "another name for bind", NULL, 0, 0 },
 	{ "v6only", &attr_word, F(v6only), IN_BOTH, "no", "an IPv6 socket takes no IPv4", attr_yes_no, 0, 0 },
-	{ "backlog", &attr_number, F(backlog), IN_BOTH, NULL, "how many may wait to be accepted; unless set, the system's most", NULL, 0, INT_MAX },
+	{ "backlog", &attr_number, F(backlog), IN_BOTH, "65535", "how many may wait to be accepted, if the kernel allows so many", NULL, 0, INT_MAX },
 	{ "socket_mode", &attr_octal, F(socket_mode), IN_SERVICE, "0600", "the mode of a UNIX-domain socket", NULL, 0, 0777 },
 	{ "socket_user", &attr_owner, F(socket_user), IN_SERVICE, NULL, "the owner of a UNIX-domain socket; unless set, superd's user", NULL, 0, 0 },
 	{ "redirect", &attr_redirect, F(redirect), IN_SERVICE, NULL, "pass the connection on to this host and port", NULL, 0, 0 },

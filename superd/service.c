@@ -282,7 +282,6 @@ static void resolve_world(struct service *service) {
 	service->change_umask = (mode_t)service->umask != own_umask;
 	service->change_directory = service->chroot != NULL || getcwd(own_directory, sizeof own_directory) == NULL ||
 				    strcmp(own_directory, service->directory) != 0;
-	if (service->backlog == UNSET) set_number(service, "backlog", false, SOMAXCONN);
 }
 
 /* FNV-1a of the service as it prints: two services that print alike are alike. */
