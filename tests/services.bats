@@ -201,7 +201,7 @@ serve_tls() {
 		execArgs = cmd
 	END
 	# What a client that is turned away has sent is never read: lingering, it gets stunnel's alert for certain.
-	entry tls 'server = /usr/bin/stunnel4' "server_args = $PUBLIC/tls/stunnel.conf" 'stderr = log' 'linger = 5'
+	entry tls 'server = /usr/bin/stunnel' "server_args = $PUBLIC/tls/stunnel.conf" 'stderr = log' 'linger = 5'
 }
 
 # tls_with OPTION...: what s_client sends, and prints of what it gets.
