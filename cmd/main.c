@@ -81,7 +81,9 @@ static int run_session(const struct options *options, char *buffer) {
 		if (status == INPUT_FAILED) return fail("read", errno);
 		if (status == INPUT_IDLE) reply_error_number("idle", options->idle);
 		served = serve_lines(&reader, options, status == INPUT_END || options->read_ends_line);
-		if (reply_flush() == -1) return fail("write", reply_failure());
+		/* A session without a reply does not even touch the replies' memory. */
+		if ((served != SERVED_NONE || status == INPUT_IDLE) && reply_flush() == -1)
+			return fail("write", reply_failure());
 		if (status != INPUT_SOME || served == SERVED_LAST) return 0;
 		if (served == SERVED_SOME) input_patience(&input, options->idle);
 	}
