@@ -30,15 +30,8 @@ static inline struct text text_from_string(const char *string) {
 	return text;
 }
 
-/* For texts of a few bytes, as names are. */
 static inline bool text_equals(struct text a, struct text b) {
-	size_t i;
-
-	if (a.length != b.length) return false;
-	for (i = 0; i < a.length; i++) {
-		if (a.start[i] != b.start[i]) return false;
-	}
-	return true;
+	return a.length == b.length && memcmp(a.start, b.start, a.length) == 0;
 }
 
 /* options.c: what the command line asks for. */
@@ -144,6 +137,7 @@ void reply_ok(void);
 void reply_result(struct text result);
 void reply_error(const char *code, struct text text);
 void reply_error_number(const char *code, unsigned long number);
+void reply_usage(struct text name, const char *parameters);
 void reply_out_bytes(struct text bytes);
 void reply_out_end(void);
 void reply_plain(const char *string);

@@ -2,8 +2,6 @@
  * A request to the command that serves it: a row of the table, or a program of the -d directory. One
  * row a command; a built-in wins over a program of its name.
  */
-#include <stdio.h>
-
 #include "commands.h"
 
 const struct command dispatch_table[] = {
@@ -19,26 +17,19 @@ const size_t dispatch_table_length = sizeof dispatch_table / sizeof dispatch_tab
 
 /* Returns NULL where there is no such command in the table. */
 const struct command *dispatch_find(struct text name) {
-	size_t i;
+	const struct command *command;
 
-	for (i = 0; i < dispatch_table_length; i++) {
-		if (text_equals(dispatch_table[i].name, name)) return &dispatch_table[i];
+	for (command = dispatch_table; command < dispatch_table + dispatch_table_length; command++) {
+		if (text_equals(command->name, name)) return command;
 	}
 	return NULL;
-}
-
-static void reply_usage(const struct command *command) {
-	char usage[128];
-
-	snprintf(usage, sizeof usage, "%s%s", command->name.start, command->parameters);
-	reply_error("usage", text_from_string(usage));
 }
 
 static enum session run_command(const struct command *command, struct request *request) {
 	size_t count = parse_arguments(request, command->most);
 
 	if (count < command->fewest || count > command->most) {
-		reply_usage(command);
+		reply_usage(command->name, command->parameters);
 		return SESSION_GOES_ON;
 	}
 	return command->run(request->arguments, count);

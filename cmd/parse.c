@@ -9,8 +9,9 @@ static size_t field_length(struct text text) {
 	const char *end = text.start + text.length;
 	const char *position;
 
-	for (position = text.start; end - position > 1; position++) {
-		if (position[0] == '<' && position[1] == '>') return (size_t)(position - text.start);
+	for (position = text.start; position < end; position++) {
+		if (position[0] == '<' && position + 1 < end && position[1] == '>')
+			return (size_t)(position - text.start);
 	}
 	return text.length;
 }

@@ -123,6 +123,12 @@ void reply_error_number(const char *code, unsigned long number) {
 	reply_error(code, text_from_string(digits));
 }
 
+/* How a command is to be used: its name, and its parameters as help shows them. */
+void reply_usage(struct text name, const char *parameters) {
+	add("error<>usage<>", 14);
+	add_line(name.start, name.length, text_from_string(parameters));
+}
+
 /*
  * Adds bytes of output, in pieces of any size. Each of their lines becomes an `out<>` line; a line that
  * is not ended stays open for more.
