@@ -15,7 +15,7 @@
 enum { LINE_MAX_LENGTH = 1000 };
 
 static struct {
-	bool to_syslog, bare, quiet, verbose, mute;
+	bool to_syslog, to_terminal, bare, quiet, verbose, mute;
 	struct outlet outlet;
 	unsigned long lost;
 } log_state = {.outlet.fd = STDERR_FILENO};
@@ -71,6 +71,7 @@ void log_open(const struct options *options) {
 		openlog("superd", LOG_PID | LOG_NDELAY, log_find_facility(options->facility));
 		log_state.to_syslog = true;
 	} else {
+		log_state.to_terminal = isatty(STDERR_FILENO) == 1;
 		sys_outlet_open(&log_state.outlet, STDERR_FILENO);
 	}
 }
@@ -124,6 +125,11 @@ static void write_line(int priority, const char *prefix, const char *text) {
 	if (sys_outlet_write(&log_state.outlet, line, length) < 0) log_state.lost++;
 }
 
+/* Whether the log is read at a terminal. */
+bool log_is_terminal(void) {
+	return log_state.to_terminal;
+}
+
 /* Passes over warnings about the configuration, while `defaults` are applied once more. */
 void log_mute_warnings(bool mute) {
 	log_state.mute = mute;
@@ -153,4 +159,6 @@ void log_say(enum log_level level, const struct place *place, const char *format
 	else
 		snprintf(line, sizeof line, "%s%.900s", after, text);
 	write_line(priorities[level], before, line);
+	size_t length = log_state.to_terminal ? terminal_quote(line, sizeof line, place, text) : 0;
+	if (length > 0) sys_outlet_write(&log_state.outlet, line, length);
 }

@@ -11,32 +11,31 @@
 
 enum { EXIT_USAGE = 2 };
 
-static const char usage[] = "usage: superd [-nqv] [-l FACILITY] [-P FILE] [-m FILE] [-r FD] -p PORT [-b "
-			    "ADDRESS]... [-u USER[:GROUP]]\n"
-			    "              [-o ATTRIBUTE=VALUE]... PROGRAM [ARGUMENT...]\n"
-			    "       superd [-nqv] [-l FACILITY] [-P FILE] [-m FILE] [-r FD] -c PATH [-c "
-			    "PATH]... [-o ATTRIBUTE=VALUE]...\n"
+/* Usage and help together fit a screen of 24 lines. */
+static const char usage[] = "usage: superd [-nqv] [-l FACILITY] [-P FILE] [-m FILE] [-r FD] -p PORT\n"
+			    "              [-b ADDRESS]... [-u USER[:GROUP]] [-o ATTRIBUTE=VALUE]...\n"
+			    "              PROGRAM [ARGUMENT...]\n"
+			    "       superd [-nqv] [-l FACILITY] [-P FILE] [-m FILE] [-r FD] -c PATH\n"
+			    "              [-c PATH]... [-o ATTRIBUTE=VALUE]...\n"
 			    "       superd -t ...\n"
 			    "       superd -A | -V | -h\n";
 
-static const char help[] =
-    "  -p PORT             listen on this port, a number or a name; 0: the kernel chooses\n"
-    "  -b ADDRESS          listen on this address, host name, * (every interface) or /path (a UNIX-domain\n"
-    "                      socket); 127.0.0.1 and ::1 unless set\n"
-    "  -u USER[:GROUP]     run PROGRAM as this user\n"
-    "  -o ATTRIBUTE=VALUE  set an attribute of superd.conf(5); += and -= too\n"
-    "  -c PATH             read the services from a file, or from each file of a directory\n"
-    "  -t                  check only: print the services as they would run\n"
-    "  -n                  look up no names\n"
-    "  -q                  log warnings and errors only\n"
-    "  -v                  log more\n"
-    "  -r FD               write a newline to descriptor FD when listening, and close it\n"
-    "  -P FILE             write the process id to FILE\n"
-    "  -l FACILITY         log to syslog instead of stderr\n"
-    "  -m FILE             keep metrics in FILE, in Prometheus text format\n"
-    "  -A                  print the attribute table\n"
-    "  -V                  print the version\n"
-    "  -h                  print this help\n";
+static const char help[] = "  -p PORT             listen on this port, a number or a name; 0: any free one\n"
+			   "  -b ADDRESS          an address, host name, * or /path; else 127.0.0.1 and ::1\n"
+			   "  -u USER[:GROUP]     run PROGRAM as this user\n"
+			   "  -o ATTRIBUTE=VALUE  set an attribute of superd.conf(5); += and -= too\n"
+			   "  -c PATH             read the services from a file or a directory of files\n"
+			   "  -t                  check only: print the services as they would run\n"
+			   "  -n                  look up no names\n"
+			   "  -q                  log warnings and errors only\n"
+			   "  -v                  log more\n"
+			   "  -r FD               write a newline to descriptor FD when listening\n"
+			   "  -P FILE             write the process id to FILE\n"
+			   "  -l FACILITY         log to syslog instead of stderr\n"
+			   "  -m FILE             keep metrics in FILE, in Prometheus text format\n"
+			   "  -A                  print the attribute table\n"
+			   "  -V                  print the version\n"
+			   "  -h                  print this help\n";
 
 static _Noreturn void PRINTF_LIKE(1, 2) wrong_usage(const char *format, ...) {
 	va_list arguments;

@@ -112,7 +112,9 @@ static bool can_take_over(const struct config *config) {
 int reload_check(const struct options *options) {
 	struct config config;
 	config_load(options, &config);
-	for (size_t i = 0; i < config.count; i++) attr_print_service(config.services[i], stdout);
+	bool is_table = isatty(STDOUT_FILENO) == 1 && config.count > 0;
+	if (is_table) terminal_print_services(&config);
+	for (size_t i = 0; i < config.count && !is_table; i++) attr_print_service(config.services[i], stdout);
 	bool is_good = config.errors == 0 && fflush(stdout) == 0;
 	if (state_is_upgrade()) is_good &= can_take_over(&config);
 	config_free(&config);

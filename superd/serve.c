@@ -333,7 +333,8 @@ void serve_pause(bool paused) {
 	review_all();
 }
 
-static void log_listener_state(const struct listener *listener) {
+/* As a row of a table where `width` is that of the ids, and not 0. */
+static void log_listener_state(const struct listener *listener, int width) {
 	char refused[400] = "";
 	unsigned long total = 0;
 	for (enum verdict verdict = VERDICT_WELCOME + 1; verdict < VERDICTS; verdict++) {
@@ -343,14 +344,20 @@ static void log_listener_state(const struct listener *listener) {
 			    refused, sizeof refused, " %s=%lu", log_verdict_word(verdict), listener->refused[verdict]);
 	}
 	const char *state = listener->retired ? "retired" : listener->paused ? "paused" : "listening";
-	log_always("STATE: %s %s running=%ld accepted=%lu refused=%lu spawn_failures=%lu%s", listener->service->id,
-	    state, listener->running, listener->accepted, total, listener->spawn_failures, refused);
+	log_always(width > 0 ? "%-*s  %-9s  %7ld  %8lu  %7lu  %14lu%s"
+			     : "STATE: %*s %s running=%ld accepted=%lu refused=%lu spawn_failures=%lu%s",
+	    width, listener->service->id, state, listener->running, listener->accepted, total, listener->spawn_failures,
+	    refused);
 }
 
-/* Says the state of every service (USR1). */
+/* Says the state of every service (USR1); on a terminal as a table. */
 void serve_log_state(void) {
+	int width = log_is_terminal() ? (int)strlen("SERVICE") : 0;
+	for (const struct listener *listener = listener_first(); width > 0 && listener; listener = listener->next)
+		if (strlen(listener->service->id) > (size_t)width) width = (int)strlen(listener->service->id);
+	if (width > 0) log_always("%-*s  STATE      RUNNING  ACCEPTED  REFUSED  SPAWN_FAILURES", width, "SERVICE");
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		log_listener_state(listener);
+		log_listener_state(listener, width);
 }
 
 /* Stops listening. Who is held still gets a program, if that can be had before the longest drain_time is over. */

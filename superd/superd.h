@@ -260,11 +260,16 @@ void log_say(enum log_level level, const struct place *place, const char *format
 void log_open(const struct options *options);
 void log_in_child(void);
 bool log_hears(enum log_level level);
+bool log_is_terminal(void);
 void log_mute_warnings(bool mute);
 size_t log_escape(char *line, size_t size, const char *text);
 int log_find_facility(const char *name);
 int log_find_level(const char *name);
 const char *log_verdict_word(enum verdict verdict);
+
+/* terminal.c: what only people see */
+size_t terminal_quote(char *text, size_t size, const struct place *place, const char *message);
+void terminal_print_services(const struct config *config);
 
 /* log_service.c: what a service's log says of a connection */
 void log_start(const struct client *client, pid_t pid);

@@ -89,6 +89,60 @@ serve_help() {
 	assert_line per_source_cps=
 }
 
+@test "superd -o offers the words of a value" {
+	run offers 'superd -p 0 -o on_limit='
+	assert_output "$(printf 'refuse\nwait')"
+	run offers 'superd -p 0 -o log_on_success+=PI'
+	assert_output PID
+	run offers 'superd -p 0 -o per_source='
+	assert_output UNLIMITED
+	run offers 'superd -p 0 -o directory=/et'
+	assert_line /etc
+}
+
+@test "superd -o enabled= and disabled= offer the ids of the services in the files of the line" {
+	local file=$BATS_TEST_TMPDIR/file touched=$BATS_TEST_TMPDIR/touched
+	for id in one two "\$(touch\${IFS}$touched)"; do
+		printf '%s\n' 'service a' '{' "id = $id" 'type = UNLISTED' 'protocol = tcp' 'wait = no' 'port = 0' \
+			'user = nobody' 'server = /bin/cat' '}'
+	done >"$file"
+	run offers "superd -q -c $file -o enabled="
+	assert_output "$(printf 'one\ntwo')"
+	run offers "superd -qc $file -o disabled=t"
+	assert_output two
+	run offers 'superd -o enabled='
+	assert_output ''
+	assert [ ! -e "$touched" ]
+}
+
+@test "superd -u offers users, and groups behind a colon" {
+	run offers 'superd -p 0 -u nobod'
+	assert_output nobody
+	run offers 'superd -p 0 -u nobody:nogrou'
+	assert_output nogroup
+}
+
+@test "superd -l offers every facility, and no other word" {
+	local facility offered
+	offered=$(offers 'superd -l ')
+	for facility in $offered; do
+		run timeout "$WAIT_SECONDS" "$SUPERD" -l "$facility" -V
+		assert_success
+	done
+	assert_equal "$(sort -u <<<"$offered" | xargs)" \
+		"$(sed -n '/facilities\[\] = /,/;$/p' "$ROOT/superd/log.c" | grep -o '{"[a-z0-9]*"' | tr -d '{"' | sort -u | xargs)"
+}
+
+@test "the value of an option that is glued to others is no PROGRAM" {
+	run offers 'superd -nqp 10100 -'
+	assert_line -- -u
+}
+
+@test "bash completes superd with this function" {
+	run bash --norc -c 'source "$1/completions/superd"; complete -p superd' - "$ROOT"
+	assert_output 'complete -o filenames -F _superd superd'
+}
+
 @test "the first word without a dash is superd's program, and files follow it" {
 	run offers 'superd -p 10100 xarg'
 	assert_line xargs
