@@ -6,14 +6,21 @@
 
 #include <stdlib.h>
 
-enum { SECOND = 1000, SOURCES_IDLE = 4096 };
+enum { SECOND = 1000, SOURCES_IDLE = 4096, BUCKETS = 4096 };
 
+/* What is known of one source of one listener's clients. */
 struct source_count {
 	struct source_count *next;
+	const struct listener *listener;
 	struct source source;
 	long running, second_count;
 	int64_t second_began;
 };
+
+static struct {
+	struct source_count *buckets[BUCKETS];
+	size_t count, tidy_at;
+} sources;
 
 static bool counts_sources(const struct service *service) {
 	return service->per_source != UNLIMITED || service->per_source_cps != UNSET;
@@ -24,52 +31,56 @@ static struct source source_of(const struct listener *listener, struct source so
 	return is_v6 ? addr_source_prefix(source, (unsigned)listener->service->per_source_prefix6) : source;
 }
 
-static size_t bucket_of(struct source source) {
-	uint64_t mixed = (source.high ^ source.low) * UINT64_C(0x9e3779b97f4a7c15);
-	return (size_t)(mixed >> 56) % SOURCE_BUCKETS;
+static struct source_count **bucket_of(const struct listener *listener, struct source source) {
+	uint64_t mixed = (source.high ^ source.low ^ (uintptr_t)listener) * UINT64_C(0x9e3779b97f4a7c15);
+	return &sources.buckets[(size_t)(mixed >> 48) % BUCKETS];
 }
 
-/* Forgets the sources that nothing runs for and whose last second is at least `age` ago. */
-static void forget_idle(struct source_table *table, int64_t age) {
-	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
-		for (struct source_count **link = &table->buckets[i]; *link != NULL;) {
+static bool is_idle(const struct source_count *count, int64_t age) {
+	return count->running == 0 && loop_now() - count->second_began >= age;
+}
+
+/* Forgets the counts of that listener, or of all (NULL) those sources that have been idle for `age`. */
+static void forget(const struct listener *listener, int64_t age) {
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct source_count **link = &sources.buckets[i]; *link != NULL;) {
 			struct source_count *count = *link;
-			if (count->running > 0 || loop_now() - count->second_began < age) {
+			if (listener != NULL ? count->listener != listener : !is_idle(count, age)) {
 				link = &count->next;
 				continue;
 			}
 			*link = count->next;
 			free(count);
-			table->count--;
+			sources.count--;
 		}
 }
 
 /* Keeps the table small: of those that nothing runs for, who came in this second is forgotten last. */
-static void tidy(struct source_table *table) {
-	size_t before = table->count;
-	forget_idle(table, SECOND);
-	if (table->count > before / 2) forget_idle(table, 0);
-	table->tidy_at = table->count + SOURCES_IDLE;
+static void tidy(void) {
+	size_t before = sources.count;
+	forget(NULL, SECOND);
+	if (sources.count > before / 2) forget(NULL, 0);
+	sources.tidy_at = sources.count + SOURCES_IDLE;
 }
 
-static struct source_count *find(struct listener *listener, struct source source) {
-	struct source_count *count = listener->sources.buckets[bucket_of(source)];
-	while (count != NULL && !addr_source_equal(count->source, source)) count = count->next;
+static struct source_count *find(const struct listener *listener, struct source source) {
+	struct source_count *count = *bucket_of(listener, source);
+	while (count != NULL && (count->listener != listener || !addr_source_equal(count->source, source)))
+		count = count->next;
 	return count;
 }
 
 /* The count of a source, made where there is none yet. NULL for want of memory. */
-static struct source_count *find_or_make(struct listener *listener, struct source source) {
+static struct source_count *find_or_make(const struct listener *listener, struct source source) {
 	struct source_count *count = find(listener, source);
 	if (count != NULL) return count;
-	struct source_table *table = &listener->sources;
-	if (table->count >= table->tidy_at) tidy(table);
+	if (sources.count >= sources.tidy_at) tidy();
 	count = calloc(1, sizeof *count);
 	if (count == NULL) return NULL;
-	struct source_count **bucket = &table->buckets[bucket_of(source)];
-	*count = (struct source_count){.next = *bucket, .source = source};
+	struct source_count **bucket = bucket_of(listener, source);
+	*count = (struct source_count){.next = *bucket, .listener = listener, .source = source};
 	*bucket = count;
-	table->count++;
+	sources.count++;
 	return count;
 }
 
@@ -143,12 +154,7 @@ void limits_count(struct listener *listener, struct source source, int change) {
 	if (count != NULL) count->running += change;
 }
 
-/* Forgets what is known of the sources: a reload may count them otherwise. */
-void limits_forget(struct listener *listener) {
-	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
-		for (struct source_count *count = listener->sources.buckets[i], *next; count != NULL; count = next) {
-			next = count->next;
-			free(count);
-		}
-	listener->sources = (struct source_table){.count = 0};
+/* Forgets what is known of the listener's sources: a reload may count them otherwise. */
+void limits_forget(const struct listener *listener) {
+	forget(listener, 0);
 }

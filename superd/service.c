@@ -262,16 +262,18 @@ static bool is_passed(const struct service *service, const char *variable) {
 	       (!service->passenv.set || is_named(&service->passenv, 0, variable));
 }
 
+/* The array has room for all there could be at once: one that grows would leave its smaller selves in the arena. */
 static void resolve_environment(struct service *service) {
-	struct words variables = {0};
+	size_t room = service->env.count + 1, count = 0;
+	for (char **variable = environ; *variable != NULL; variable++) room++;
+	const char **variables = mem_alloc(service->arena, room * sizeof *variables);
 	for (char **variable = environ; *variable != NULL; variable++)
-		if (is_passed(service, *variable)) words_add(service->arena, &variables, *variable);
+		if (is_passed(service, *variable)) variables[count++] = *variable;
 	for (size_t i = 0; i < service->env.count; i++)
 		if (!is_of_a_connection(service->env.word[i]) && !is_named(&service->env, i + 1, service->env.word[i]))
-			words_add(service->arena, &variables, service->env.word[i]);
-	words_add(service->arena, &variables, NULL);
-	service->environment = (char **)(void *)variables.word;
-	service->environment_count = variables.count - 1;
+			variables[count++] = service->env.word[i];
+	service->environment = (char **)(void *)variables;
+	service->environment_count = count;
 }
 
 static void resolve_world(struct service *service) {

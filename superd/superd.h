@@ -86,13 +86,6 @@ struct episode {
 	int64_t began, last;
 };
 
-/* What is known of the sources of one listener's clients. */
-enum { SOURCE_BUCKETS = 64 };
-struct source_table {
-	struct source_count *buckets[SOURCE_BUCKETS];
-	size_t count, tidy_at;
-};
-
 /* Something is short: since when (0: nothing is), and until when nothing is tried. */
 struct shortage {
 	int64_t began, until;
@@ -112,7 +105,6 @@ struct listener {
 	long second_count;
 	int64_t second_began, closed_until;
 	int failures; /* of a program that gets the socket itself, one after the other */
-	struct source_table sources;
 };
 
 /* A comer, from accept to the child. */
@@ -362,7 +354,7 @@ enum verdict limits_check_room(const struct client *client);
 bool limits_is_too_fast(struct listener *listener);
 bool limits_is_full(const struct listener *listener);
 void limits_count(struct listener *listener, struct source source, int change);
-void limits_forget(struct listener *listener);
+void limits_forget(const struct listener *listener);
 
 /* notify.c, metrics.c: for supervisors and for graphs */
 struct totals {
