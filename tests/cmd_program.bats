@@ -393,3 +393,24 @@ descriptors_of() {
 	[ -z "$(pgrep -P "$SESSION")" ]
 	close_session
 }
+
+@test "a program that cannot have a process is an error that says so, and the session goes on" {
+	program quick <<<'echo quick'
+	# The leak sanitizer cannot look at a process that is traced.
+	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+	local forks=clone,clone3,fork,vfork
+	run timeout "$WAIT_SECONDS" strace -o /dev/null -e trace="$forks" -e inject="$forks:error=EAGAIN" \
+		"$CMD" "${OPTIONS[@]}" <<<$'quick\necho<>still here'
+	assert_output $'error<>failed<>Resource temporarily unavailable\nok<>still here'
+}
+
+@test "a program that cannot have descriptors is an error that says so, and the session goes on" {
+	local limit
+	program quick <<<'echo quick'
+	# cmd has five at rest. The first of the program's pipes cannot be had, the second, or the third.
+	for limit in 6 8 10; do
+		run timeout "$WAIT_SECONDS" sh -c 'for fd in 3 4 5 6 7 8 9; do eval "exec $fd>&-"; done; exec "$@"' sh \
+			prlimit --nofile="$limit" "$CMD" "${OPTIONS[@]}" <<<$'quick\necho<>still here'
+		assert_output $'error<>failed<>Too many open files\nok<>still here'
+	done
+}

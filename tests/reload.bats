@@ -327,3 +327,27 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	wait_for_line 'no configuration to read again'
 	serves "$PORT"
 }
+
+@test "a service that has gone makes way at its port for one that is new there" {
+	local port
+	port=$(free_port)
+	service a 'bind = 127.0.0.1' "port = $port" >"$CONF"
+	superd_start -c "$CONF"
+	service b 'bind = 0.0.0.0' "port = $port" >"$CONF"
+	hup
+	serves "$PORT" 127.0.0.2
+}
+
+@test "a service that has changed goes on counting the sources of its programs" {
+	service a 'per_source = 1' 'log_on_failure = HOST' 'log_on_success = EXIT' >"$CONF"
+	superd_start -c "$CONF"
+	background "$TALK" "$PORT" 'send:here\n' line "file:$BATS_TEST_TMPDIR/go" close >"$BATS_TEST_TMPDIR/first"
+	wait_for_line here "$BATS_TEST_TMPDIR/first"
+	service a 'per_source = 1' 'umask = 027' 'log_on_failure = HOST' 'log_on_success = EXIT' >"$CONF"
+	hup
+	"$TALK" "$PORT" all
+	wait_for_line 'FAIL: a per_source_limit from=127.0.0.1'
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_for_line 'EXIT: a'
+	serves "$PORT"
+}

@@ -182,6 +182,32 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	superd_wait || is_sanitized
 }
 
+@test "USR2 without processes: superd goes on, says why, and upgrades when there are some again" {
+	SUPERD_PREFIX=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups)
+	superd_start -p 0 -b 127.0.0.1 cat
+	as_user prlimit --pid "$SUPERD_PID" --nproc=1:
+	upgrade_fails 'Resource temporarily unavailable'
+	as_user prlimit --pid "$SUPERD_PID" --nproc=1000:
+	upgrade
+	run ask "$PORT" <<<hello
+	assert_output hello
+}
+
+@test "USR2 and HUP without descriptors: superd goes on as it is, and says why" {
+	service a >"$BATS_TEST_TMPDIR/conf"
+	superd_start -c "$BATS_TEST_TMPDIR/conf"
+	limit=$(awk '/^Max open files/ { print $4 }' "/proc/$SUPERD_PID/limits")
+	prlimit --pid "$SUPERD_PID" --nofile=3:
+	upgrade_fails 'Too many open files'
+	signal_and_wait HUP 'conf: Too many open files'
+	prlimit --pid "$SUPERD_PID" --nofile="$limit":
+	run ask "$PORT" <<<hello
+	assert_output hello
+	upgrade
+	run ask "$PORT" <<<hello
+	assert_output hello
+}
+
 @test "a closed stderr" {
 	SUPERD_PREFIX=(sh -c 'exec "$@" 2>&-' sh)
 	superd_launch -b "$BATS_TEST_TMPDIR/socket" cat
@@ -253,6 +279,37 @@ os.set_blocking(5, True)'
 	run "$LOAD" -c 10 "$BATS_TEST_TMPDIR/socket"
 	assert_output --partial 'served=10 '
 	sleeps_for 1
+	superd_stop
+}
+
+# A stderr that is a socket, as the journal's is. What comes out of it goes to the file `read`, once the file `go` is there.
+log_to_socket() {
+	SUPERD_PREFIX=(python3 -c 'import os, socket, sys, time
+here, there = socket.socketpair()
+if os.fork():
+    os.dup2(there.fileno(), 2)
+    os.execvp(sys.argv[2], sys.argv[2:])
+there.close()
+while not os.path.exists(sys.argv[1] + "/go"):
+    time.sleep(0.02)
+with open(sys.argv[1] + "/read", "wb", buffering=0) as file:
+    while part := here.recv(65536):
+        file.write(part)
+' "$BATS_TEST_TMPDIR")
+}
+
+@test "a log socket that is full: nobody waits for it, and what was lost is counted" {
+	log_to_socket
+	superd_launch -b "$BATS_TEST_TMPDIR/socket" cat
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	run "$LOAD" -n 500 "$BATS_TEST_TMPDIR/socket"
+	assert_output --partial 'served=500 '
+	sleeps_for 1
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_for_line '^superd: listening' "$BATS_TEST_TMPDIR/read"
+	ask "$BATS_TEST_TMPDIR/socket" </dev/null
+	wait_for_line '^superd: warning: [0-9]* log lines lost' "$BATS_TEST_TMPDIR/read"
+	[ "$(grep -cv '^superd: ' "$BATS_TEST_TMPDIR/read")" -eq 0 ]
 	superd_stop
 }
 

@@ -379,6 +379,16 @@ still_serves() {
 	still_serves
 }
 
+@test "a superd on disk that goes between its check and its start: superd goes on" {
+	use_private_superd
+	superd_start -p 0 cat
+	before=$(descriptors)
+	replace_superd '#!/bin/sh' 'rm "$0"'
+	upgrade_fails "$SUPERD: No such file or directory"
+	[ "$(descriptors)" = "$before" ]
+	still_serves
+}
+
 @test "a superd on disk that crashes at the start is not executed, and the signal is said" {
 	use_private_superd
 	superd_start -p 0 cat
