@@ -124,7 +124,10 @@ static void describe(struct launch *launch, size_t *count, const char *name, con
 static void describe_peer(struct launch *launch, size_t *count) {
 	const struct client *client = &launch->client;
 	char local[ADDR_TEXT], peer[ADDR_TEXT], number[NUMBER_TEXT];
-	if (client->peer.length == 0) return; /* the program accepts by itself: there is no peer yet */
+	if (client->peer.length == 0) { /* the program accepts by itself: there is no peer yet, which xinetd says so */
+		describe(launch, count, "REMOTE_HOST=", "<no address>");
+		return;
+	}
 	addr_format_host(&client->local, local);
 	if (client->local.at.any.sa_family == AF_UNIX) {
 		describe(launch, count, "PROTO=", "UNIX");
