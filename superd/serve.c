@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000 };
+enum { EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000, BACKLOG = 4096 };
 
 /* Nothing is accepted while superd gets ready to be replaced. */
 static bool is_paused;
@@ -360,10 +360,18 @@ void serve_log_state(void) {
 		log_listener_state(listener, width);
 }
 
+/* Lets in who has already connected, as far as there is room: to close a socket resets all who wait at it. */
+static void empty_backlog(const struct listener *listener) {
+	for (size_t i = 0; i < listener->socket_count; i++)
+		for (int most = BACKLOG; most > 0 && !listener->paused && listener->sockets[i].watch.fd >= 0; most--)
+			if (!serve_one(&listener->sockets[i])) break;
+}
+
 /* Stops listening. Who is held still gets a program, if that can be had before the longest drain_time is over. */
 void serve_stop(bool at_once) {
 	long longest = 0;
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
+		if (!at_once && !listener->service->wait) empty_backlog(listener);
 		listener_close(listener);
 		if (listener->service->drain_time > longest) longest = listener->service->drain_time;
 	}

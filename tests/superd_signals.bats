@@ -41,6 +41,20 @@ log_has() {
 	grep -q "EXIT: sh status=0 pid=$CHILD " "$LOG"
 }
 
+@test "TERM resets nobody who has connected: who waits in the backlog is served" {
+	superd_start -p 0 cat
+	kill -STOP "$SUPERD_PID"
+	background "$TALK" -c 40 "$PORT" 'send:hello\n' shut "file:$BATS_TEST_TMPDIR/go" all >"$BATS_TEST_TMPDIR/replies"
+	waiting_are_40() { [ "$(ss -Hltn "sport = :$PORT" | awk '{ sum += $2 } END { print sum }')" -eq 40 ]; }
+	wait_until waiting_are_40
+	kill -TERM "$SUPERD_PID"
+	kill -CONT "$SUPERD_PID"
+	touch "$BATS_TEST_TMPDIR/go"
+	superd_wait
+	wait_until is_gone "$BG_PID"
+	[ "$(grep -cx hello "$BATS_TEST_TMPDIR/replies")" -eq 40 ]
+}
+
 @test "past drain_time, TERM reaches the process group of each program" {
 	superd_start -p 0 -o drain_time=1 sh -c 'sleep 1000 & echo here $!; wait'
 	occupy "$PORT" line hold

@@ -303,12 +303,14 @@ call_superd_by_name() {
 @test "upgrades leave no descriptor and no process behind" {
 	superd_start -m "$BATS_TEST_TMPDIR/metrics" -P "$BATS_TEST_TMPDIR/pid" -p 0 -o linger=1 cat
 	upgrade
+	wait_until children_are 0
 	before=$(descriptors)
+	are_as_before() { [ "$(descriptors)" = "$before" ]; }
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		upgrade
 	done
-	[ "$(descriptors)" = "$before" ]
-	children_are 0
+	wait_until are_as_before
+	wait_until children_are 0
 }
 
 @test "upgrades and reloads during a load: no connection is refused, reset or unanswered" {
