@@ -95,7 +95,7 @@ preloaded() {
 	assert_regex "$stderr" '^cmdc: host.invalid port 10100: .'
 }
 
-@test "the next address of a name is tried where the first refuses" {
+@test "the next address of a name is tried where the first refuses (glibc)" {
 	hosts several ::1 127.0.0.2 127.0.0.1
 	serve - accept line 'send:ok<>here\n' close
 	run --separate-stderr preloaded "$CMDC" -h several -p "$PORT" echo here
@@ -104,7 +104,7 @@ preloaded() {
 	assert_equal "$stderr" ''
 }
 
-@test "the next address of a name is tried where the first does not answer in its share of the time" {
+@test "the next address of a name is tried where the first does not answer in its share of the time (glibc)" {
 	hosts several 127.0.0.2 127.0.0.1
 	serve -h 127.0.0.2 -b 0 - fill hold
 	served_line '(full)'
@@ -120,10 +120,10 @@ preloaded() {
 	served_line '(full)'
 	run --separate-stderr cmdc -t 1 echo here
 	assert_failure 3
-	assert_equal "$stderr" "cmdc: 127.0.0.1 port $PORT: Connection timed out"
+	assert_regex "$stderr" "^cmdc: 127\.0\.0\.1 port $PORT: (Connection|Operation) timed out\$"
 }
 
-@test "where every address refuses, each is named with its reason" {
+@test "where every address refuses, each is named with its reason (glibc)" {
 	hosts several ::1 127.0.0.1
 	run --separate-stderr preloaded "$CMDC" -h several -p 1 time
 	assert_failure 3
@@ -145,5 +145,5 @@ preloaded() {
 	served_line '(full)'
 	run --separate-stderr timeout "$WAIT_SECONDS" "$CMDC" -t 1 -h "$BATS_TEST_TMPDIR/socket" time
 	assert_failure 3
-	assert_equal "$stderr" "cmdc: $BATS_TEST_TMPDIR/socket: Connection timed out"
+	assert_regex "$stderr" "^cmdc: $BATS_TEST_TMPDIR/socket: (Connection|Operation) timed out\$"
 }

@@ -105,7 +105,7 @@ failures() {
 	refused address ::1
 }
 
-@test "a name of /etc/networks is a network" {
+@test "a name of /etc/networks is a network (glibc)" {
 	start 'only_from = loopback'
 	served
 	refused address ::1
@@ -197,7 +197,7 @@ local_time() {
 	served
 }
 
-@test "max_load = 0 refuses everybody, a high one nobody" {
+@test "max_load = 0 refuses everybody, a high one nobody (Linux)" {
 	start 'max_load = 0'
 	refused load
 	superd_stop
@@ -253,7 +253,7 @@ start_with_sensor() {
 }
 
 # Each check is made only when those before it have let the client pass: of two that would refuse, the first is named.
-@test "the order of the checks: cps, max_load, access_times, only_from, instances, per_source" {
+@test "the order of the checks: cps, max_load, access_times, only_from, instances, per_source (Linux)" {
 	local_time 12:00
 	start 'cps = 1 60' 'max_load = 0' 'access_times = 1:00-2:00' 'only_from =' 'instances = 0' 'per_source = 0'
 	refused load

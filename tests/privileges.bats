@@ -33,7 +33,7 @@ file_ids() {
 	ask "$PORT" </dev/null
 }
 
-@test "-u USER: all four user ids, all four group ids, and no group of root's" {
+@test "-u USER: all four user ids, all four group ids, and no group of root's (Linux)" {
 	SUPERD_PREFIX=(setpriv '--groups=0,4,24')
 	run ids -u nobody
 	assert_output $'65534 65534 65534 65534\n65534 65534 65534 65534'
@@ -58,7 +58,7 @@ file_ids() {
 	refute_output --regexp '(^| )0( |$)'
 }
 
-@test "groups = yes: the user's supplementary groups, and only those" {
+@test "groups = yes: the user's supplementary groups, and only those (Linux)" {
 	SUPERD_PREFIX=(setpriv '--groups=0,4,24')
 	expected=$(id -G www-data | tr ' ' '\n' | sort -n | xargs)
 	run file_ids user=www-data groups=yes
@@ -93,7 +93,7 @@ for call in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setreuid(0,
 	[ "$(awk '/^Uid/ { print $2, $3, $4, $5 }' "/proc/$(pgrep -P "$SUPERD_PID")/status")" = '65534 65534 65534 65534' ]
 }
 
-@test "no_new_privs is on with -u, and a setuid program gains nothing" {
+@test "no_new_privs is on with -u, and a setuid program gains nothing (Linux)" {
 	cp /usr/bin/id "$PUBLIC/id"
 	chmod 4755 "$PUBLIC/id"
 	superd_start -p 0 -u nobody sh -c "grep NoNewPrivs /proc/self/status; exec '$PUBLIC/id' -u"
@@ -101,7 +101,7 @@ for call in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setreuid(0,
 	assert_output $'NoNewPrivs:\t1\n65534'
 }
 
-@test "no_new_privs is off for a service from a file, unless it says yes" {
+@test "no_new_privs is off for a service from a file, unless it says yes (Linux)" {
 	service a user=nobody server=/bin/grep server_args='NoNewPrivs /proc/self/status' >"$BATS_TEST_TMPDIR/conf"
 	superd_start -c "$BATS_TEST_TMPDIR/conf"
 	run ask "$PORT" </dev/null
@@ -133,7 +133,7 @@ make_root() {
 	gcc -static -o "$PUBLIC/root/bin/see" "$PUBLIC/see.c"
 }
 
-@test "chroot: server and directory are inside it" {
+@test "chroot: server and directory are inside it (Linux)" {
 	make_root
 	service a chroot="$PUBLIC/root" server=/bin/see directory=/inside user=nobody >"$BATS_TEST_TMPDIR/conf"
 	superd_start -c "$BATS_TEST_TMPDIR/conf"
@@ -144,7 +144,7 @@ make_root() {
 	assert_line --index 3 -- -1
 }
 
-@test "chroot without directory: the program starts at its root, not outside" {
+@test "chroot without directory: the program starts at its root, not outside (Linux)" {
 	make_root
 	service a chroot="$PUBLIC/root" server=/bin/see user=nobody >"$BATS_TEST_TMPDIR/conf"
 	superd_start -c "$BATS_TEST_TMPDIR/conf"

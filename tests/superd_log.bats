@@ -46,7 +46,7 @@ load helper
 	wait_for_line '^superd: START: cat pid=[0-9]* from=::1 port=[0-9]*$'
 }
 
-@test "a UNIX-domain peer is logged by its user id" {
+@test "a UNIX-domain peer is logged by its user id (Linux)" {
 	superd_start -b "$BATS_TEST_TMPDIR/socket" cat
 	ask "$BATS_TEST_TMPDIR/socket" </dev/null
 	wait_for_line '^superd: START: cat pid=[0-9]* from=uid:0'

@@ -93,7 +93,7 @@ code_signals() {
 		<(sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$BATS_TEST_TMPDIR/metrics" | sort)
 }
 
-@test "superd.8 has each variable that a program gets of its client, and no other" {
+@test "superd.8 has each variable that a program gets of its client, and no other (Linux)" {
 	superd_start -p 0 -b 127.0.0.1 -b "$BATS_TEST_TMPDIR/s" -o passenv= env
 	{
 		ask "$PORT" </dev/null

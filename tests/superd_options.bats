@@ -135,7 +135,7 @@ END
 	assert_output hello
 }
 
-@test "-u runs the program as that user, in that user's group, with no other groups" {
+@test "-u runs the program as that user, in that user's group, with no other groups (Linux)" {
 	SUPERD_PREFIX=(setpriv --groups '1,2')
 	superd_start -p 0 -u nobody sh -c 'id -un; id -gn; id -G | wc -w'
 	run ask "$PORT" </dev/null
@@ -159,7 +159,7 @@ END
 	[ "$(stat -c %U "/proc/$SUPERD_PID")" = root ]
 }
 
-@test "-u takes the way back to root away" {
+@test "-u takes the way back to root away (Linux)" {
 	superd_start -p 0 -u nobody sh -c 'grep -E "^(Uid|Gid|NoNewPrivs)" /proc/self/status'
 	run ask "$PORT" </dev/null
 	assert_line $'Uid:\t65534\t65534\t65534\t65534'

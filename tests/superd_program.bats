@@ -136,12 +136,12 @@ os.execv(sys.argv[1], sys.argv[1:])')
 	assert_output 0027
 }
 
-@test "nice = sets the program's niceness" {
+@test "nice = sets the program's niceness (Linux)" {
 	run printed_by -o nice=5 nice
 	assert_output 5
 }
 
-@test "nice = may raise the priority, before privileges are dropped" {
+@test "nice = may raise the priority, before privileges are dropped (Linux)" {
 	run printed_by -u nobody -o nice=-3 nice
 	assert_output -- -3
 }

@@ -158,7 +158,7 @@ said() {
 	hand "$BATS_TEST_TMPDIR/socket"
 	service one bind="$BATS_TEST_TMPDIR/socket" port= >"$BATS_TEST_TMPDIR/conf"
 	superd_start -c "$BATS_TEST_TMPDIR/conf"
-	service one bind="$BATS_TEST_TMPDIR/socket" port= nice=1 >"$BATS_TEST_TMPDIR/conf"
+	service one bind="$BATS_TEST_TMPDIR/socket" port= time_limit=60 >"$BATS_TEST_TMPDIR/conf"
 	reload
 	run ask "$BATS_TEST_TMPDIR/socket" <<<hello
 	assert_output hello

@@ -320,7 +320,7 @@ call_superd_by_name() {
 	background "$LOAD" -c 16 -f "$BATS_TEST_TMPDIR/stop" "$PORT" >"$BATS_TEST_TMPDIR/load"
 	for ((n = 0; n < TIMES; n++)); do
 		upgrade
-		service a nice=$((n % 2)) >"$CONF"
+		service a time_limit=$((60 + n % 2)) >"$CONF"
 		reload
 	done
 	touch "$BATS_TEST_TMPDIR/stop"

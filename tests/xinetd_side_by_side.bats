@@ -64,7 +64,7 @@ run_now() {
 	side_by_side client
 }
 
-@test "amanda: datagrams, group and groups = yes, the socket itself as 0, 1 and 2" {
+@test "amanda: datagrams, group and groups = yes, the socket itself as 0, 1 and 2 (Linux)" {
 	arrange amanda
 	client() {
 		datagrams "${PORTS[0]}" 'exit 0' 'exit 0'
@@ -103,7 +103,7 @@ run_now() {
 	side_by_side client
 }
 
-@test "ftp: NAMEINARGS, IPv4, nice, and a service that is enabled by hand" {
+@test "ftp: NAMEINARGS, IPv4, nice, and a service that is enabled by hand (Linux)" {
 	arrange -e ftp
 	client() {
 		visit "${PORTS[0]}" 'exit 1'
@@ -138,7 +138,7 @@ run_now() {
 	side_by_side client
 }
 
-@test "limits: each rlimit, umask, nice, another user" {
+@test "limits: each rlimit, umask, nice, another user (Linux)" {
 	arrange limits
 	client() {
 		visit "${PORTS[0]}" 'exit 0'
@@ -174,7 +174,7 @@ run_now() {
 	side_by_side client
 }
 
-@test "main: defaults as they are shipped, and a directory that is not there" {
+@test "main: defaults as they are shipped, and a directory that is not there (Linux)" {
 	arrange main
 	client() {
 		visit "${PORTS[0]}" 'exit 0'
@@ -257,7 +257,7 @@ without() {
 	fi
 }
 
-@test "challenge: a number for a user, limits, nice, bind (a comment after a value is one; in xinetd it undoes the limit)" {
+@test "challenge: a number for a user, limits, nice, bind (a comment after a value is one; in xinetd it undoes the limit) (Linux)" {
 	arrange challenge
 	client() {
 		visit "${PORTS[0]}" 'exit 3'
