@@ -93,7 +93,7 @@ static int set_user(struct service *service, const char *word, struct reason *wh
 	if (group != NULL) *group++ = '\0';
 	if (attr_set(service, "user", user, why) < 0 || (group != NULL && attr_set(service, "group", group, why) < 0))
 		return -1;
-	return attr_set(service, "no_new_privs", "yes", why);
+	return sys_has_no_new_privs() ? attr_set(service, "no_new_privs", "yes", why) : 0;
 }
 
 static int set_presets(struct service *service, struct reason *why) {

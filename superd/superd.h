@@ -422,6 +422,7 @@ int sys_set_groups(size_t count, const gid_t *groups);
 int sys_nice(int change);
 bool sys_is_only(uid_t uid);
 int sys_chroot(const char *path);
+bool sys_has_no_new_privs(void);
 int sys_no_new_privs(void);
 uid_t sys_peer_uid(int fd);
 long sys_load(void);

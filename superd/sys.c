@@ -271,6 +271,15 @@ int sys_chroot(const char *path) {
 #endif
 }
 
+/* Whether there is no_new_privs. */
+bool sys_has_no_new_privs(void) {
+#if !defined(SUPERD_POSIX) && defined(PR_SET_NO_NEW_PRIVS)
+	return true;
+#else
+	return false;
+#endif
+}
+
 /* From here on no exec gives a privilege (Linux, prctl(2)); elsewhere an error. */
 int sys_no_new_privs(void) {
 #if !defined(SUPERD_POSIX) && defined(PR_SET_NO_NEW_PRIVS)
