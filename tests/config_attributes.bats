@@ -295,6 +295,14 @@ load config
 	[[ $stderr == conf:*': warning: banner_fail: /nosuch/banner: No such file or directory' ]]
 }
 
+@test "banners: a long one is cut, with a warning" {
+	head -c 20000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/banner"
+	service a "banner = $BATS_TEST_TMPDIR/banner" >"$CONF"
+	check
+	assert_success
+	[[ $stderr == conf:*": warning: banner: $BATS_TEST_TMPDIR/banner: cut at 16384 bytes" ]]
+}
+
 @test "deny_time: minutes, FOREVER or NEVER" {
 	assert_right 'deny_time = 5'
 	assert_right 'deny_time = FOREVER'
@@ -362,4 +370,25 @@ load config
 			fi
 		done
 	done
+}
+
+@test "attributes that do not go together" {
+	service a 'flags = NAMEINARGS' >"$CONF"
+	check
+	[[ $stderr == conf:*': flags: NAMEINARGS needs the name in server_args' ]]
+	service a 'protocol = nosuch' 'socket_type = raw' 'wait = yes' >"$CONF"
+	check
+	[[ $stderr == conf:*": protocol: unknown protocol 'nosuch'" ]]
+	service a 'socket_type = raw' 'wait = yes' >"$CONF"
+	check
+	[[ $stderr == conf:*': protocol: missing, which this socket_type needs' ]]
+	service a 'socket_type = raw' 'protocol = icmp' 'wait = yes' 'bind = /a/path' >"$CONF"
+	check
+	[[ $stderr == conf:*': bind: /a/path: a raw socket has no path' ]]
+	service a 'wait = yes' 'only_from = 127.0.0.1' >"$CONF"
+	check
+	[[ $stderr == conf:*': only_from: the program accepts by itself (wait = yes), so superd cannot know who comes' ]]
+	service a 'socket_type = dgram' 'wait = yes' 'no_access = .example.test' >"$CONF"
+	check
+	[[ $stderr == conf:*': no_access: a .domain is not for datagrams' ]]
 }

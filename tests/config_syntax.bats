@@ -580,3 +580,45 @@ time_limit = 3'
 	assert_failure 1
 	[ "$output" -lt 10000 ]
 }
+
+@test "rules of TCP wrappers, which superd does not read, are said at the start" {
+	mkdir "$BATS_TEST_TMPDIR/etc"
+	cp /etc/passwd /etc/group /etc/protocols /etc/services "$BATS_TEST_TMPDIR/etc"
+	printf '# a comment\n\n' >"$BATS_TEST_TMPDIR/etc/hosts.allow"
+	echo 'ALL: ALL' >"$BATS_TEST_TMPDIR/etc/hosts.deny"
+	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /etc && exec "$@"' "$BATS_TEST_TMPDIR/etc")
+	service a 'bind = 127.0.0.1' >"$CONF"
+	superd_start -c "$CONF"
+	grep -q '^superd: warning: /etc/hosts.deny has rules, which superd does not read' "$LOG"
+	run grep -c hosts.allow "$LOG"
+	assert_output 0
+}
+
+@test "an include without a path, or with two" {
+	printf 'include\nincludedir a b\n' >"$CONF"
+	assert_errors "conf:1: a path is missing after 'include'" "conf:2: too many paths after 'includedir'"
+}
+
+@test "a { that is missing, and something else in its place" {
+	printf 'service a\nservice b\nnonsense\n}\n' >"$CONF"
+	assert_errors "conf:2: '{' is missing before 'service b'" "conf:3: expected '{' instead of 'nonsense'"
+}
+
+@test "more values or assignments than anybody needs are an error" {
+	service a "server_args = $(seq -s ' ' 10001)" >"$CONF"
+	assert_errors "conf:$(grep -n server_args "$CONF" | cut -d : -f 1): too many values; use += for the rest, from '10001'"
+	{
+		echo 'defaults'
+		echo '{'
+		yes 'per_source = 1' | head -n 1001
+		echo '}'
+	} >"$CONF"
+	assert_errors 'conf:1003: too many assignments in one block'
+}
+
+@test "-o with -c that is no assignment is an error" {
+	service a >"$CONF"
+	check -o instances
+	assert_failure 1
+	[[ $stderr == *instances* ]]
+}

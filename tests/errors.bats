@@ -297,3 +297,20 @@ bad_value() {
 	run --separate-stderr timeout "$WAIT_SECONDS" "$SUPERD" -c "$BATS_TEST_TMPDIR/conf" -p 0 cat
 	[ "$status" -eq 2 ]
 }
+
+@test "-c with -p, -b or -u is wrong usage" {
+	echo >"$BATS_TEST_TMPDIR/conf"
+	for option in -p -b -u; do
+		fails 2 '-p, -b and -u do not go with -c' -c "$BATS_TEST_TMPDIR/conf" "$option" 1
+	done
+}
+
+@test "what -V, -A and -t print and a full disk does not take is an error" {
+	for option in -V -A; do
+		run bash -c '"$1" "$2" 2>&1 >/dev/full' bash "$SUPERD" "$option"
+		assert_failure 1
+		assert_output 'superd: stdout: No space left on device'
+	done
+	run bash -c '"$1" -t -b "$2" cat 2>/dev/null >/dev/full' bash "$SUPERD" "$SOCKET"
+	assert_failure 1
+}

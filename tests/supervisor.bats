@@ -205,6 +205,14 @@ said() {
 	wait_for_line '^READY=1' "$NOTED"
 }
 
+@test "a NOTIFY_SOCKET that can be none is warned about, and superd serves" {
+	export NOTIFY_SOCKET=/$(printf 'x%.0s' {1..200})
+	superd_start -p 0 cat
+	grep -q '^superd: warning: NOTIFY_SOCKET: ' "$LOG"
+	run ask "$PORT" <<<hello
+	assert_output hello
+}
+
 @test "who cannot start does not say READY" {
 	listen_for_notes
 	run superd_start -p 0 /no/such/program
