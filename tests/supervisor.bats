@@ -206,7 +206,8 @@ said() {
 }
 
 @test "a NOTIFY_SOCKET that can be none is warned about, and superd serves" {
-	export NOTIFY_SOCKET=/$(printf 'x%.0s' {1..200})
+	NOTIFY_SOCKET=/$(printf 'x%.0s' {1..200})
+	export NOTIFY_SOCKET
 	superd_start -p 0 cat
 	grep -q '^superd: warning: NOTIFY_SOCKET: ' "$LOG"
 	run ask "$PORT" <<<hello
