@@ -64,9 +64,15 @@ install: all
 	umask 022 && mkdir -p $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/local/sbin|$(SBINDIR)|' systemd/superd.service >$(DESTDIR)$(UNITDIR)/superd.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/superd.service
-	umask 022 && mkdir -p $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(COMPLETIONDIR)
+	umask 022 && mkdir -p $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(DATADIR)/examples $(DESTDIR)$(COMPLETIONDIR)
 	install -m 755 commands/* $(DESTDIR)$(DATADIR)/commands
 	install -m 644 completions/* $(DESTDIR)$(COMPLETIONDIR)
+	for file in examples/*; do \
+		mode=644 && if test -x $$file; then mode=755; fi && \
+		sed 's|/usr/local/sbin|$(SBINDIR)|; s|/usr/local/bin|$(BINDIR)|; s|/usr/local/share/superd|$(DATADIR)|' \
+		    $$file >$(DESTDIR)$(DATADIR)/$$file && \
+		chmod $$mode $(DESTDIR)$(DATADIR)/$$file || exit 1; \
+	done
 	for page in man/*.[0-9]; do \
 		umask 022 && mkdir -p $(DESTDIR)$(MANDIR)/man$${page##*.} && \
 		install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; \
@@ -81,9 +87,9 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/cmd $(DESTDIR)$(BINDIR)/cmdc $(DESTDIR)$(SBINDIR)/superd
 	rm -f $(DESTDIR)$(DATADIR)/health $(DESTDIR)$(UNITDIR)/superd.service
-	for file in commands/*; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
+	for file in commands/* examples/*; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
 	for file in completions/*; do rm -f $(DESTDIR)$(COMPLETIONDIR)/$${file#completions/}; done
-	rmdir $(DESTDIR)$(DATADIR)/commands 2>/dev/null || :
+	rmdir $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(DATADIR)/examples 2>/dev/null || :
 	rmdir $(DESTDIR)$(DATADIR) 2>/dev/null || :
 	for page in man/*.[0-9]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page#man/}; done
 	for entry in xinetd.d/*; do rm -f $(DESTDIR)$(SYSCONFDIR)/$$entry; done

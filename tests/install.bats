@@ -28,6 +28,9 @@ files() {
 	for entry in cmd git health rsync; do
 		assert_line "644 etc/xinetd.d/$entry"
 	done
+	for example in "$ROOT"/examples/*; do
+		assert_line "$(stat -c %a "$example") usr/share/superd/examples/${example##*/}"
+	done
 }
 
 @test "the default is /usr/local, and /etc for the entries, where both servers look" {
@@ -64,6 +67,14 @@ files() {
 	while read -r server; do
 		[ -x "$DEST$server" ]
 	done <<<"$output"
+}
+
+@test "the installed examples name the installed programs" {
+	make_in_tree install PREFIX=/opt/s
+	run grep -rh '^ExecStart=' "$DEST/opt/s/share/superd/examples"
+	assert_output --regexp '^ExecStart=/opt/s/sbin/superd .* /opt/s/bin/cmd '
+	run grep -r /usr/local "$DEST/opt/s/share/superd/examples"
+	assert_output ''
 }
 
 @test "the installed programs run" {
