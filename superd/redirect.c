@@ -14,20 +14,20 @@ enum { BUFFER = 65536 };
 /* One way of the two: what was read at `from` and is still to be written at `to`. */
 struct way {
 	int from, to;
-	bool is_open;
+	bool is_shut;
 	size_t begin, end;
 	unsigned long long total;
 	char bytes[BUFFER];
 };
 
-static struct way there = {.from = STDIN_FILENO, .is_open = true}, back = {.to = STDOUT_FILENO, .is_open = true};
+static struct way there, back;
 
 static bool is_empty(const struct way *way) {
 	return way->begin == way->end;
 }
 
 static void shut(struct way *way) {
-	way->is_open = false;
+	way->is_shut = true;
 	shutdown(way->to, SHUT_WR);
 }
 
@@ -50,20 +50,21 @@ static int move(struct way *way, short from_events, short to_events) {
 
 /* What to wait for on the descriptor that `in` reads from and `out` writes to. */
 static short wanted(const struct way *in, const struct way *out) {
-	return (short)((in->is_open && is_empty(in) ? POLLIN : 0) | (is_empty(out) ? 0 : POLLOUT));
+	return (short)((!in->is_shut && is_empty(in) ? POLLIN : 0) | (is_empty(out) ? 0 : POLLOUT));
 }
 
 static int pass(int remote) {
+	there.from = back.to = STDIN_FILENO;
 	there.to = back.from = remote;
-	while (there.is_open || back.is_open) {
+	while (!there.is_shut || !back.is_shut) {
 		struct pollfd polls[] = {{.fd = STDIN_FILENO}, {.fd = remote}};
 		polls[0].events = wanted(&there, &back);
 		polls[1].events = wanted(&back, &there);
 		for (int i = 0; i < 2; i++)
 			polls[i].fd = polls[i].events != 0 ? polls[i].fd : -1; /* a hang-up would wake us for nothing */
 		if (poll(polls, 2, -1) < 0 && errno != EINTR) return -1;
-		if ((there.is_open && move(&there, polls[0].revents, polls[1].revents) < 0) ||
-		    (back.is_open && move(&back, polls[1].revents, polls[0].revents) < 0))
+		if ((!there.is_shut && move(&there, polls[0].revents, polls[1].revents) < 0) ||
+		    (!back.is_shut && move(&back, polls[1].revents, polls[0].revents) < 0))
 			return -1;
 	}
 	return 0;
