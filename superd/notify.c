@@ -99,8 +99,10 @@ void notify_tick(void) {
 	loop_wake_at(notify.next);
 }
 
-/* Writes a newline to a descriptor that somebody waits at, and closes it (-r). */
+/* Writes a newline to a descriptor that somebody waits at, and closes it (-r). Of 0, 1 and 2 none may stay free. */
 void notify_descriptor(int fd) {
-	if (fd >= 0 && write(fd, "\n", 1) < 0) log_warning("-r %d: %s", fd, strerror(errno));
-	if (fd >= 0) close(fd);
+	if (fd < 0) return;
+	if (write(fd, "\n", 1) < 0) log_warning("-r %d: %s", fd, strerror(errno));
+	close(fd);
+	if (fd <= STDERR_FILENO && open("/dev/null", O_RDWR) != fd) log_warning("-r %d: %s", fd, strerror(errno));
 }

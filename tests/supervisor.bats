@@ -320,6 +320,12 @@ for n in range(1, 11):
 	[ "$(wc -l <"$LOG")" -le 8 ]
 }
 
+@test "-r 1 leaves the programs their output" {
+	superd_start -r 1 -p 0 cat
+	run ask "$PORT" <<<hello
+	assert_output hello
+}
+
 @test "-r writes a newline to the descriptor when superd listens, and closes it" {
 	SUPERD_PREFIX=(sh -c 'exec "$@" 9>"$0"' "$BATS_TEST_TMPDIR/ready")
 	superd_start -r 9 -p 0 cat
