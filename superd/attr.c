@@ -131,7 +131,7 @@ int attr_apply(struct service *service, const struct entry *entry, bool in_defau
 int attr_set(struct service *service, const char *name, const char *text, struct reason *why) {
 	struct words words = {0};
 	words_split(service->loading, &words, text);
-	struct entry entry = {name, OPERATOR_SET, words.word, words.count, service->place};
+	struct entry entry = {NULL, name, OPERATOR_SET, words.word, words.count, service->place};
 	const struct attr *attr = find(name);
 	return attr_apply(service, &entry, attr != NULL && !(attr->scope & IN_SERVICE), why);
 }

@@ -29,7 +29,7 @@ int command_read_assignment(struct arena *arena, const char *text, struct entry 
 }
 
 static int set_words(struct service *service, const char *name, const char **word, size_t count, struct reason *why) {
-	struct entry entry = {name, OPERATOR_SET, word, count, here};
+	struct entry entry = {NULL, name, OPERATOR_SET, word, count, here};
 	return count == 0 ? 0 : attr_apply(service, &entry, false, why);
 }
 

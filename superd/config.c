@@ -9,21 +9,17 @@
 
 struct loader {
 	const struct options *options;
-	struct lexed lexed;
 	struct block *defaults;
 	struct service *common; /* what defaults alone make: enabled and disabled */
 	struct config *config;
 };
 
-static void fail(struct loader *loader, const struct place *place, const char *text) {
-	log_error_at(place, "%s", text);
-	loader->config->errors++;
-}
+#define fail(loader, place, ...) (log_error_at(place, __VA_ARGS__), (loader)->config->errors++)
 
 static const struct entry *find_first(const struct block *block, const char *name) {
-	for (const struct assignment *a = block->assignments; a != NULL; a = a->next)
-		if (strcasecmp(a->entry.name, name) == 0) return &a->entry;
-	return NULL;
+	const struct entry *entry = block->entries;
+	while (entry != NULL && strcasecmp(entry->name, name) != 0) entry = entry->next;
+	return entry;
 }
 
 /* Of a scalar that is assigned twice, the first assignment holds, but for what the command line says with -o. */
@@ -39,10 +35,10 @@ static bool apply_defaults(struct loader *loader, struct service *service, bool 
 	struct reason why;
 	bool is_good = true;
 	log_mute_warnings(!say);
-	for (struct assignment *a = loader->defaults->assignments; a != NULL; a = a->next)
-		if (!is_repeated(loader->defaults, &a->entry) && attr_apply(service, &a->entry, true, &why) < 0) {
+	for (const struct entry *entry = loader->defaults->entries; entry != NULL; entry = entry->next)
+		if (!is_repeated(loader->defaults, entry) && attr_apply(service, entry, true, &why) < 0) {
 			is_good = false;
-			if (say) fail(loader, &a->entry.place, why.text);
+			if (say) fail(loader, &entry->place, "%s", why.text);
 		}
 	log_mute_warnings(false);
 	return is_good;
@@ -51,36 +47,34 @@ static bool apply_defaults(struct loader *loader, struct service *service, bool 
 /* Puts the -o options at the end of `defaults`, which are made where there are none. */
 static void append_options(struct loader *loader) {
 	const struct words *words = &loader->options->assignments;
-	struct arena *arena = loader->lexed.arena;
+	struct arena *arena = loader->config->loading;
 	struct reason why;
 	if (loader->defaults == NULL) {
 		loader->defaults = mem_alloc(arena, sizeof *loader->defaults);
-		loader->defaults->last = &loader->defaults->assignments;
+		loader->defaults->last = &loader->defaults->entries;
 	}
 	for (size_t i = 0; i < words->count; i++) {
-		struct assignment *assignment = mem_alloc(arena, sizeof *assignment);
-		if (command_read_assignment(arena, words->word[i], &assignment->entry, &why) < 0) {
-			fail(loader, &assignment->entry.place, why.text);
+		struct entry *entry = mem_alloc(arena, sizeof *entry);
+		if (command_read_assignment(arena, words->word[i], entry, &why) < 0) {
+			fail(loader, &entry->place, "%s", why.text);
 			loader->config->defaults_broken = true;
 			continue;
 		}
-		*loader->defaults->last = assignment;
-		loader->defaults->last = &assignment->next;
+		*loader->defaults->last = entry;
+		loader->defaults->last = &entry->next;
 	}
 }
 
 /* The one `defaults` block, wherever it stands. */
 static void find_defaults(struct loader *loader) {
-	for (struct block *block = loader->lexed.blocks; block != NULL; block = block->next) {
+	for (struct block *block = loader->config->blocks; block != NULL; block = block->next) {
 		if (!block->is_defaults) continue;
 		loader->config->defaults_broken |= block->broken || loader->defaults != NULL;
-		if (loader->defaults == NULL) {
+		if (loader->defaults != NULL)
+			fail(loader, &block->place, "defaults stand already at %s:%d", loader->defaults->place.file,
+			    loader->defaults->place.line);
+		else
 			loader->defaults = block;
-			continue;
-		}
-		log_error_at(&block->place, "defaults stand already at %s:%d", loader->defaults->place.file,
-		    loader->defaults->place.line);
-		loader->config->errors++;
 	}
 	append_options(loader);
 	loader->common = service_new("defaults", &(struct place){"defaults", 0});
@@ -99,7 +93,7 @@ static bool is_switched_off(const struct loader *loader, const struct block *blo
 /* Notes that a service is in error, so that at a reload its former self goes on. */
 static void leave_out(struct loader *loader, struct service *service) {
 	const char *id = service->id != NULL ? service->id : service->name;
-	words_add(loader->lexed.arena, &loader->config->failed, mem_copy(loader->lexed.arena, id));
+	words_add(loader->config->loading, &loader->config->failed, mem_copy(loader->config->loading, id));
 	service_free(service);
 }
 
@@ -107,21 +101,20 @@ static struct service *read_block(struct loader *loader, const struct block *blo
 	struct reason why;
 	struct service *service = service_new(block->name, &block->place);
 	bool is_good = apply_defaults(loader, service, false) && !block->broken;
-	for (struct assignment *a = block->assignments; a != NULL; a = a->next)
-		if (!is_repeated(block, &a->entry) && attr_apply(service, &a->entry, false, &why) < 0) {
-			fail(loader, &a->entry.place, why.text);
+	for (const struct entry *entry = block->entries; entry != NULL; entry = entry->next)
+		if (!is_repeated(block, entry) && attr_apply(service, entry, false, &why) < 0) {
+			fail(loader, &entry->place, "%s", why.text);
 			is_good = false;
 		}
 	int resolved = is_good ? service_resolve(service, loader->options->check, &why) : -1;
 	if (resolved == 0) return service;
-	if (resolved == SERVICE_LEFT_OUT)
+	if (resolved == SERVICE_LEFT_OUT) {
 		log_warning_at(&why.place, "%s is left out: %s", service->id, why.text);
-	else if (is_good)
-		fail(loader, &why.place, why.text);
-	if (resolved < 0)
-		leave_out(loader, service);
-	else
 		service_free(service);
+		return NULL;
+	}
+	if (is_good) fail(loader, &why.place, "%s", why.text);
+	leave_out(loader, service);
 	return NULL;
 }
 
@@ -137,13 +130,11 @@ static bool shares_address(const struct service *a, const struct service *b) {
 
 /* Whether an earlier service has the address. */
 static bool is_duplicate(struct loader *loader, const struct service *service) {
-	char text[200];
 	for (size_t i = 0; i < loader->config->count; i++) {
 		const struct service *other = loader->config->services[i];
 		if (!shares_address(service, other)) continue;
-		snprintf(text, sizeof text, "%.40s has the address and port of %.40s at %.60s:%d", service->id,
+		fail(loader, &service->place, "%.40s has the address and port of %.40s at %.60s:%d", service->id,
 		    other->id, other->place.file, other->place.line);
-		fail(loader, &service->place, text);
 		return true;
 	}
 	return false;
@@ -156,11 +147,9 @@ static void add_service(struct config *config, struct service *service) {
 
 static void load_files(struct loader *loader) {
 	for (size_t i = 0; i < loader->options->paths.count; i++)
-		lex_read_path(&loader->lexed, loader->options->paths.word[i]);
-	loader->config->errors = loader->lexed.errors;
-	loader->config->broken = loader->lexed.broken;
+		lex_read_path(loader->config, loader->options->paths.word[i]);
 	find_defaults(loader);
-	for (const struct block *block = loader->lexed.blocks; block != NULL; block = block->next) {
+	for (const struct block *block = loader->config->blocks; block != NULL; block = block->next) {
 		if (block->is_defaults || is_switched_off(loader, block)) continue;
 		struct service *service = read_block(loader, block);
 		if (service != NULL && is_duplicate(loader, service))
@@ -174,20 +163,16 @@ static void load_files(struct loader *loader) {
 static void load_command(struct loader *loader) {
 	struct reason why;
 	struct service *service = command_service(loader->options, &why);
-	if (service != NULL) {
+	if (service != NULL)
 		add_service(loader->config, service);
-		return;
-	}
-	log_error("%s", why.text);
-	loader->config->errors++;
+	else
+		fail(loader, NULL, "%s", why.text);
 }
 
 /* Reads what the options name into `config`. All errors have been said, and are counted in it. */
 void config_load(const struct options *options, struct config *config) {
 	struct loader loader = {.options = options, .config = config};
-	*config = (struct config){.loading = mem_arena_new()};
-	loader.lexed.arena = config->loading;
-	loader.lexed.last = &loader.lexed.blocks;
+	*config = (struct config){.loading = mem_arena_new(), .last = &config->blocks};
 	if (options->program != NULL)
 		load_command(&loader);
 	else

@@ -4,11 +4,6 @@
 
 #include "superd.h"
 
-struct assignment {
-	struct assignment *next;
-	struct entry entry;
-};
-
 /* `service NAME { ... }`, or `defaults { ... }`, as it was written. */
 struct block {
 	struct block *next;
@@ -16,16 +11,9 @@ struct block {
 	struct place place;
 	bool is_defaults, broken;
 	int count;
-	struct assignment *assignments, **last;
+	struct entry *entries, **last;
 };
 
-struct lexed {
-	struct arena *arena;
-	struct block *blocks, **last;
-	int errors, files;
-	bool broken; /* outside the blocks */
-};
-
-void lex_read_path(struct lexed *lexed, const char *path);
+void lex_read_path(struct config *config, const char *path);
 
 #endif

@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,7 +14,7 @@
 enum { FILE_MAX_SIZE = 16 * 1024 * 1024, FILES = 10000, ASSIGNMENTS = 1000, WORDS = 10000 };
 
 struct reader {
-	struct lexed *lexed;
+	struct config *config;
 	struct block *block;
 	bool opened; /* the block's { has been read */
 	struct place here;
@@ -24,15 +23,11 @@ struct reader {
 	ino_t inode;
 };
 
-static void PRINTF_LIKE(2, 3) wrong(struct reader *reader, const char *format, ...) {
-	struct reason why;
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(why.text, sizeof why.text, format, arguments);
-	va_end(arguments);
-	log_error_at(&reader->here, "%s", why.text);
-	reader->lexed->errors++;
-	*(reader->block != NULL ? &reader->block->broken : &reader->lexed->broken) = true;
+#define wrong(reader, ...) (log_error_at(&(reader)->here, __VA_ARGS__), count_error(reader))
+
+static void count_error(struct reader *reader) {
+	reader->config->errors++;
+	*(reader->block != NULL ? &reader->block->broken : &reader->config->broken) = true;
 }
 
 /* Cuts the first word off *text. At the end of the line the word is empty. */
@@ -45,19 +40,19 @@ static char *next_word(char **text) {
 }
 
 static void begin_block(struct reader *reader, char *rest, bool is_defaults) {
-	struct lexed *lexed = reader->lexed;
+	struct config *config = reader->config;
 	const char *name = is_defaults ? "defaults" : next_word(&rest);
-	struct block *block = mem_alloc(lexed->arena, sizeof *block);
+	struct block *block = mem_alloc(config->loading, sizeof *block);
 	*block = (struct block){.name = name, .place = reader->here, .is_defaults = is_defaults};
-	block->last = &block->assignments;
-	*lexed->last = block;
-	lexed->last = &block->next;
+	block->last = &block->entries;
+	*config->last = block;
+	config->last = &block->next;
 	reader->block = block;
 	const char *brace = next_word(&rest);
 	reader->opened = strcmp(brace, "{") == 0;
 	if (*name == '\0' || strcmp(name, "{") == 0) {
 		wrong(reader, "a service without a name");
-		lexed->broken = true; /* nobody knows which one */
+		config->broken = true; /* nobody knows which one */
 	} else if (!reader->opened && *brace != '\0')
 		wrong(reader, "expected '{' instead of '%.100s'", brace);
 	else if (*next_word(&rest) != '\0')
@@ -93,17 +88,17 @@ static bool takes_comment(const char *name) {
 
 /* A line inside a block: an assignment, or the end. */
 static void read_assignment(struct reader *reader, char *line) {
-	struct arena *arena = reader->lexed->arena;
+	struct arena *arena = reader->config->loading;
 	size_t length = strcspn(line, " \t=+-");
 	char *sign = line + length + strspn(line + length, " \t"), *rest = sign + strcspn(sign, "=");
 	if (length == 0 || *rest == '\0' || rest - sign > 1 || (rest > sign && *sign != '+' && *sign != '-')) {
 		wrong(reader, "expected ATTRIBUTE = VALUE instead of '%.100s'", line);
 		return;
 	}
-	struct assignment *assignment = mem_alloc(arena, sizeof *assignment);
+	struct entry *entry = mem_alloc(arena, sizeof *entry);
 	struct words words = {0};
-	assignment->entry = (struct entry){.name = line, .place = reader->here, .operator= OPERATOR_SET };
-	if (rest > sign) assignment->entry.operator= * sign == '+' ? OPERATOR_ADD : OPERATOR_REMOVE;
+	*entry = (struct entry){.name = line, .place = reader->here, .operator= OPERATOR_SET };
+	if (rest > sign) entry->operator= * sign == '+' ? OPERATOR_ADD : OPERATOR_REMOVE;
 	rest++;
 	line[length] = '\0';
 	for (char *word = next_word(&rest); *word != '\0'; word = next_word(&rest)) {
@@ -118,10 +113,10 @@ static void read_assignment(struct reader *reader, char *line) {
 		wrong(reader, "too many assignments in one block");
 		return;
 	}
-	assignment->entry.word = words.word;
-	assignment->entry.count = words.count;
-	*reader->block->last = assignment;
-	reader->block->last = &assignment->next;
+	entry->word = words.word;
+	entry->count = words.count;
+	*reader->block->last = entry;
+	reader->block->last = &entry->next;
 }
 
 static bool begins_block(char *line) {
@@ -155,23 +150,16 @@ static void read_line(struct reader *reader, char *line) {
 
 /* The whole file in the arena, ended by a newline and a NUL. NULL if it cannot be read, which has been said. */
 static char *load_file(struct reader *reader, FILE *file, const char *path, size_t *size) {
-	size_t room = 4096, length = 0;
-	char *text = malloc(room);
-	while (text != NULL && (length += fread(text + length, 1, room - length - 2, file)) == room - 2) {
-		if (length > FILE_MAX_SIZE) break;
-		char *larger = realloc(text, room *= 2);
-		if (larger == NULL) free(text);
-		text = larger;
-	}
+	char *text = malloc(FILE_MAX_SIZE + 1), *copy = NULL;
+	size_t length = text != NULL ? fread(text, 1, FILE_MAX_SIZE + 1, file) : 0;
 	if (text == NULL || ferror(file) || length > FILE_MAX_SIZE) {
 		wrong(reader, "%s: '%.100s'", length > FILE_MAX_SIZE ? "larger than 16 MiB" : "cannot be read", path);
-		free(text);
-		return NULL;
+	} else {
+		*size = length + 1;
+		copy = mem_alloc(reader->config->loading, *size + 1);
+		memcpy(copy, text, length);
+		copy[length] = '\n';
 	}
-	memcpy(text + length, "\n", 2);
-	*size = length + 1;
-	char *copy = mem_alloc(reader->lexed->arena, *size + 1);
-	memcpy(copy, text, *size + 1);
 	free(text);
 	return copy;
 }
@@ -193,32 +181,25 @@ static void read_text(struct reader *reader, char *text, size_t size) {
 }
 
 static bool is_being_read(const struct reader *reader, const struct stat *about) {
-	do {
+	for (; reader != NULL; reader = reader->outer)
 		if (reader->inode == about->st_ino && reader->device == about->st_dev) return true;
-		reader = reader->outer;
-	} while (reader != NULL);
 	return false;
-}
-
-/* Includes that fan out could go on for ever. */
-static bool are_too_many(struct reader *reader) {
-	if (reader->lexed->files == FILES) wrong(reader, "more than %d files in one configuration", FILES);
-	return reader->lexed->files++ >= FILES;
 }
 
 static void read_file(struct reader *reader, const char *path) {
 	struct stat about;
-	if (are_too_many(reader)) return;
-	FILE *file = fopen(path, "r");
 	size_t size;
+	if (reader->config->files++ == FILES) wrong(reader, "more than %d files in one configuration", FILES);
+	if (reader->config->files > FILES) return; /* includes that fan out could go on for ever */
+	FILE *file = fopen(path, "r");
 	if (file == NULL || fstat(fileno(file), &about) < 0 || S_ISDIR(about.st_mode)) {
 		wrong(reader, "%.300s: %s", path, strerror(file == NULL ? errno : EISDIR));
 	} else if (is_being_read(reader, &about)) {
 		wrong(reader, "'%.100s' includes itself", path);
 	} else {
 		struct reader inner = {
-		    .lexed = reader->lexed, .outer = reader, .device = about.st_dev, .inode = about.st_ino};
-		inner.here = (struct place){mem_copy(reader->lexed->arena, path), 0};
+		    .config = reader->config, .outer = reader, .device = about.st_dev, .inode = about.st_ino};
+		inner.here = (struct place){mem_copy(reader->config->loading, path), 0};
 		char *text = load_file(reader, file, path, &size);
 		if (text != NULL) read_text(&inner, text, size);
 	}
@@ -231,6 +212,7 @@ static int by_name(const void *a, const void *b) {
 
 /* The files of a directory in the order of their bytes; none with a dot in its name or a ~ at its end. */
 static void read_directory(struct reader *reader, const char *path) {
+	struct arena *arena = reader->config->loading;
 	struct words names = {0};
 	struct stat about;
 	DIR *directory = opendir(path);
@@ -240,19 +222,19 @@ static void read_directory(struct reader *reader, const char *path) {
 	}
 	for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
 		if (strchr(entry->d_name, '.') == NULL && entry->d_name[strlen(entry->d_name) - 1] != '~')
-			words_add(reader->lexed->arena, &names, mem_copy(reader->lexed->arena, entry->d_name));
+			words_add(arena, &names, mem_copy(arena, entry->d_name));
 	closedir(directory);
 	if (names.count > 0) qsort(names.word, names.count, sizeof *names.word, by_name);
 	for (size_t i = 0; i < names.count; i++) {
-		const char *file = mem_print(reader->lexed->arena, "%s/%s", path, names.word[i]);
+		const char *file = mem_print(arena, "%s/%s", path, names.word[i]);
 		if (stat(file, &about) == 0 && S_ISREG(about.st_mode)) read_file(reader, file);
 	}
 }
 
-/* Reads a file, or each file of a directory, as -c does. What is found is added to `lexed`. */
-void lex_read_path(struct lexed *lexed, const char *path) {
+/* Reads a file, or each file of a directory, as -c does. What is found is added to `config`. */
+void lex_read_path(struct config *config, const char *path) {
 	struct stat about;
-	struct reader reader = {.lexed = lexed, .here = {"-c", 0}};
+	struct reader reader = {.config = config, .here = {"-c", 0}};
 	bool is_directory = stat(path, &about) == 0 && S_ISDIR(about.st_mode);
 	(is_directory ? read_directory : read_file)(&reader, path);
 }

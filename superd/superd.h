@@ -28,6 +28,7 @@
 /* One assignment as it was written, not yet understood. */
 enum entry_operator { OPERATOR_SET = 1, OPERATOR_ADD = 2, OPERATOR_REMOVE = 4 };
 struct entry {
+	struct entry *next;
 	const char *name;
 	enum entry_operator operator;
 	const char **word;
@@ -173,6 +174,8 @@ struct config {
 	struct words failed; /* the ids of services in error */
 	int errors;
 	bool defaults_broken, broken; /* an error in `defaults`; one outside the blocks */
+	struct block *blocks, **last; /* what lex.c has read, for config.c */
+	int files;
 };
 
 /* options.c: the command line */
