@@ -8,16 +8,8 @@
 #include <netdb.h>
 #include <string.h>
 
-static bool numeric_only;
-
-/* With `numeric`, no name is looked up from now on (-n). */
-void addr_set_numeric(bool numeric) {
-	numeric_only = numeric;
-}
-
-bool addr_is_numeric_only(void) {
-	return numeric_only;
-}
+/* No name is looked up (-n). */
+bool addr_numeric_only;
 
 /*
  * All addresses of a host name or numeric address, at least one, with `port` a number, a name in /etc/services, or
@@ -26,7 +18,7 @@ bool addr_is_numeric_only(void) {
 int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, size_t *count,
     struct reason *why) {
 	struct addrinfo *list, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-	if (numeric_only) hints.ai_flags |= AI_NUMERICHOST;
+	if (addr_numeric_only) hints.ai_flags |= AI_NUMERICHOST;
 	int error = getaddrinfo(host, port, &hints, &list);
 	if (error != 0) return reason_set(why, "%s: %s", host, gai_strerror(error));
 	*found = NULL;

@@ -115,7 +115,7 @@ int addr_read_rule(
 	if (strchr(word, '{') != NULL) return read_factorised(arena, word, rule, why);
 	if (!looks_like_name(word)) return reason_set(why, "'%s' is neither an address nor a name", word);
 	if (word[0] == '.')
-		return addr_is_numeric_only() ? reason_set(why, "'%s' needs the DNS, which -n forbids", word) : 0;
+		return addr_numeric_only ? reason_set(why, "'%s' needs the DNS, which -n forbids", word) : 0;
 	const struct netent *network = getnetbyname(word);
 	if (network == NULL || network->n_addrtype != AF_INET) return read_host(arena, word, place, rule);
 	uint32_t address = network->n_net;

@@ -4,12 +4,6 @@
 
 #include "superd.h"
 
-/* A word that may be a value, and what it stands for. A list of them ends with a NULL name. */
-struct attr_word {
-	const char *name;
-	long value;
-};
-
 struct attr;
 
 /* What a reader gets: the words of the value, and where to take memory and leave a reason. */
@@ -52,10 +46,5 @@ extern const struct attr_type attr_number, attr_limit, attr_octal, attr_bytes, a
     attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_hosts, attr_word_set, attr_environment,
     attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner, attr_log, attr_redirect,
     attr_minutes;
-
-/* attr_types.c, for attr_forms.c too */
-int attr_parse_number(const char *text, long min, long max, long *number, struct reason *why);
-int attr_parse_bytes(const char *text, long min, long *bytes, struct reason *why);
-int attr_parse_word(const char *text, const struct attr_word *words, long *value, struct reason *why);
 
 #endif

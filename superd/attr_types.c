@@ -6,11 +6,17 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { ANY = INT_MAX };
+enum { ANY = INT_MAX, BANNER_MAX = 16 * 1024 };
+
+/* What may stand behind a number, and what the number is then multiplied with. */
+static const struct attr_word no_units[] = {{"", 1}, {NULL, 0}};
+static const struct attr_word byte_units[] = {{"", 1}, {"K", 1024}, {"M", 1024L * 1024}, {NULL, 0}};
 
 const struct attr_word attr_yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
 const struct attr_word attr_socket_types[] = {
@@ -29,21 +35,29 @@ const struct attr_word attr_failure_items[] = {
 const struct attr_word attr_on_limit[] = {{"refuse", ON_LIMIT_REFUSE}, {"wait", ON_LIMIT_WAIT}, {NULL, 0}};
 const struct attr_word attr_stderr[] = {{"client", STDERR_CLIENT}, {"log", STDERR_LOG}, {NULL, 0}};
 
-/* The whole decimal number that `text` is, from min to max. Returns 0, or -1 and why. */
-int attr_parse_number(const char *text, long min, long max, long *number, struct reason *why) {
+/* The one of `words` that `text` is, in any case, or NULL. */
+const struct attr_word *attr_find_word(const struct attr_word *words, const char *text) {
+	while (words->name != NULL && strcasecmp(words->name, text) != 0) words++;
+	return words->name != NULL ? words : NULL;
+}
+
+/* The whole decimal number, with its unit, that `text` is, from min to max. Returns 0, or -1 and why. */
+static int parse_number(
+    const char *text, const struct attr_word *units, long min, long max, long *number, struct reason *why) {
 	char *end;
 	errno = 0;
 	long value = strtol(text, &end, 10);
-	if (end == text || *end != '\0' || isspace((unsigned char)*text))
+	const struct attr_word *unit = attr_find_word(units, end);
+	if (end == text || unit == NULL || isspace((unsigned char)*text))
 		return reason_set(why, "'%s' is not a number", text);
-	if (errno == ERANGE || value < min || value > max)
+	if (errno == ERANGE || value > max / unit->value || value < min / unit->value || value * unit->value < min)
 		return reason_set(why, "%s is out of range, %ld to %ld", text, min, max);
-	*number = value;
+	*number = value * unit->value;
 	return 0;
 }
 
 static int number_read(void *field, const struct reading *in) {
-	return attr_parse_number(in->word[0], in->attr->min, in->attr->max, field, in->why);
+	return parse_number(in->word[0], no_units, in->attr->min, in->attr->max, field, in->why);
 }
 
 static int limit_read(void *field, const struct reading *in) {
@@ -61,61 +75,41 @@ static int octal_read(void *field, const struct reading *in) {
 	return 0;
 }
 
-/* N, nK or nM bytes, at least `min`. Returns 0, or -1 and why. */
-int attr_parse_bytes(const char *text, long min, long *bytes, struct reason *why) {
-	char digits[24];
-	size_t length = strlen(text);
-	const char *unit = length > 1 ? text + length - 1 : "";
-	if (*unit == '\0' || strchr("kKmM", *unit) == NULL || length > sizeof digits)
-		return attr_parse_number(text, min, LONG_MAX, bytes, why);
-	long scale = strchr("kK", *unit) != NULL ? 1024L : 1024L * 1024, count = 0;
-	snprintf(digits, sizeof digits, "%.*s", (int)length - 1, text);
-	if (attr_parse_number(digits, (min + scale - 1) / scale, LONG_MAX / scale, &count, why) < 0) return -1;
-	*bytes = count * scale;
-	return 0;
-}
-
 static int bytes_read(void *field, const struct reading *in) {
 	if (strcasecmp(in->word[0], "UNLIMITED") == 0) return limit_read(field, in);
-	return attr_parse_bytes(in->word[0], in->attr->min, field, in->why);
+	return parse_number(in->word[0], byte_units, in->attr->min, in->attr->max, field, in->why);
 }
 
 /* A load average, kept in hundredths: 2 or 2.5. */
 static int load_read(void *field, const struct reading *in) {
 	const char *text = in->word[0];
-	size_t whole = strspn(text, "0123456789");
-	size_t part = text[whole] == '.' ? strspn(text + whole + 1, "0123456789") : 0;
-	const char *end = text + whole + (text[whole] == '.') + part;
-	if (*end != '\0' || whole + part == 0 || whole > 6)
+	char *end;
+	double load = strtod(text, &end);
+	if (strspn(text, "0123456789.") != strlen(text) || end == text || *end != '\0' || load >= 1e6)
 		return reason_set(in->why, "'%s' is not a load, such as 2 or 2.5", text);
-	long hundredths = whole > 0 ? strtol(text, NULL, 10) * 100 : 0;
-	if (part > 0) hundredths += (text[whole + 1] - '0') * 10L;
-	if (part > 1) hundredths += text[whole + 2] - '0';
-	*(long *)field = hundredths;
+	*(long *)field = (long)(load * 100 + 0.5);
 	return 0;
 }
 
-/* The value of one of `words`, in any case. Returns 0, or -1 and why. */
-int attr_parse_word(const char *text, const struct attr_word *words, long *value, struct reason *why) {
+/* The value of one of `words`. Returns 0, or -1 and why. */
+static int parse_word(const char *text, const struct attr_word *words, long *value, struct reason *why) {
 	char expected[160] = "";
-	for (const struct attr_word *word = words; word->name != NULL; word++) {
-		if (strcasecmp(word->name, text) == 0) {
-			*value = word->value;
-			return 0;
-		}
+	const struct attr_word *found = attr_find_word(words, text);
+	for (const struct attr_word *word = words; found == NULL && word->name != NULL; word++)
 		text_add(expected, sizeof expected, "%s%s", word == words ? "" : ", ", word->name);
-	}
-	return reason_set(why, "'%s' is none of %s", text, expected);
+	if (found == NULL) return reason_set(why, "'%s' is none of %s", text, expected);
+	*value = found->value;
+	return 0;
 }
 
 static int word_read(void *field, const struct reading *in) {
-	return attr_parse_word(in->word[0], in->attr->words, field, in->why);
+	return parse_word(in->word[0], in->attr->words, field, in->why);
 }
 
 static int bits_read(void *field, const struct reading *in) {
 	long bits = 0, bit = 0;
 	for (size_t i = 0; i < in->count; i++) {
-		if (attr_parse_word(in->word[i], in->attr->words, &bit, in->why) < 0) return -1;
+		if (parse_word(in->word[i], in->attr->words, &bit, in->why) < 0) return -1;
 		bits |= bit;
 	}
 	*(long *)field = bits;
@@ -130,7 +124,7 @@ static int text_read(void *field, const struct reading *in) {
 /* What superd does not do, said by the row's doc, unless it is only switched off. */
 static int ignored_read(void *field, const struct reading *in) {
 	long is_on = true;
-	if (in->attr->words != NULL && attr_parse_word(in->word[0], in->attr->words, &is_on, in->why) < 0) return -1;
+	if (in->attr->words != NULL && parse_word(in->word[0], in->attr->words, &is_on, in->why) < 0) return -1;
 	if (is_on) log_warning_at(in->place, "%s: %s", in->attr->name, in->attr->doc);
 	return text_read(field, in);
 }
@@ -165,6 +159,148 @@ static void addresses_print(const void *field, FILE *to) {
 	for (size_t i = 0; i < list->count; i++) addr_print_rule(&list->rules[i], to);
 }
 
+/* H:MM, as minutes since midnight; leaves *text behind it. Returns -1 if it is not one. */
+static int parse_clock(const char **text) {
+	size_t hours = strspn(*text, "0123456789");
+	const char *minutes = *text + hours + 1;
+	if (hours < 1 || hours > 2 || (*text)[hours] != ':' || strspn(minutes, "0123456789") != 2) return -1;
+	long hour = strtol(*text, NULL, 10), minute = strtol(minutes, NULL, 10);
+	*text = minutes + 2;
+	return hour > 23 || minute > 59 ? -1 : (int)(hour * 60 + minute);
+}
+
+static int times_read(void *field, const struct reading *in) {
+	struct times *times = field;
+	times->spans = mem_alloc(in->arena, in->count * sizeof *times->spans);
+	times->count = 0;
+	for (size_t i = 0; i < in->count; i++) {
+		const char *text = in->word[i];
+		int from = parse_clock(&text);
+		bool dash = from >= 0 && *text++ == '-';
+		int to = dash ? parse_clock(&text) : -1;
+		if (to < 0 || *text != '\0') return reason_set(in->why, "'%s' is not H:MM-H:MM", in->word[i]);
+		if (from > to) return reason_set(in->why, "'%s' ends before it begins; write two spans", in->word[i]);
+		times->spans[times->count++] = (struct minutes){from, to};
+	}
+	return 0;
+}
+
+static int rate_read(void *field, const struct reading *in) {
+	struct rate rate = {0, 0};
+	if (parse_number(in->word[0], no_units, 0, in->attr->max, &rate.connections, in->why) < 0) return -1;
+	if (in->count == 2 && parse_number(in->word[1], no_units, 0, in->attr->max, &rate.seconds, in->why) < 0)
+		return -1;
+	if (in->count == 1 && rate.connections > 0)
+		return reason_set(in->why, "needs a rate and the seconds to stay shut past it");
+	*(struct rate *)field = rate;
+	return 0;
+}
+
+/* A decimal user or group id. Returns -1 if `text` is not one. */
+static long parse_id(const char *text) {
+	struct reason unused = {.text = ""};
+	long id = -1;
+	return parse_number(text, no_units, 0, UINT_MAX - 1L, &id, &unused) < 0 ? -1 : id;
+}
+
+/* A number need not be in /etc/passwd; its group is then the same number, as xinetd has it. */
+static int user_read(void *field, const struct reading *in) {
+	const char *word = in->word[0];
+	long id = parse_id(word);
+	const struct passwd *entry = id < 0 ? getpwnam(word) : getpwuid((uid_t)id);
+	if (entry == NULL && id < 0) return reason_set(in->why, "unknown user '%s'", word);
+	struct identity user = {.word = mem_copy(in->arena, word), .uid = (uid_t)id, .gid = (gid_t)id, .set = true};
+	if (entry != NULL) {
+		user.name = mem_copy(in->arena, entry->pw_name);
+		user.uid = entry->pw_uid;
+		user.gid = entry->pw_gid;
+	}
+	*(struct identity *)field = user;
+	return 0;
+}
+
+static int group_read(void *field, const struct reading *in) {
+	struct identity *group = field;
+	long id = parse_id(in->word[0]);
+	const struct group *entry = id < 0 ? getgrnam(in->word[0]) : NULL;
+	if (entry == NULL && id < 0) return reason_set(in->why, "unknown group '%s'", in->word[0]);
+	group->word = mem_copy(in->arena, in->word[0]);
+	group->gid = entry != NULL ? entry->gr_gid : (gid_t)id;
+	group->group_set = group->set = true;
+	return 0;
+}
+
+/* USER[:GROUP] */
+static int owner_read(void *field, const struct reading *in) {
+	struct reading user = *in, group = *in;
+	char *user_word = mem_copy(in->arena, in->word[0]), *group_word = strchr(user_word, ':');
+	if (group_word != NULL) *group_word++ = '\0';
+	user.word = (const char *[]){user_word};
+	group.word = (const char *[]){group_word};
+	if (user_read(field, &user) < 0 || (group_word != NULL && group_read(field, &group) < 0)) return -1;
+	((struct identity *)field)->word = mem_copy(in->arena, in->word[0]);
+	return 0;
+}
+
+/* A banner that cannot be read is none, with a warning: it opens no door. On the command line it is an error. */
+static int banner_read(void *field, const struct reading *in) {
+	static char text[BANNER_MAX];
+	struct banner *banner = field;
+	FILE *file = fopen(in->word[0], "r");
+	size_t length = file != NULL ? fread(text, 1, sizeof text, file) : 0;
+	bool failed = file == NULL || ferror(file);
+	if (failed) reason_set(in->why, "%s: %s", in->word[0], strerror(errno));
+	if (failed && in->place->line > 0)
+		log_warning_at(in->place, "%s: %s", in->attr->name, in->why->text);
+	else if (length == sizeof text)
+		log_warning_at(in->place, "%s: %s: cut at %d bytes", in->attr->name, in->word[0], BANNER_MAX);
+	if (file != NULL) fclose(file);
+	*banner = (struct banner){.text = mem_alloc(in->arena, length), .length = length};
+	memcpy(banner->text, text, length);
+	return failed && in->place->line == 0 ? -1 : 0;
+}
+
+static int log_read(void *field, const struct reading *in) {
+	struct log_type type = {.soft = 0, .hard = 0, .set = true};
+	if (strcasecmp(in->word[0], "SYSLOG") == 0) {
+		const struct attr_word *facility = attr_find_word(log_facilities, in->word[1]);
+		const struct attr_word *level = attr_find_word(log_levels, in->count > 2 ? in->word[2] : "info");
+		if (facility == NULL) return reason_set(in->why, "SYSLOG needs a facility, such as daemon");
+		if (level == NULL) return reason_set(in->why, "'%s' is not a syslog level", in->word[2]);
+		type.priority = (int)(facility->value | level->value);
+		if (in->count > 3) return reason_set(in->why, "too many values, from '%s' on", in->word[3]);
+	} else if (strcasecmp(in->word[0], "FILE") == 0) {
+		type.file = mem_copy(in->arena, in->word[1]);
+		if (in->count > 2 && parse_number(in->word[2], byte_units, 1, LONG_MAX, &type.soft, in->why) < 0)
+			return -1;
+		if (in->count > 3 &&
+		    parse_number(in->word[3], byte_units, type.soft, LONG_MAX, &type.hard, in->why) < 0)
+			return -1;
+	} else {
+		return reason_set(in->why, "'%s' is neither SYSLOG nor FILE", in->word[0]);
+	}
+	*(struct log_type *)field = type;
+	return 0;
+}
+
+static int redirect_read(void *field, const struct reading *in) {
+	struct redirect *redirect = field;
+	struct endpoint *found;
+	size_t count;
+	redirect->host = mem_copy(in->arena, in->word[0]);
+	redirect->port = mem_copy(in->arena, in->word[1]);
+	if (addr_resolve(in->arena, redirect->host, redirect->port, &found, &count, in->why) < 0) return -1;
+	redirect->to = found[0];
+	return 0;
+}
+
+/* Minutes, FOREVER or NEVER. */
+static int minutes_read(void *field, const struct reading *in) {
+	static const struct attr_word words[] = {{"FOREVER", DENY_FOREVER}, {"NEVER", DENY_NEVER}, {NULL, 0}};
+	if (attr_find_word(words, in->word[0]) != NULL) return parse_word(in->word[0], words, field, in->why);
+	return number_read(field, in);
+}
+
 const struct attr_type attr_number = {"NUMBER", 1, 1, number_read, NULL, true, false};
 const struct attr_type attr_limit = {"NUMBER UNLIMITED", 1, 1, limit_read, NULL, true, false};
 const struct attr_type attr_octal = {"OCTAL", 1, 1, octal_read, NULL, true, false};
@@ -181,3 +317,13 @@ const struct attr_type attr_hosts = {"ADDRESS...", 1, ANY, list_read, NULL, fals
 const struct attr_type attr_word_set = {"WORD...", 0, ANY, list_read, NULL, false, true};
 const struct attr_type attr_environment = {"NAME=VALUE...", 0, ANY, environment_read, NULL, false, true};
 const struct attr_type attr_addresses = {"ADDRESS...", 0, ANY, addresses_read, addresses_print, false, true};
+const struct attr_type attr_times = {"H:MM-H:MM...", 1, ANY, times_read, NULL, false, false};
+const struct attr_type attr_rate = {"RATE SECONDS", 1, 2, rate_read, NULL, false, false};
+const struct attr_type attr_user = {"USER", 1, 1, user_read, NULL, false, false};
+const struct attr_type attr_group = {"GROUP", 1, 1, group_read, NULL, false, false};
+const struct attr_type attr_owner = {"USER[:GROUP]", 1, 1, owner_read, NULL, false, false};
+const struct attr_type attr_banner = {"PATH", 1, 1, banner_read, NULL, false, false};
+const struct attr_type attr_log = {
+    "SYSLOG FACILITY [LEVEL] | FILE PATH [SOFT [HARD]]", 2, 4, log_read, NULL, false, false};
+const struct attr_type attr_redirect = {"HOST PORT", 2, 2, redirect_read, NULL, false, false};
+const struct attr_type attr_minutes = {"MINUTES FOREVER NEVER", 1, 1, minutes_read, NULL, true, false};

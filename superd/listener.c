@@ -106,15 +106,6 @@ static struct listening_socket *open_all(const struct service *service, size_t *
 	return sockets;
 }
 
-static struct listening_socket *open_on_one_port(const struct service *service, size_t *count, struct reason *why) {
-	struct listening_socket *sockets = NULL;
-	for (int tries = 0; tries < PORT_TRIES && sockets == NULL; tries++) {
-		sockets = open_all(service, count, why);
-		if (sockets == NULL && errno != EADDRINUSE) break;
-	}
-	return sockets;
-}
-
 static void say_listening(const struct listener *listener, const struct listening_socket *socket) {
 	char text[ADDR_TEXT];
 	if (socket->watch.fd >= 0)
@@ -160,7 +151,9 @@ static int replace_sockets(struct listener *listener, struct listening_socket *s
  */
 static int set_service(struct listener *listener, struct service *service, struct reason *why) {
 	size_t count;
-	struct listening_socket *sockets = open_on_one_port(service, &count, why);
+	struct listening_socket *sockets = open_all(service, &count, why);
+	for (int tries = 1; tries < PORT_TRIES && sockets == NULL && errno == EADDRINUSE; tries++)
+		sockets = open_all(service, &count, why);
 	if (sockets == NULL) return -1;
 	struct service *former = listener->service;
 	listener->service = service;
@@ -204,7 +197,7 @@ void listener_pause(struct listener *listener, bool paused) {
 	for (size_t i = 0; i < listener->socket_count; i++) loop_pause(&listener->sockets[i].watch, paused);
 }
 
-/* Closes the sockets, for good. */
+/* Closes the sockets, for good. The listener stays for its children. */
 void listener_close(struct listener *listener) {
 	replace_sockets(listener, NULL, 0);
 }
@@ -218,12 +211,6 @@ void listener_offer_all(void) {
 			int fd = is_path ? -1 : fcntl(socket->watch.fd, F_DUPFD_CLOEXEC, 3);
 			if (fd >= 0) socket_offer(fd, SOCKET_OWNED, &socket->configured, listener->service->id);
 		}
-}
-
-/* Closes the sockets. The listener stays for its children. */
-void listener_retire(struct listener *listener) {
-	listener->retired = true;
-	replace_sockets(listener, NULL, 0);
 }
 
 /* Frees the retired listeners that have no children left. */

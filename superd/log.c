@@ -7,8 +7,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <string.h>
-#include <strings.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -20,39 +18,19 @@ static struct {
 	unsigned long lost;
 } log_state = {.outlet.fd = STDERR_FILENO};
 
-struct name {
-	const char *name;
-	int value;
-};
-
-static const struct name facilities[] = {{"auth", LOG_AUTH}, {"authpriv", 10 << 3}, {"cron", LOG_CRON},
+/* authpriv and ftp are not in POSIX; their numbers are in RFC 5424. */
+const struct attr_word log_facilities[] = {{"auth", LOG_AUTH}, {"authpriv", 10 << 3}, {"cron", LOG_CRON},
     {"daemon", LOG_DAEMON}, {"ftp", 11 << 3}, {"kern", LOG_KERN}, {"lpr", LOG_LPR}, {"mail", LOG_MAIL},
     {"news", LOG_NEWS}, {"user", LOG_USER}, {"uucp", LOG_UUCP}, {"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1},
     {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5},
     {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}, {NULL, 0}};
 
-static const struct name levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_ALERT}, {"crit", LOG_CRIT}, {"err", LOG_ERR},
+const struct attr_word log_levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_ALERT}, {"crit", LOG_CRIT}, {"err", LOG_ERR},
     {"warning", LOG_WARNING}, {"notice", LOG_NOTICE}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 
 /* In the order of enum verdict; xinetd's words, where xinetd has one. */
 static const char *const verdict_words[VERDICTS] = {NULL, "address", "time", "load", "service_limit",
     "per_source_limit", "cps", "per_source_cps", "sensor", "proxy", "fork"};
-
-static int value_of(const struct name *names, const char *name) {
-	for (; names->name != NULL; names++)
-		if (strcasecmp(names->name, name) == 0) return names->value;
-	return -1;
-}
-
-/* The syslog facility of that name, or -1. (authpriv and ftp are not in POSIX; their numbers are in RFC 5424.) */
-int log_find_facility(const char *name) {
-	return value_of(facilities, name);
-}
-
-/* The syslog level of that name, or -1. */
-int log_find_level(const char *name) {
-	return value_of(levels, name);
-}
 
 /* FAIL's word for a verdict, which is the metrics' reason too; NULL for VERDICT_WELCOME. */
 const char *log_verdict_word(enum verdict verdict) {
@@ -68,7 +46,7 @@ void log_open(const struct options *options) {
 	log_state.quiet = options->quiet;
 	log_state.verbose = options->verbose;
 	if (options->facility != NULL) {
-		openlog("superd", LOG_PID | LOG_NDELAY, log_find_facility(options->facility));
+		openlog("superd", LOG_PID | LOG_NDELAY, (int)options->facility->value);
 		log_state.to_syslog = true;
 	} else {
 		log_state.to_terminal = isatty(STDERR_FILENO) == 1;
@@ -84,24 +62,19 @@ void log_in_child(void) {
 }
 
 /* Whether the options let a line of that level through. */
-bool log_hears(enum log_level level) {
+static bool is_heard(enum log_level level) {
 	return level < LEVEL_NOTICE || (level == LEVEL_NOTICE ? !log_state.quiet : log_state.verbose);
 }
 
 /* Copies `text` with every control byte as \xHH, so that a line stays one line. Returns the length. */
 size_t log_escape(char *line, size_t size, const char *text) {
-	static const char digits[] = "0123456789abcdef";
 	size_t length = 0;
 	for (; *text != '\0' && length + 5 < size; text++) {
 		unsigned char byte = (unsigned char)*text;
-		if (byte >= ' ' && byte != 0x7f) {
+		if (byte >= ' ' && byte != 0x7f)
 			line[length++] = *text;
-			continue;
-		}
-		memcpy(line + length, "\\x", 2);
-		line[length + 2] = digits[byte >> 4];
-		line[length + 3] = digits[byte & 15];
-		length += 4;
+		else
+			length += (size_t)snprintf(line + length, size - length, "\\x%02x", byte);
 	}
 	line[length] = '\0';
 	return length;
@@ -142,7 +115,7 @@ void log_mute_warnings(bool mute) {
 void log_say(enum log_level level, const struct place *place, const char *format, ...) {
 	static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
 	char text[LINE_MAX_LENGTH], line[LINE_MAX_LENGTH];
-	if (!log_hears(level)) return;
+	if (!is_heard(level)) return;
 	if (level == LEVEL_WARNING && place != NULL && log_state.mute) return;
 	va_list arguments;
 	va_start(arguments, format);

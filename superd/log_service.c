@@ -19,10 +19,10 @@ enum { PART = 300 };
 /* A file of log_type, opened once for all services that name it. Past `soft` bytes it is said, past `hard` it is full. */
 struct log_file {
 	struct log_file *next;
-	const char *path;
 	struct outlet outlet;
 	long size;
 	bool is_open, soft_said, hard_said, lost_said;
+	char path[];
 };
 
 static struct log_file *files;
@@ -39,14 +39,11 @@ static struct log_file *find_file(const char *path) {
 	struct log_file *file = files;
 	while (file != NULL && strcmp(file->path, path) != 0) file = file->next;
 	if (file != NULL) return file;
-	file = calloc(1, sizeof *file);
-	char *copy = strdup(path);
-	if (file == NULL || copy == NULL) {
-		free(file);
-		free(copy);
-		return NULL;
-	}
-	*file = (struct log_file){.next = files, .path = copy};
+	size_t size = strlen(path) + 1;
+	file = calloc(1, sizeof *file + size);
+	if (file == NULL) return NULL;
+	memcpy(file->path, path, size);
+	file->next = files;
 	files = file;
 	return file;
 }
@@ -118,7 +115,7 @@ static void PRINTF_LIKE(3, 4) say(const struct service *service, bool is_success
 		write_file(type, text);
 	} else if (type->set) {
 		log_escape(line, sizeof line, text);
-		syslog(type->facility | type->level, "%s", line);
+		syslog(type->priority, "%s", line);
 	} else {
 		log_say(is_success ? LEVEL_NOTICE : LEVEL_ALWAYS, NULL, "%s", text);
 	}
@@ -132,17 +129,12 @@ static const char *name_peer(const struct client *client, char text[ADDR_TEXT]) 
 	return text;
 }
 
-/* Whether a success is said anywhere: with -q not in superd's own log. */
-static bool is_heard(const struct service *service) {
-	return service->log_type.set || log_hears(LEVEL_NOTICE);
-}
-
 /* START: ID pid=N from=ADDRESS port=N, as log_on_success has it. */
 void log_start(const struct client *client, pid_t pid) {
 	const struct service *service = client->listener->service;
 	char peer[ADDR_TEXT], line[PART] = "";
 	bool has_port = client->peer.length > 0 && client->peer.at.any.sa_family != AF_UNIX;
-	if (service->log_on_success == 0 || !is_heard(service)) return;
+	if (service->log_on_success == 0) return;
 	if (service->log_on_success & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)pid);
 	if (service->log_on_success & LOG_ITEM_HOST) text_add(line, PART, " from=%s", name_peer(client, peer));
 	if (service->log_on_success & LOG_ITEM_HOST && has_port)
@@ -154,7 +146,7 @@ void log_start(const struct client *client, pid_t pid) {
 void log_exit(const struct conn *conn, int status) {
 	const struct service *service = conn->listener->service;
 	char line[PART] = "";
-	if (!(service->log_on_success & (LOG_ITEM_EXIT | LOG_ITEM_DURATION)) || !is_heard(service)) return;
+	if (!(service->log_on_success & (LOG_ITEM_EXIT | LOG_ITEM_DURATION))) return;
 	if (service->log_on_success & LOG_ITEM_EXIT && WIFSIGNALED(status))
 		text_add(line, PART, " signal=%d", WTERMSIG(status));
 	else if (service->log_on_success & LOG_ITEM_EXIT)

@@ -117,7 +117,7 @@ static _Noreturn void run(void) {
 int main(int argc, char **argv) {
 	tidy_descriptors();
 	options_read(&options, argc, argv);
-	addr_set_numeric(options.numeric);
+	addr_numeric_only = options.numeric;
 	umask(umask(022) | 022);
 	log_open(&options);
 	if (options.check) {

@@ -78,8 +78,8 @@ static void read_option(struct options *options, int option, int argc) {
 	case 'b': add(&options->addresses, argc, optarg); break;
 	case 'c': add(&options->paths, argc, optarg); break;
 	case 'l':
-		options->facility = optarg;
-		if (log_find_facility(optarg) < 0) wrong_usage("-l %s: unknown syslog facility", optarg);
+		options->facility = attr_find_word(log_facilities, optarg);
+		if (options->facility == NULL) wrong_usage("-l %s: unknown syslog facility", optarg);
 		break;
 	case 'm': options->metrics_file = optarg; break;
 	case 'n': options->numeric = true; break;

@@ -167,7 +167,8 @@ static void retire_removed(const struct config *config) {
 		listener->claimed = false;
 		if (listener->retired || listener_nth(listener) < count_id(config, listener->service->id)) continue;
 		log_notice("%s has been removed", listener->service->id);
-		listener_retire(listener);
+		listener->retired = true;
+		listener_close(listener);
 	}
 }
 

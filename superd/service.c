@@ -237,16 +237,12 @@ static int resolve_program(struct service *service, struct reason *why) {
 }
 
 /* Variables of a connection, or of superd's own place under its supervisor: never handed down from superd's own. */
-static bool is_of_a_connection(const char *variable) {
-	static const char *const names[] = {"PROTO", "TCPLOCALIP", "TCPLOCALPORT", "TCPLOCALHOST", "TCPREMOTEIP",
-	    "TCPREMOTEPORT", "TCPREMOTEHOST", "TCPREMOTEINFO", "UNIXLOCALPATH", "UNIXREMOTEUID", "UNIXREMOTEPATH",
-	    "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET",
-	    "WATCHDOG_USEC", "WATCHDOG_PID", "SUPERD_STATE"};
-	size_t length = strcspn(variable, "=");
-	for (size_t i = 0; i < LENGTH(names); i++)
-		if (strlen(names[i]) == length && strncmp(names[i], variable, length) == 0) return true;
-	return false;
-}
+static const char *own_names[] = {"PROTO", "TCPLOCALIP", "TCPLOCALPORT", "TCPLOCALHOST", "TCPREMOTEIP", "TCPREMOTEPORT",
+    "TCPREMOTEHOST", "TCPREMOTEINFO", "UNIXLOCALPATH", "UNIXREMOTEUID", "UNIXREMOTEPATH", "REMOTE_ADDR", "REMOTE_PORT",
+    "REMOTE_HOST", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+    "SUPERD_STATE"};
+
+static const struct words own_variables = {.word = own_names, .count = LENGTH(own_names)};
 
 /* Whether one of the list's words, from the first on, is NAME or NAME=VALUE of this variable. */
 static bool is_named(const struct words *words, size_t first, const char *variable) {
@@ -258,7 +254,7 @@ static bool is_named(const struct words *words, size_t first, const char *variab
 }
 
 static bool is_passed(const struct service *service, const char *variable) {
-	return !is_of_a_connection(variable) && !is_named(&service->env, 0, variable) &&
+	return !is_named(&own_variables, 0, variable) && !is_named(&service->env, 0, variable) &&
 	       (!service->passenv.set || is_named(&service->passenv, 0, variable));
 }
 
@@ -270,7 +266,8 @@ static void resolve_environment(struct service *service) {
 	for (char **variable = environ; *variable != NULL; variable++)
 		if (is_passed(service, *variable)) variables[count++] = *variable;
 	for (size_t i = 0; i < service->env.count; i++)
-		if (!is_of_a_connection(service->env.word[i]) && !is_named(&service->env, i + 1, service->env.word[i]))
+		if (!is_named(&own_variables, 0, service->env.word[i]) &&
+		    !is_named(&service->env, i + 1, service->env.word[i]))
 			variables[count++] = service->env.word[i];
 	service->environment = (char **)(void *)variables;
 	service->environment_count = count;

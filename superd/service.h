@@ -104,7 +104,7 @@ struct banner {
 };
 
 struct log_type {
-	int facility, level;
+	int priority;
 	const char *file;
 	long soft, hard;
 	bool set;

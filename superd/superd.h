@@ -36,6 +36,12 @@ struct entry {
 	struct place place;
 };
 
+/* A word that may be a value, and what it stands for. A list of them ends with a NULL name. */
+struct attr_word {
+	const char *name;
+	long value;
+};
+
 /* What the checks say of a comer. The words stand in log.c, in this order. */
 /* clang-format off */
 enum verdict {
@@ -159,7 +165,8 @@ struct conn {
 /* What the command line asked for. The word lists hold as many words as were given, in argv's order. */
 struct options {
 	bool check, numeric, quiet, verbose;
-	const char *facility, *pid_file, *metrics_file;
+	const struct attr_word *facility;
+	const char *pid_file, *metrics_file;
 	int ready_fd;
 	const char *port, *user;
 	struct words addresses, paths, assignments;
@@ -220,10 +227,11 @@ void attr_begin(struct service *service);
 bool attr_is_set(const char *name);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
+const struct attr_word *attr_find_word(const struct attr_word *words, const char *text);
 
 /* addr.c: socket addresses as text; addr_rule.c: the words of only_from and the like */
 enum { ADDR_TEXT = 160 };
-void addr_set_numeric(bool numeric);
+extern bool addr_numeric_only;
 int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, size_t *count,
     struct reason *why);
 int addr_from_path(const char *path, struct endpoint *endpoint, struct reason *why);
@@ -239,7 +247,6 @@ struct source addr_source_prefix(struct source source, unsigned bits);
 int addr_read_rule(
     struct arena *arena, const char *word, const struct place *place, struct address_rule *rule, struct reason *why);
 void addr_print_rule(const struct address_rule *rule, FILE *to);
-bool addr_is_numeric_only(void);
 bool addr_list_matches(const struct address_list *list, struct source source);
 
 /* log.c: superd's own log; notices are for an operator who did not say -q, details for one who said -v */
@@ -251,15 +258,13 @@ enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_ALWAYS, LEVEL_NOTICE, LEVEL_D
 #define log_detail(...) log_say(LEVEL_DETAIL, NULL, __VA_ARGS__)
 #define log_error_at(place, ...) log_say(LEVEL_ERROR, place, __VA_ARGS__)
 #define log_warning_at(place, ...) log_say(LEVEL_WARNING, place, __VA_ARGS__)
+extern const struct attr_word log_facilities[], log_levels[];
 void log_say(enum log_level level, const struct place *place, const char *format, ...) PRINTF_LIKE(3, 4);
 void log_open(const struct options *options);
 void log_in_child(void);
-bool log_hears(enum log_level level);
 bool log_is_terminal(void);
 void log_mute_warnings(bool mute);
 size_t log_escape(char *line, size_t size, const char *text);
-int log_find_facility(const char *name);
-int log_find_level(const char *name);
 const char *log_verdict_word(enum verdict verdict);
 
 /* terminal.c: what only people see */
@@ -309,7 +314,6 @@ int listener_update(struct listener *listener, struct service *service, struct r
 void listener_offer_all(void);
 void listener_pause(struct listener *listener, bool paused);
 void listener_close(struct listener *listener);
-void listener_retire(struct listener *listener);
 void listener_collect(void);
 void listener_tick(void);
 

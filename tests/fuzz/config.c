@@ -30,7 +30,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 	outside = open(".", O_RDONLY | O_DIRECTORY);
 	inside = open(folder, O_RDONLY | O_DIRECTORY);
 	require(outside >= 0 && inside >= 0);
-	addr_set_numeric(true);
+	addr_numeric_only = true;
 	log_open(&options);
 	return 0;
 }
