@@ -132,8 +132,7 @@ int attr_set(struct service *service, const char *name, const char *text, struct
 	struct words words = {0};
 	words_split(service->loading, &words, text);
 	struct entry entry = {NULL, name, OPERATOR_SET, words.word, words.count, service->place};
-	const struct attr *attr = find(name);
-	return attr_apply(service, &entry, attr != NULL && !(attr->scope & IN_SERVICE), why);
+	return attr_apply(service, &entry, false, why);
 }
 
 /* Where an attribute was set, or else where the service begins. */
@@ -168,8 +167,7 @@ void attr_begin(struct service *service) {
 	service->values = mem_alloc(service->loading, LENGTH(table) * sizeof *service->values);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
 		if (attr->type->is_number) *(long *)(void *)((char *)service + attr->field) = UNSET;
-		if (attr->preset != NULL && attr_set(service, attr->name, attr->preset, &why) < 0)
-			log_error("%s", why.text);
+		if (attr->preset != NULL) attr_set(service, attr->name, attr->preset, &why);
 	}
 }
 

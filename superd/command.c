@@ -33,20 +33,17 @@ static int set_words(struct service *service, const char *name, const char **wor
 	return count == 0 ? 0 : attr_apply(service, &entry, false, why);
 }
 
-static bool is_executable_file(const char *path) {
-	struct stat about;
-	return stat(path, &about) == 0 && S_ISREG(about.st_mode) && access(path, X_OK) == 0;
-}
-
 /* A program without a slash, in PATH. NULL if it is not there. */
 const char *command_find_in_path(struct arena *arena, const char *name) {
+	struct stat about;
 	const char *path = getenv("PATH");
 	if (path == NULL) path = "/usr/local/bin:/usr/bin:/bin";
 	for (;;) {
 		int length = (int)strcspn(path, ":");
 		const char *candidate =
 		    length == 0 ? mem_print(arena, "./%s", name) : mem_print(arena, "%.*s/%s", length, path, name);
-		if (is_executable_file(candidate)) return candidate;
+		if (stat(candidate, &about) == 0 && S_ISREG(about.st_mode) && access(candidate, X_OK) == 0)
+			return candidate;
 		if (path[length] == '\0') return NULL;
 		path += length + 1;
 	}

@@ -206,29 +206,25 @@ static void read_file(struct reader *reader, const char *path) {
 	if (file != NULL) fclose(file);
 }
 
-static int by_name(const void *a, const void *b) {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+static int is_read(const struct dirent *entry) {
+	return strchr(entry->d_name, '.') == NULL && entry->d_name[strlen(entry->d_name) - 1] != '~';
 }
 
 /* The files of a directory in the order of their bytes; none with a dot in its name or a ~ at its end. */
 static void read_directory(struct reader *reader, const char *path) {
-	struct arena *arena = reader->config->loading;
-	struct words names = {0};
+	struct dirent **entries;
 	struct stat about;
-	DIR *directory = opendir(path);
-	if (directory == NULL) {
+	int count = scandir(path, &entries, is_read, alphasort);
+	if (count < 0) {
 		wrong(reader, "%.300s: %s", path, strerror(errno));
 		return;
 	}
-	for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
-		if (strchr(entry->d_name, '.') == NULL && entry->d_name[strlen(entry->d_name) - 1] != '~')
-			words_add(arena, &names, mem_copy(arena, entry->d_name));
-	closedir(directory);
-	if (names.count > 0) qsort(names.word, names.count, sizeof *names.word, by_name);
-	for (size_t i = 0; i < names.count; i++) {
-		const char *file = mem_print(arena, "%s/%s", path, names.word[i]);
+	for (int i = 0; i < count; i++) {
+		const char *file = mem_print(reader->config->loading, "%s/%s", path, entries[i]->d_name);
 		if (stat(file, &about) == 0 && S_ISREG(about.st_mode)) read_file(reader, file);
+		free(entries[i]);
 	}
+	free(entries);
 }
 
 /* Reads a file, or each file of a directory, as -c does. What is found is added to `config`. */

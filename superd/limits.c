@@ -22,10 +22,6 @@ static struct {
 	size_t count, tidy_at;
 } sources;
 
-static bool counts_sources(const struct service *service) {
-	return service->per_source != UNLIMITED || service->per_source_cps != UNSET;
-}
-
 static struct source source_of(const struct listener *listener, struct source source) {
 	bool is_v6 = source.high != 0 || source.low >> 32 != 0xffff;
 	return is_v6 ? addr_source_prefix(source, (unsigned)listener->service->per_source_prefix6) : source;
@@ -148,7 +144,8 @@ enum verdict limits_check_room(const struct client *client) {
 
 /* A child of that source has begun (+1) or ended (-1). */
 void limits_count(struct listener *listener, struct source source, int change) {
-	if (!counts_sources(listener->service)) return;
+	const struct service *service = listener->service;
+	if (service->per_source == UNLIMITED && service->per_source_cps == UNSET) return;
 	source = source_of(listener, source);
 	struct source_count *count = change > 0 ? find_or_make(listener, source) : find(listener, source);
 	if (count != NULL) count->running += change;

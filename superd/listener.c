@@ -52,10 +52,6 @@ struct listener *listener_make_retired(const char *id) {
 	return listener;
 }
 
-static bool is_missing(int error) {
-	return error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
-}
-
 /* Closes the sockets and frees the array. */
 static void close_sockets(struct listening_socket *sockets, size_t count) {
 	for (size_t i = 0; i < count; i++)
@@ -80,16 +76,13 @@ static struct listening_socket *open_all(const struct service *service, size_t *
 	unsigned chosen = 0;
 	struct listening_socket *sockets = calloc(service->address_count, sizeof *sockets);
 	*count = 0;
-	if (sockets == NULL) {
-		reason_set(why, "out of memory");
-		return NULL;
-	}
-	for (size_t i = 0; i < service->address_count; i++) {
+	if (sockets == NULL) reason_set(why, "out of memory");
+	for (size_t i = 0; i < service->address_count && sockets != NULL; i++) {
 		struct listening_socket *socket = &sockets[*count];
 		socket->configured = socket->address = service->addresses[i];
 		if (open_socket(socket, service, chosen, why) >= 0) {
 			chosen = chosen ? chosen : addr_port(&socket->address);
-		} else if (is_missing(errno) && service->any_loopback &&
+		} else if ((errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && service->any_loopback &&
 			   (*count > 0 || i + 1 < service->address_count)) {
 			continue;
 		} else if (errno == EADDRNOTAVAIL && !service->from_command_line) {

@@ -61,11 +61,6 @@ void log_in_child(void) {
 	log_state.outlet = (struct outlet){.fd = STDERR_FILENO, .kind = OUTLET_POLLED};
 }
 
-/* Whether the options let a line of that level through. */
-static bool is_heard(enum log_level level) {
-	return level < LEVEL_NOTICE || (level == LEVEL_NOTICE ? !log_state.quiet : log_state.verbose);
-}
-
 /* Copies `text` with every control byte as \xHH, so that a line stays one line. Returns the length. */
 size_t log_escape(char *line, size_t size, const char *text) {
 	size_t length = 0;
@@ -115,7 +110,7 @@ void log_mute_warnings(bool mute) {
 void log_say(enum log_level level, const struct place *place, const char *format, ...) {
 	static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
 	char text[LINE_MAX_LENGTH], line[LINE_MAX_LENGTH];
-	if (!is_heard(level)) return;
+	if ((level == LEVEL_NOTICE && log_state.quiet) || (level == LEVEL_DETAIL && !log_state.verbose)) return;
 	if (level == LEVEL_WARNING && place != NULL && log_state.mute) return;
 	va_list arguments;
 	va_start(arguments, format);

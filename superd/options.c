@@ -56,13 +56,6 @@ static _Noreturn void printed(void) {
 	exit(0);
 }
 
-static void add(struct words *words, int argc, const char *word) {
-	if (words->word == NULL) words->word = calloc((size_t)argc, sizeof *words->word);
-	if (words->word == NULL) wrong_usage("out of memory");
-	words->word[words->count++] = word;
-	words->set = true;
-}
-
 static int read_descriptor(const char *text) {
 	char *end;
 	long fd = strtol(text, &end, 10);
@@ -70,20 +63,20 @@ static int read_descriptor(const char *text) {
 	return (int)fd;
 }
 
-static void read_option(struct options *options, int option, int argc) {
+static void read_option(struct options *options, int option) {
 	switch (option) {
 	case 'A': attr_print_table(stdout); printed();
 	case 'V': puts("superd " VERSION); printed();
 	case 'h': printf("%s\n%s", usage, help); printed();
-	case 'b': add(&options->addresses, argc, optarg); break;
-	case 'c': add(&options->paths, argc, optarg); break;
+	case 'b': words_add(options->arena, &options->addresses, optarg); break;
+	case 'c': words_add(options->arena, &options->paths, optarg); break;
 	case 'l':
 		options->facility = attr_find_word(log_facilities, optarg);
 		if (options->facility == NULL) wrong_usage("-l %s: unknown syslog facility", optarg);
 		break;
 	case 'm': options->metrics_file = optarg; break;
 	case 'n': options->numeric = true; break;
-	case 'o': add(&options->assignments, argc, optarg); break;
+	case 'o': words_add(options->arena, &options->assignments, optarg); break;
 	case 'P': options->pid_file = optarg; break;
 	case 'p': options->port = optarg; break;
 	case 'q': options->quiet = true; break;
@@ -119,9 +112,9 @@ static void check_together(const struct options *options) {
 /* Reads the command line; ends the program where it is wrong, or where it only asks for something to be printed. */
 void options_read(struct options *options, int argc, char **argv) {
 	int option;
-	*options = (struct options){.ready_fd = -1};
+	*options = (struct options){.arena = mem_arena_new(), .ready_fd = -1};
 	opterr = 0;
-	while ((option = getopt(argc, argv, "+:Ab:c:hl:m:no:P:p:qr:tu:Vv")) != -1) read_option(options, option, argc);
+	while ((option = getopt(argc, argv, "+:Ab:c:hl:m:no:P:p:qr:tu:Vv")) != -1) read_option(options, option);
 	if (optind < argc) options->program = argv + optind;
 	check_together(options);
 }

@@ -121,12 +121,11 @@ static bool is_wanted_family(const struct service *service, int family) {
 static int add_host(struct service *service, const char *host, struct reason *why) {
 	char port[16];
 	struct endpoint *found;
-	size_t count;
+	size_t count, before = service->address_count;
 	struct reason detail = {.text = ""};
 	snprintf(port, sizeof port, "%ld", service->port);
 	if (addr_resolve(service->loading, host, port, &found, &count, &detail) < 0)
 		return attr_fail(service, "bind", why, "%s", detail.text);
-	size_t before = service->address_count;
 	for (size_t i = 0; i < count; i++)
 		if (is_wanted_family(service, found[i].at.any.sa_family)) add_address(service, &found[i]);
 	for (size_t i = 0; i < count && service->address_count == before; i++)
@@ -224,11 +223,8 @@ static int resolve_program(struct service *service, struct reason *why) {
 	if (service->flags & FLAG_NAMEINARGS && service->server_args.count == 0)
 		return attr_fail(service, "flags", why, "NAMEINARGS needs the name in server_args");
 	struct words argv = {0};
-	size_t first = 0;
-	const char *name = strrchr(service->server, '/') + 1;
-	if (service->flags & FLAG_NAMEINARGS) name = service->server_args.word[first++];
-	words_add(service->arena, &argv, name);
-	for (size_t i = first; i < service->server_args.count; i++)
+	if (!(service->flags & FLAG_NAMEINARGS)) words_add(service->arena, &argv, strrchr(service->server, '/') + 1);
+	for (size_t i = 0; i < service->server_args.count; i++)
 		words_add(service->arena, &argv, service->server_args.word[i]);
 	service->argv = (char **)(void *)argv.word;
 	service->path =

@@ -162,8 +162,9 @@ struct conn {
 	struct source source;
 };
 
-/* What the command line asked for. The word lists hold as many words as were given, in argv's order. */
+/* What the command line asked for. */
 struct options {
+	struct arena *arena; /* of the lists */
 	bool check, numeric, quiet, verbose;
 	const struct attr_word *facility;
 	const char *pid_file, *metrics_file;
