@@ -6,7 +6,6 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <string.h>
 
 /* No name is looked up (-n). */
 bool addr_numeric_only;

@@ -7,7 +7,6 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <string.h>
 #include <strings.h>
 
 enum { V4 = 96 }; /* where the bits of a mapped IPv4 address begin */

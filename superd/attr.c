@@ -5,7 +5,6 @@
 #include "attr.h"
 
 #include <stdarg.h>
-#include <string.h>
 #include <strings.h>
 
 #define F(member) offsetof(struct service, member)

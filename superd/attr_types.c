@@ -5,11 +5,8 @@
 #include "attr.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 
 enum { ANY = INT_MAX, BANNER_MAX = 16 * 1024 };

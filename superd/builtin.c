@@ -6,12 +6,9 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <strings.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { BUFFER = 16384, IDLE = 30 * 1000, SMALLEST_PORT = 1024 };
 enum { CHARGEN_LINE = 74, CHARGEN_RING = '~' - '!' + 1, CHARGEN_REPLY = 512 };

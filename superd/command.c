@@ -4,13 +4,9 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <netdb.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static const struct place here = {"the command line", 0};
 

@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include <string.h>
 #include <strings.h>
 
 struct loader {

@@ -4,11 +4,7 @@
  */
 #include "superd.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { BUCKETS = 4096, GROUP_POLL = 200, KILL_GRACE = 5000, MANY = 256, SWEEP_AFTER = 10 };
 

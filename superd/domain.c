@@ -5,7 +5,6 @@
 #include "superd.h"
 
 #include <netdb.h>
-#include <string.h>
 #include <strings.h>
 
 /* Whether the DNS has to be asked before the lists can say who may come. */

@@ -5,10 +5,6 @@
  */
 #include "superd.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 enum { RETRY = 200 };
 
 static struct held *first;

@@ -4,8 +4,6 @@
  */
 #include "superd.h"
 
-#include <stdlib.h>
-
 enum { SECOND = 1000, SOURCES_IDLE = 4096, BUCKETS = 4096 };
 
 /* What is known of one source of one listener's clients. */

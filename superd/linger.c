@@ -5,10 +5,6 @@
  */
 #include "superd.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 static void end(struct watch *watch) {
 	loop_unwatch(watch);
 	close(watch->fd);

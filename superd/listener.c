@@ -4,11 +4,7 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { PORT_TRIES = 20, ADDRESS_RETRY = 5000 };
 

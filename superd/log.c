@@ -5,10 +5,8 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <syslog.h>
-#include <unistd.h>
 
 enum { LINE_MAX_LENGTH = 1000 };
 

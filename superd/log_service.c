@@ -3,16 +3,12 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { PART = 300 };
 

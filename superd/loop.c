@@ -4,9 +4,7 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <time.h>
 
 static struct {

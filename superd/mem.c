@@ -5,8 +5,6 @@
 #include "superd.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct block {
 	struct block *next;

@@ -4,12 +4,8 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { INTERVAL = 1000, FAMILY_REFUSED = 4 };
 

@@ -4,12 +4,8 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { FIRST_HANDED = 3 };
 

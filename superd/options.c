@@ -3,11 +3,7 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
 

@@ -5,10 +5,6 @@
 #include "superd.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { SHORTEST = 15, V1_MAX = 107, V2_HEAD = 16, PATIENCE = 3000 };
 

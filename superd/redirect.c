@@ -4,10 +4,7 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { BUFFER = 65536 };
 

@@ -4,10 +4,6 @@
  */
 #include "superd.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 /* How much a listener's service and a new one of the same id have in common; 0: another one claims the listener. */
 static int likeness(const struct listener *listener, const struct service *service) {
 	if (listener->claimed) return 0;

@@ -3,11 +3,6 @@
  */
 #include "superd.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 enum { EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000, BACKLOG = 4096 };
 
 /* Nothing is accepted while superd gets ready to be replaced. */

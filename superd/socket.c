@@ -4,13 +4,9 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static struct spare *spares;
 

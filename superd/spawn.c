@@ -6,15 +6,10 @@
  */
 #include "superd.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { EXIT_NOT_STARTED = 111, PEER_VARIABLES = 8, SLOT_TEXT = ADDR_TEXT + 20, NUMBER_TEXT = 24 };
 

@@ -7,15 +7,12 @@
 
 #include "superd.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #ifndef SUPERD_POSIX
 #include <sched.h>

@@ -5,10 +5,7 @@
  */
 #include "superd.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { COLUMNS = 7, QUOTE_WIDTH = 64, LEAD = 16, QUOTES = 100 };
 
