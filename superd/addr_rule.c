@@ -9,6 +9,8 @@
 #include <netdb.h>
 #include <strings.h>
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 enum { V4 = 96 }; /* where the bits of a mapped IPv4 address begin */
 
 static struct source source_v4(uint32_t address) {
@@ -31,11 +33,9 @@ static void rule_add(struct arena *arena, struct address_rule *rule, struct pref
 /* A decimal number of at most three digits, up to max. Moves *text past it; returns -1 if it is not one. */
 static int parse_small(const char **text, int max) {
 	size_t digits = strspn(*text, "0123456789");
-	int value = 0;
-	if (digits < 1 || digits > 3) return -1;
-	for (size_t i = 0; i < digits; i++) value = value * 10 + (*text)[i] - '0';
+	long value = strtol(*text, NULL, 10);
 	*text += digits;
-	return value > max ? -1 : value;
+	return digits < 1 || digits > 3 || value > max ? -1 : (int)value;
 }
 
 /* An address with or without /BITS. Returns 1 if the word was one, 0 if it is something else, -1 and why. */
@@ -87,10 +87,7 @@ static int read_factorised(struct arena *arena, const char *word, struct address
 }
 
 static bool looks_like_name(const char *word) {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-	for (const char *c = word; *c != '\0'; c++)
-		if (strchr(letters, *c) == NULL && strchr("0123456789-_.", *c) == NULL) return false;
-	return strpbrk(word, letters) != NULL;
+	return strspn(word, LETTERS "0123456789-_.") == strlen(word) && strpbrk(word, LETTERS) != NULL;
 }
 
 static int read_host(struct arena *arena, const char *word, const struct place *place, struct address_rule *rule) {

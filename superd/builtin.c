@@ -11,7 +11,7 @@
 #include <time.h>
 
 enum { BUFFER = 16384, IDLE = 30 * 1000, SMALLEST_PORT = 1024 };
-enum { CHARGEN_LINE = 74, CHARGEN_RING = '~' - '!' + 1, CHARGEN_REPLY = 512 };
+enum { CHARGEN_LINE = 72, CHARGEN_RING = '~' - '!' + 1, CHARGEN_REPLY = 512 };
 
 static int write_all(const char *bytes, size_t length) {
 	while (length > 0) {
@@ -21,13 +21,6 @@ static int write_all(const char *bytes, size_t length) {
 		length -= written > 0 ? (size_t)written : 0;
 	}
 	return 0;
-}
-
-/* Line `number` of the rotating pattern: 72 printable characters, CR, LF. */
-static void chargen_line(unsigned number, char line[CHARGEN_LINE]) {
-	for (unsigned i = 0; i < CHARGEN_LINE - 2; i++) line[i] = (char)('!' + (number + i) % CHARGEN_RING);
-	line[CHARGEN_LINE - 2] = '\r';
-	line[CHARGEN_LINE - 1] = '\n';
 }
 
 static size_t echo_reply(char *bytes, size_t length) {
@@ -40,13 +33,19 @@ static size_t discard_reply(char *bytes, size_t length) {
 	return 0;
 }
 
-/* As many lines as fit into a reply of at most 512 bytes, as RFC 864 has it. */
+/*
+ * As many lines of the rotating pattern, 72 printable characters each, as fit into a reply of at most 512 bytes (RFC
+ * 864).
+ */
 static size_t chargen_reply(char *bytes, size_t length) {
 	static unsigned number;
 	(void)length;
 	size_t filled = 0;
-	for (; filled + CHARGEN_LINE <= CHARGEN_REPLY; filled += CHARGEN_LINE)
-		chargen_line(number++ % CHARGEN_RING, bytes + filled);
+	for (; filled + CHARGEN_LINE + 2 <= CHARGEN_REPLY; number++) {
+		for (unsigned i = 0; i < CHARGEN_LINE; i++) bytes[filled++] = (char)('!' + (number + i) % CHARGEN_RING);
+		bytes[filled++] = '\r';
+		bytes[filled++] = '\n';
+	}
 	return filled;
 }
 

@@ -57,21 +57,15 @@ static void tidy(void) {
 	sources.tidy_at = sources.count + SOURCES_IDLE;
 }
 
-static struct source_count *find(const struct listener *listener, struct source source) {
-	struct source_count *count = *bucket_of(listener, source);
+/* The count of a source, if wanted made where there is none yet. NULL if there is none, or for want of memory. */
+static struct source_count *find(const struct listener *listener, struct source source, bool make) {
+	struct source_count **bucket = bucket_of(listener, source), *count = *bucket;
 	while (count != NULL && (count->listener != listener || !addr_source_equal(count->source, source)))
 		count = count->next;
-	return count;
-}
-
-/* The count of a source, made where there is none yet. NULL for want of memory. */
-static struct source_count *find_or_make(const struct listener *listener, struct source source) {
-	struct source_count *count = find(listener, source);
-	if (count != NULL) return count;
+	if (count != NULL || !make) return count;
 	if (sources.count >= sources.tidy_at) tidy();
 	count = calloc(1, sizeof *count);
 	if (count == NULL) return NULL;
-	struct source_count **bucket = bucket_of(listener, source);
 	*count = (struct source_count){.next = *bucket, .listener = listener, .source = source};
 	*bucket = count;
 	sources.count++;
@@ -113,7 +107,7 @@ enum verdict limits_check_rate(const struct client *client) {
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
 	if (service->per_source_cps != UNSET) {
-		struct source_count *count = find_or_make(listener, source_of(listener, client->source));
+		struct source_count *count = find(listener, source_of(listener, client->source), true);
 		if (count == NULL || count_second(&count->second_began, &count->second_count) > service->per_source_cps)
 			return VERDICT_PER_SOURCE_CPS;
 	}
@@ -134,7 +128,7 @@ enum verdict limits_check_room(const struct client *client) {
 	const struct service *service = listener->service;
 	if (service->instances != UNLIMITED && listener->running >= service->instances) return VERDICT_SERVICE_LIMIT;
 	if (service->per_source == UNLIMITED) return VERDICT_WELCOME;
-	const struct source_count *count = find(listener, source_of(listener, client->source));
+	const struct source_count *count = find(listener, source_of(listener, client->source), false);
 	if (service->per_source == 0 || (count != NULL && count->running >= service->per_source))
 		return VERDICT_PER_SOURCE_LIMIT;
 	return VERDICT_WELCOME;
@@ -145,7 +139,7 @@ void limits_count(struct listener *listener, struct source source, int change) {
 	const struct service *service = listener->service;
 	if (service->per_source == UNLIMITED && service->per_source_cps == UNSET) return;
 	source = source_of(listener, source);
-	struct source_count *count = change > 0 ? find_or_make(listener, source) : find(listener, source);
+	struct source_count *count = find(listener, source, change > 0);
 	if (count != NULL) count->running += change;
 }
 

@@ -17,18 +17,12 @@ static struct {
 	int64_t next;
 } metrics;
 
-/* A label's value, with what would end it escaped. */
-static void print_label(FILE *to, const char *value) {
-	for (; *value != '\0'; value++) {
-		if (*value == '"' || *value == '\\') fputc('\\', to);
-		fputc(*value, to);
-	}
-}
-
+/* A sample; what would end the label's value is escaped. */
 static void print_sample(
     FILE *to, const char *name, const struct listener *listener, const char *reason, double value) {
 	fprintf(to, "%s{service=\"", name);
-	print_label(to, listener->service->id);
+	for (const char *byte = listener->service->id; *byte != '\0'; byte++)
+		fprintf(to, *byte == '"' || *byte == '\\' ? "\\%c" : "%c", *byte);
 	if (reason != NULL) fprintf(to, "\",reason=\"%s", reason);
 	fprintf(to, "\"} %.0f\n", value);
 }

@@ -23,16 +23,12 @@ static bool is_empty(const struct way *way) {
 	return way->begin == way->end;
 }
 
-static void shut(struct way *way) {
-	way->is_shut = true;
-	shutdown(way->to, SHUT_WR);
-}
-
 /* Moves what can be moved without waiting: a read when there is nothing to write, else a write. Returns -1 on reset. */
 static int move(struct way *way, short from_events, short to_events) {
 	if (is_empty(way) && from_events != 0) {
 		ssize_t length = sys_receive_unblocked(way->from, way->bytes, sizeof way->bytes);
-		if (length == 0) shut(way);
+		way->is_shut = length == 0;
+		if (length == 0) shutdown(way->to, SHUT_WR);
 		if (length < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
 		way->begin = 0;
 		way->end = (size_t)length;

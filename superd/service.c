@@ -152,14 +152,13 @@ static int resolve_addresses(struct service *service, struct reason *why) {
 	if (has_no_place || service->address_count > 0) return 0;
 	service->any_loopback = service->from_command_line && !service->bind.set;
 	if (service->any_loopback) attr_set(service, "bind", "127.0.0.1 ::1", why);
-	static const char *every[] = {"*"};
-	const char **words = service->bind.set ? service->bind.word : every;
-	size_t count = service->bind.set ? service->bind.count : LENGTH(every);
+	struct words words = service->bind;
 	bool needs_port = false;
-	for (size_t i = 0; i < count; i++) needs_port |= words[i][0] != '/';
+	if (!words.set) words_add(service->loading, &words, "*");
+	for (size_t i = 0; i < words.count; i++) needs_port |= words.word[i][0] != '/';
 	if (needs_port && resolve_port(service, why) < 0) return -1;
-	for (size_t i = 0; i < count; i++) {
-		const char *word = words[i];
+	for (size_t i = 0; i < words.count; i++) {
+		const char *word = words.word[i];
 		if (strcmp(word, "*") == 0)
 			word = service->flags & FLAG_IPV4 && !(service->flags & FLAG_IPV6) ? "0.0.0.0" : "::";
 		if ((word[0] == '/' ? add_path(service, word, why) : add_host(service, word, why)) < 0) return -1;
@@ -306,14 +305,14 @@ static int check_directories(const struct service *service, struct reason *why) 
  */
 static int check_accepting(const struct service *service, struct reason *why) {
 	const struct address_list *lists[] = {&service->only_from, &service->no_access};
-	const char *names[] = {"only_from", "no_access"}, *name = NULL;
+	const char *names[] = {"only_from", "no_access"};
 	bool is_dgram = service->socket_type == SOCK_DGRAM;
 	for (size_t i = 0; i < LENGTH(lists) && service->wait; i++)
-		if (is_dgram ? lists[i]->domains : lists[i]->set) name = names[i];
-	if (name == NULL) return 0;
-	if (is_dgram) return attr_fail(service, name, why, "a .domain is not for datagrams");
-	return attr_fail(
-	    service, name, why, "the program accepts by itself (wait = yes), so superd cannot know who comes");
+		if (is_dgram ? lists[i]->domains : lists[i]->set)
+			return attr_fail(service, names[i], why, "%s",
+			    is_dgram ? "a .domain is not for datagrams"
+				     : "the program accepts by itself (wait = yes), so superd cannot know who comes");
+	return 0;
 }
 
 /*

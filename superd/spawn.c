@@ -183,13 +183,6 @@ void spawn_settle(size_t most, void (*started)(const struct client *, pid_t, con
 	}
 }
 
-/* A child that goes on as superd itself needs memory of its own. */
-static pid_t fork_internal(struct launch *launch) {
-	pid_t pid = fork();
-	if (pid == 0) child_main(launch);
-	return pid;
-}
-
 /*
  * Sends a child on its way to the service's program, with `client`'s connection as its descriptors 0 and 1. One place
  * must be free (spawn_settle). With `sleeps` nothing is left to wait for when this returns, if that can be had safely.
@@ -205,9 +198,10 @@ pid_t spawn_program(const struct client *client, bool sleeps, struct spawn_failu
 	launch->task.argument = launch;
 	*why = (struct spawn_failure){"memory", ENOMEM};
 	if (prepare_environment(launch) < 0) return -1;
-	pid_t pid = service->is_internal ? fork_internal(launch)
+	pid_t pid = service->is_internal ? fork() /* a child that goes on as superd itself needs memory of its own */
 					 : sys_start_child(&launch->task, sleeps && !service->change_user,
 					       &launch->failure, sizeof launch->failure);
+	if (pid == 0) child_main(launch);
 	*why = (struct spawn_failure){"fork", errno};
 	if (pid < 0) return -1;
 	launch->pid = pid;

@@ -15,7 +15,10 @@ enum { CHECK_TIME = 10 * 1000, SAID = 400 };
 extern char **environ;
 
 static struct {
-	char *path, **argv;
+	struct arena *arena; /* of path and check_argv */
+	const char *path;
+	char **argv;
+	struct words check_argv; /* the same with -t */
 	pid_t checking;
 	int said; /* what the checking child says */
 	int64_t deadline;
@@ -29,14 +32,16 @@ bool state_is_upgrade(void) {
 
 /* Remembers how superd was started, to start the superd that will be on disk then in the same way. */
 void state_remember(char **argv) {
-	char directory[PATH_MAX] = "";
-	struct arena *arena = mem_arena_new();
+	char directory[PATH_MAX];
+	struct arena *arena = upgrade.arena = mem_arena_new();
 	const char *path = strchr(argv[0], '/') != NULL ? argv[0] : command_find_in_path(arena, argv[0]);
 	if (path != NULL && path[0] != '/' && getcwd(directory, sizeof directory) != NULL)
 		path = mem_print(arena, "%s/%s", directory, path);
-	upgrade.path = strdup(path != NULL ? path : "/proc/self/exe");
+	upgrade.path = path != NULL ? path : "/proc/self/exe";
 	upgrade.argv = argv;
-	mem_arena_free(arena);
+	words_add(arena, &upgrade.check_argv, argv[0]);
+	words_add(arena, &upgrade.check_argv, "-t");
+	while (*++argv != NULL) words_add(arena, &upgrade.check_argv, *argv);
 }
 
 /* The check has ended. Its first line, if it said one, is the reason why not. */
@@ -198,16 +203,13 @@ static FILE *hand_on(void) {
 }
 
 /* The superd on disk, with -t and with all that we would hand on to it. */
-static _Noreturn void check_child(int said, char **argv) {
+static _Noreturn void check_child(int said) {
 	sigset_t none;
-	argv[0] = upgrade.argv[0];
-	argv[1] = "-t";
-	for (size_t i = 1; upgrade.argv[i - 1] != NULL; i++) argv[i + 1] = upgrade.argv[i];
 	dup2(said, STDERR_FILENO);
 	if (dup2(open("/dev/null", O_RDWR), STDOUT_FILENO) >= 0 && hand_on() != NULL) {
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		execve(upgrade.path, argv, environ);
+		execve(upgrade.path, (char **)(void *)upgrade.check_argv.word, environ);
 	}
 	dprintf(STDERR_FILENO, "%s: %s\n", upgrade.path, strerror(errno));
 	_exit(1);
@@ -216,19 +218,14 @@ static _Noreturn void check_child(int said, char **argv) {
 /* Begins an upgrade: asks the superd on disk whether it would start, and goes on serving meanwhile. */
 void state_begin(void) {
 	int ends[2];
-	size_t count = 0;
 	if (upgrade.checking > 0 || upgrade.is_due) return;
-	while (upgrade.argv[count] != NULL) count++;
-	char **argv = calloc(count + 2, sizeof *argv);
-	if (argv == NULL || sys_pipe(ends) < 0) {
+	if (sys_pipe(ends) < 0) {
 		log_error("no upgrade: %s", strerror(errno));
-		free(argv);
 		return;
 	}
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	pid_t pid = fork();
-	if (pid == 0) check_child(ends[1], argv);
-	free(argv);
+	if (pid == 0) check_child(ends[1]);
 	close(ends[1]);
 	if (pid < 0) {
 		log_error("no upgrade: fork: %s", strerror(errno));

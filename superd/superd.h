@@ -181,6 +181,7 @@ struct options {
 
 /* What the options name, read and resolved. */
 struct config {
+	const struct options *options;
 	struct arena *loading; /* the text, and the lists of this struct */
 	struct service **services;
 	size_t count;
@@ -188,6 +189,8 @@ struct config {
 	int errors;
 	bool defaults_broken, broken; /* an error in `defaults`; one outside the blocks */
 	struct block *blocks, **last; /* what lex.c has read, for config.c */
+	struct block *defaults;
+	struct service *common; /* what `defaults` alone make: enabled and disabled */
 	int files;
 };
 
