@@ -15,6 +15,8 @@ COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 
 CC = cc
 CFLAGS = -O2
+# Empty, and said: with DESTDIR, bmake would take the headers from there.
+CPPFLAGS =
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 HARDEN = -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
 LDFLAGS = -pie -Wl,-z,relro,-z,now
@@ -35,11 +37,11 @@ cmdc/cmdc: cmdc/*.[ch]
 	$(COMPILE) $(LDFLAGS) -o $@ cmdc/*.c $(LDLIBS)
 
 # The release build: no shared library, `make static CC=musl-gcc` for the fastest start.
-static:
+static: clean
 	$(MAKE) HARDEN='-fstack-protector-strong -D_FORTIFY_SOURCE=2' LDFLAGS='-static -Wl,-z,relro,-z,now' all
 
 # superd on POSIX.1-2008 alone: fork instead of clone, pipes instead of signalfd.
-posix:
+posix: clean
 	$(MAKE) CPPFLAGS=-DSUPERD_POSIX all
 
 run: all
@@ -97,4 +99,4 @@ uninstall:
 clean:
 	rm -f $(PROGRAMS)
 
-.PHONY: all static posix run check lint install uninstall clean
+.PHONY: all static posix run check lint bench install uninstall clean
