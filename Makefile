@@ -10,6 +10,8 @@ BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 DATADIR = $(PREFIX)/share/superd
+# Where the service entries go. A package says $(SYSCONFDIR)/superd.d, which superd.service serves.
+ENTRYDIR = $(SYSCONFDIR)/xinetd.d
 UNITDIR = $(PREFIX)/lib/systemd/system
 COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 
@@ -59,13 +61,17 @@ bench:
 
 # The service entries are installed with their programs' paths, and shut: an install alone starts nothing.
 install: all
-	umask 022 && mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(SYSCONFDIR)/xinetd.d
+	umask 022 && mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR)
+	umask 022 && mkdir -p $(DESTDIR)$(ENTRYDIR) $(DESTDIR)$(SYSCONFDIR)/superd.d
 	install -m 755 cmd/cmd cmdc/cmdc $(DESTDIR)$(BINDIR)
 	install -m 755 superd/superd $(DESTDIR)$(SBINDIR)
 	install -m 755 share/health $(DESTDIR)$(DATADIR)
 	umask 022 && mkdir -p $(DESTDIR)$(UNITDIR)
-	sed 's|/usr/local/sbin|$(SBINDIR)|' systemd/superd.service >$(DESTDIR)$(UNITDIR)/superd.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/superd.service
+	for unit in systemd/*; do \
+		sed 's|/usr/local/sbin|$(SBINDIR)|; s|/etc/|$(SYSCONFDIR)/|g' \
+		    $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; \
+	done
 	umask 022 && mkdir -p $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(DATADIR)/examples $(DESTDIR)$(COMPLETIONDIR)
 	install -m 755 commands/* $(DESTDIR)$(DATADIR)/commands
 	install -m 644 completions/* $(DESTDIR)$(COMPLETIONDIR)
@@ -82,19 +88,21 @@ install: all
 	for entry in xinetd.d/*; do \
 		sed -e 's|/usr/local/bin|$(BINDIR)|; s|/usr/local/share/superd|$(DATADIR)|' \
 		    -e 's|\(disable[[:blank:]]*=[[:blank:]]*\)no$$|\1yes|' \
-		    $$entry >$(DESTDIR)$(SYSCONFDIR)/$$entry && \
-		chmod 644 $(DESTDIR)$(SYSCONFDIR)/$$entry || exit 1; \
+		    $$entry >$(DESTDIR)$(ENTRYDIR)/$${entry##*/} && \
+		chmod 644 $(DESTDIR)$(ENTRYDIR)/$${entry##*/} || exit 1; \
 	done
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/cmd $(DESTDIR)$(BINDIR)/cmdc $(DESTDIR)$(SBINDIR)/superd
-	rm -f $(DESTDIR)$(DATADIR)/health $(DESTDIR)$(UNITDIR)/superd.service
+	rm -f $(DESTDIR)$(DATADIR)/health
+	for unit in systemd/*; do rm -f $(DESTDIR)$(UNITDIR)/$${unit##*/}; done
 	for file in commands/* examples/*; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
 	for file in completions/*; do rm -f $(DESTDIR)$(COMPLETIONDIR)/$${file#completions/}; done
 	rmdir $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(DATADIR)/examples 2>/dev/null || :
 	rmdir $(DESTDIR)$(DATADIR) 2>/dev/null || :
 	for page in man/*.[0-9]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page#man/}; done
-	for entry in xinetd.d/*; do rm -f $(DESTDIR)$(SYSCONFDIR)/$$entry; done
+	for entry in xinetd.d/*; do rm -f $(DESTDIR)$(ENTRYDIR)/$${entry##*/}; done
+	rmdir $(DESTDIR)$(SYSCONFDIR)/superd.d 2>/dev/null || :
 
 clean:
 	rm -f $(PROGRAMS)

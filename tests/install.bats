@@ -31,6 +31,9 @@ files() {
 	for example in "$ROOT"/examples/*; do
 		assert_line "$(stat -c %a "$example") usr/share/superd/examples/${example##*/}"
 	done
+	for unit in superd superd-xinetd; do
+		assert_line "644 usr/lib/systemd/system/$unit.service"
+	done
 }
 
 @test "the default is /usr/local, and /etc for the entries, where both servers look" {
@@ -50,6 +53,16 @@ files() {
 	[ -f "$DEST/opt/pages/man8/superd.8" ]
 	[ -f "$DEST/opt/settings/xinetd.d/cmd" ]
 	[ ! -e "$DEST/usr" ]
+}
+
+@test "ENTRYDIR says where the entries go, and the units follow SBINDIR and SYSCONFDIR" {
+	make_in_tree install PREFIX=/opt/s SYSCONFDIR=/opt/settings ENTRYDIR=/opt/settings/superd.d
+	[ -f "$DEST/opt/settings/superd.d/cmd" ]
+	[ ! -e "$DEST/opt/settings/xinetd.d" ]
+	run grep -h '^Exec.*superd ' "$DEST"/opt/s/lib/systemd/system/*
+	assert_output --partial 'ExecStart=/opt/s/sbin/superd -P /run/superd.pid -c /opt/settings/superd.d'
+	refute_output --partial /usr/local
+	refute_output --partial /etc/
 }
 
 @test "nothing starts to listen by an install alone: every entry is disabled" {

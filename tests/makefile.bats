@@ -21,16 +21,16 @@ say_their_versions() {
 }
 
 @test "bmake builds all three programs and installs what make installs" {
-	build install DESTDIR="$BATS_TEST_TMPDIR/by-bmake" PREFIX=/usr
+	build install DESTDIR="$BATS_TEST_TMPDIR/by-bmake" PREFIX=/usr ENTRYDIR=/etc/superd.d
 	run say_their_versions
 	assert_line --index 0 --partial 'ok<>cmd '
 	assert_line --index 1 --partial 'superd '
 	assert_line --index 2 --partial 'cmdc '
-	make -s -C "$TREE" install DESTDIR="$BATS_TEST_TMPDIR/by-make" PREFIX=/usr
+	make -s -C "$TREE" install DESTDIR="$BATS_TEST_TMPDIR/by-make" PREFIX=/usr ENTRYDIR=/etc/superd.d
 	run diff -r "$BATS_TEST_TMPDIR/by-make" "$BATS_TEST_TMPDIR/by-bmake"
 	assert_success
 	assert_output ''
-	build uninstall DESTDIR="$BATS_TEST_TMPDIR/by-bmake" PREFIX=/usr
+	build uninstall DESTDIR="$BATS_TEST_TMPDIR/by-bmake" PREFIX=/usr ENTRYDIR=/etc/superd.d
 	run find "$BATS_TEST_TMPDIR/by-bmake" -type f
 	assert_output ''
 }

@@ -182,10 +182,10 @@ internal_services() {
 	done < <(sed -n 's/^| the tests .*the files \(.*\) under.*/\1/p' "$ROOT/SECURITY.md" | grep -o '`[a-z_]*`' | tr -d '`')
 }
 
-@test "systemd/superd.service starts what the Makefile installs, with options that superd has" {
-	local line
-	line=$(sed -n 's/^ExecStart=//p' "$ROOT/systemd/superd.service")
-	[ "$line" = '/usr/local/sbin/superd -c /etc/xinetd.conf' ]
+@test "systemd/ starts what the Makefile installs, with options that superd has" {
+	run sed -n 's/^ExecStart=//p' "$ROOT/systemd/superd.service" "$ROOT/systemd/superd-xinetd.service"
+	assert_line --index 0 '/usr/local/sbin/superd -P /run/superd.pid -c /etc/superd.d'
+	assert_line --index 1 '/usr/local/sbin/superd -P /run/superd-xinetd.pid -c /etc/xinetd.conf'
 	grep -qx 'Type=notify' "$ROOT/systemd/superd.service"
 	# The stop is superd's: longer than drain_time's preset and the 5 s until KILL.
 	grep -qx 'KillMode=mixed' "$ROOT/systemd/superd.service"

@@ -351,8 +351,19 @@ for n in range(1, 11):
 	[ ! -s "$BATS_TEST_TMPDIR/ready" ]
 }
 
-@test "the systemd unit is one that systemd can read" {
-	sed "s|/usr/local/sbin/superd|$SUPERD|" "$ROOT/systemd/superd.service" >"$BATS_TEST_TMPDIR/superd.service"
-	run systemd-analyze verify --man=no "$BATS_TEST_TMPDIR/superd.service"
-	refute_output --partial superd.service
+@test "the systemd units are some that systemd can read" {
+	for unit in superd superd-xinetd; do
+		sed "s|/usr/local/sbin/superd|$SUPERD|" "$ROOT/systemd/$unit.service" >"$BATS_TEST_TMPDIR/$unit.service"
+		run systemd-analyze verify --man=no "$BATS_TEST_TMPDIR/$unit.service"
+		refute_output --partial "$unit.service"
+	done
+}
+
+@test "the systemd units are the same but for what they serve" {
+	settings() {
+		sed -n "/^\[Service\]/,/^\[Install\]/{/^[A-Z]/{s|-c $2|CONFIG|;s|$1.pid|PID|;p;};}" "$ROOT/systemd/$1.service"
+	}
+	run diff <(settings superd /etc/superd.d) <(settings superd-xinetd /etc/xinetd.conf)
+	assert_output ''
+	assert_success
 }
