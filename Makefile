@@ -104,7 +104,22 @@ uninstall:
 	for entry in xinetd.d/*; do rm -f $(DESTDIR)$(ENTRYDIR)/$${entry##*/}; done
 	rmdir $(DESTDIR)$(SYSCONFDIR)/superd.d 2>/dev/null || :
 
+# build/superd-VERSION.tar.gz: the last commit, and the same bytes from it whoever packs it, and when.
+dist:
+	@test -e .git || { echo 'make dist: it packs the last commit of a git checkout, and this is none' >&2; exit 1; }
+	mkdir -p build
+	git -c tar.umask=022 -c core.autocrlf=false archive --prefix=superd-$(VERSION)/ -o build/superd-$(VERSION).tar HEAD
+	gzip -9nf build/superd-$(VERSION).tar
+
+# The Debian packages, from that: build/deb/*.deb. debian/rules is run by GNU make, which must not inherit the flags
+# of another make.
+deb: dist
+	rm -rf build/deb
+	mkdir build/deb
+	gzip -dc build/superd-$(VERSION).tar.gz | tar -C build/deb -xf -
+	cd build/deb/superd-$(VERSION) && MAKEFLAGS= dpkg-buildpackage -us -uc -b
+
 clean:
 	rm -f $(PROGRAMS)
 
-.PHONY: all static posix run check lint bench install uninstall clean
+.PHONY: all static posix run check lint bench install uninstall dist deb clean
