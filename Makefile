@@ -56,6 +56,9 @@ check: all
 lint:
 	tests/lint
 
+valgrind:
+	tests/valgrind
+
 bench:
 	tests/bench/run
 
@@ -122,4 +125,4 @@ deb: dist
 clean:
 	rm -f $(PROGRAMS)
 
-.PHONY: all static posix run check lint bench install uninstall dist deb clean
+.PHONY: all static posix run check lint valgrind bench install uninstall dist deb clean

@@ -17,7 +17,7 @@ CMDC=${CMDC:-$ROOT/cmdc/cmdc}
 TALK=$ROOT/tests/talk
 
 # How long anything may take before a test gives up on it. Generous: a sanitizer build on a busy machine.
-WAIT_SECONDS=20
+WAIT_SECONDS=${WAIT_SECONDS:-20}
 
 # What superd is started with, if not directly: SUPERD_PREFIX=(env NAME=VALUE). It must exec, not fork.
 SUPERD_PREFIX=()

@@ -129,5 +129,5 @@ metric_is() {
 }
 
 is_sanitized() {
-	grep -q __asan_init "$SUPERD"
+	grep -q -e __asan_init -e valgrind "$SUPERD"
 }
