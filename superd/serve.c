@@ -105,6 +105,7 @@ static void started(const struct client *client, pid_t pid, const struct spawn_f
 		listener->running--;
 		limits_count(listener, client->source, -1);
 		cannot_start(client, failure);
+		review(listener);
 		return;
 	}
 	hold_over(listener);

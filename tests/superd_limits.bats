@@ -63,6 +63,18 @@ occupy() {
 	assert_failure
 }
 
+@test "a program that could not be started leaves its place at once, also while others run" {
+	cp /bin/cat "$BATS_TEST_TMPDIR/program"
+	superd_start -p 0 -b 127.0.0.1 -o instances=2 "$BATS_TEST_TMPDIR/program"
+	background "$TALK" "$PORT" hold
+	wait_for_line 'START: '
+	rm "$BATS_TEST_TMPDIR/program"
+	run ask "$PORT" <<<hello
+	assert_output ''
+	kill -USR1 "$SUPERD_PID"
+	wait_for_line 'STATE: program listening running=1 accepted=2'
+}
+
 @test "from the command line who comes too many waits unless told otherwise" {
 	superd_start -p 0 -o instances=1 sh -c "$HELLO"
 	occupy "$PORT"
