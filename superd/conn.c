@@ -111,6 +111,7 @@ static bool reap(pid_t pid) {
 		conns.other = 0;
 		conns.other_ended(status);
 	}
+	spawn_note_end(pid);
 	serve_settle(SPAWN_MOST);
 	struct conn **link = find(pid);
 	if (link == NULL) return true;

@@ -183,6 +183,12 @@ void spawn_settle(size_t most, void (*started)(const struct client *, pid_t, con
 	}
 }
 
+/* That child has ended, perhaps on its way. */
+void spawn_note_end(pid_t pid) {
+	for (struct launch *launch = launches; launch < launches + SPAWN_MOST && busy > 0; launch++)
+		if (launch->pid == pid) sys_task_ended(&launch->task);
+}
+
 /*
  * Sends a child on its way to the service's program, with `client`'s connection as its descriptors 0 and 1. One place
  * must be free (spawn_settle). With `sleeps` nothing is left to wait for when this returns, if that can be had safely.

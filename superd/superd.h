@@ -414,6 +414,7 @@ enum { SPAWN_MOST = 8 };
 bool spawn_is_busy(void);
 pid_t spawn_program(const struct client *client, bool sleeps, struct spawn_failure *why);
 void spawn_settle(size_t most, void (*started)(const struct client *, pid_t, const struct spawn_failure *));
+void spawn_note_end(pid_t pid);
 pid_t spawn_question(const struct client *client, struct spawn_failure *why);
 
 /* builtin.c, redirect.c: what superd itself can be, in a child */
@@ -425,7 +426,8 @@ int redirect_run(const struct service *service);
 struct pollfd;
 pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, size_t size);
 bool sys_has_executed(const struct task *task);
-void sys_await_exec(const struct task *task);
+void sys_await_exec(struct task *task);
+void sys_task_ended(struct task *task);
 void sys_child_report(volatile const void *report, size_t size);
 int sys_poll(struct pollfd *polls, size_t count, int timeout);
 int sys_signals_open(const sigset_t *signals);

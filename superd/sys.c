@@ -36,25 +36,27 @@ int sys_pipe(int ends[2]) {
 
 enum { LOOK_EVERY = 10 * 1000 * 1000 };
 
+/* That the kernel clears `running` could be asked for in clone(2), but musl refuses the flag for it, since 1.2.5. */
 static int run_child(void *argument) {
-	const struct task *task = argument;
+	struct task *task = argument;
+	syscall(SYS_set_tid_address, &task->running);
 	task->child(task->argument);
 	return EXIT_FAILURE;
 }
 
 /*
  * Starts a child that shares our memory, so that nothing is copied, and runs on the task's own stack. It is on its way
- * while the kernel has not cleared `running` (CLONE_CHILD_CLEARTID), at its exec or its end; what the task points to
- * must stay as it is for so long. With `sleeps` we sleep until then, as in vfork(2), which is quicker when there is
- * nothing else to do; not for a child that becomes another user, any process of whom could stop it, and us. errno is
- * shared, too, but a child sets it only where it fails; that may spoil the reason that we give in a line of the log.
- * `task->child` must not return. Returns the process id, or -1 and errno.
+ * while the kernel has not cleared `running`, at its exec or its end; what the task points to must stay as it is for so
+ * long. With `sleeps` we sleep until then, as in vfork(2), which is quicker when there is nothing else to do; not for a
+ * child that becomes another user, any process of whom could stop it, and us. errno is shared, too, but a child sets it
+ * only where it fails; that may spoil the reason that we give in a line of the log. `task->child` must not return.
+ * Returns the process id, or -1 and errno.
  */
 pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, size_t size) {
 	(void)report, (void)size;
 	pid_t *running = (pid_t *)&task->running;
-	int flags = CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | (sleeps ? CLONE_VFORK : 0) | SIGCHLD;
-	return clone(run_child, task->stack + sizeof task->stack, flags, task, running, NULL, running);
+	int flags = CLONE_VM | CLONE_PARENT_SETTID | (sleeps ? CLONE_VFORK : 0) | SIGCHLD;
+	return clone(run_child, task->stack + sizeof task->stack, flags, task, running);
 }
 
 /* Whether the child has executed its program, or ended. */
@@ -62,15 +64,28 @@ bool sys_has_executed(const struct task *task) {
 	return atomic_load(&task->running) == 0;
 }
 
-/* Sleeps until then. A child that somebody has stopped on its way is killed: we look every LOOK_EVERY nanoseconds. */
-void sys_await_exec(const struct task *task) {
+/* The child has ended. If it was killed at its first step, or by a Linux before 4.8, the kernel leaves `running` be. */
+void sys_task_ended(struct task *task) {
+	atomic_store(&task->running, 0);
+}
+
+/*
+ * Sleeps until the child has executed its program, or ended. One that somebody has stopped on its way is killed: we
+ * look every LOOK_EVERY nanoseconds.
+ */
+void sys_await_exec(struct task *task) {
 	const struct timespec pause = {0, LOOK_EVERY};
 	for (pid_t pid; (pid = atomic_load(&task->running)) != 0;) {
 		siginfo_t about = {.si_pid = 0};
-		if (syscall(SYS_futex, &task->running, 0 /* FUTEX_WAIT */, pid, &pause, NULL, 0) < 0 &&
-		    errno == ETIMEDOUT && waitid(P_PID, (id_t)pid, &about, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
-		    about.si_pid == pid)
+		if (syscall(SYS_futex, &task->running, 0 /* FUTEX_WAIT */, pid, &pause, NULL, 0) == 0 ||
+		    errno != ETIMEDOUT)
+			continue;
+		waitid(P_PID, (id_t)pid, &about, WSTOPPED | WEXITED | WNOHANG | WNOWAIT);
+		if (about.si_pid != pid) continue;
+		if (about.si_code == CLD_STOPPED)
 			kill(pid, SIGKILL);
+		else
+			sys_task_ended(task);
 	}
 }
 
@@ -105,7 +120,11 @@ bool sys_has_executed(const struct task *task) {
 	return true;
 }
 
-void sys_await_exec(const struct task *task) {
+void sys_task_ended(struct task *task) {
+	(void)task;
+}
+
+void sys_await_exec(struct task *task) {
 	(void)task;
 }
 

@@ -193,6 +193,24 @@ descriptors_of() {
 	signal_and_wait USR1 'running=0 '
 }
 
+@test "a child that is killed at its first step is over, and the next is served (Linux)" {
+	superd_start -p 0 -u nobody cat
+	background strace -f -q -o /dev/null -e trace=set_tid_address -e inject=set_tid_address:signal=KILL:when=1 \
+		-p "$SUPERD_PID" 2>"$BATS_TEST_TMPDIR/strace"
+	killer=$BG_PID
+	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
+	for _ in 1 2 3; do
+		run ask "$PORT" <<<hello
+		assert_output ''
+	done
+	wait_until grep -q '^State:.*sleeping' "/proc/$SUPERD_PID/status"
+	kill "$killer"
+	wait_until is_gone "$killer"
+	run ask "$PORT" <<<hello
+	assert_output hello
+	[ "$(log_count 'EXIT: cat signal=9')" -eq 3 ]
+}
+
 @test "as process 1 superd reaps orphans" {
 	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
 	superd_start -p 0 -b 127.0.0.1 sh -c 'sh -c "sleep 0.5; exit 3" & sh -c "exit 4" & echo here'

@@ -22,7 +22,7 @@ trace_connections() {
 		ask "$PORT" </dev/null
 		wait_until children_are 0
 	done
-	superd_stop
+	superd_stop QUIT # which accepts nobody more
 	wait_until grep -qE "^$SUPERD_PID +[+]{3} exited" "$TRACE"
 	# A call that another process interrupts has a second line.
 	sed -i '/<\.\.\. .* resumed>/d; / +++ /d; / --- /d' "$TRACE"
@@ -67,4 +67,12 @@ calls_of_children() {
 	echo "$output calls"
 	assert [ "$output" -ge 3 ]
 	assert [ "$output" -le 7 ]
+}
+
+@test "a child is made with flags that every libc lets pass (Linux)" {
+	trace_connections
+	assert grep -qE "^$SUPERD_PID +clone\(.*CLONE_VM" "$TRACE"
+	# musl refuses it since 1.2.5.
+	run grep -E "^$SUPERD_PID +clone\(.*CLONE_VM.*CLONE_CHILD_CLEARTID" "$TRACE"
+	assert_output ''
 }
