@@ -29,7 +29,9 @@ static void begin(struct shortage *shortage, const char *who, const char *step, 
 	loop_wake_at(shortage->until);
 }
 
+/* A child that was already on its way when something fell short proves nothing. */
 static void end(struct shortage *shortage, const char *who) {
+	if (loop_now() < shortage->until) return;
 	if (shortage->began > 0)
 		log_warning("%s: the shortage is over after %ld s", who, (long)(loop_now() - shortage->began) / 1000);
 	*shortage = (struct shortage){0, 0};
