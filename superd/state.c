@@ -70,66 +70,47 @@ bool state_is_due(void) {
 }
 
 /*
- * One line of the file is one thing: its kind, which of its service's namesakes it belongs to, the numbers that these
- * fields hold, and its service's id. An image that knows fewer fields passes over the rest; one that knows more finds 0.
+ * One line of the file is one thing: its kind, which of its service's namesakes it belongs to, the bytes of these
+ * fields, and its service's id. An image that knows fewer fields passes over the rest; one that knows more finds 0.
  */
 enum kind { TOTALS, HANDED, SOCKET, LISTENER, CONN, LINGERING, CAUGHT, HELD, KINDS };
 
 struct field {
-	size_t offset, size, count;
+	size_t offset, size;
 	bool is_descriptor; /* it shall outlive the exec */
 };
 
-#define NUMBER(type, member)                                                                                           \
-	{ offsetof(struct type, member), sizeof(((struct type *)0)->member), 1, false }
-#define NUMBERS(type, member, unit)                                                                                    \
-	{ offsetof(struct type, member), unit, sizeof(((struct type *)0)->member) / (unit), false }
+#define FIELD(type, member)                                                                                            \
+	{ offsetof(struct type, member), sizeof(((struct type *)0)->member), false }
 #define DESCRIPTOR(type, member)                                                                                       \
-	{ offsetof(struct type, member), sizeof(int), 1, true }
+	{ offsetof(struct type, member), sizeof(int), true }
 
 static const struct {
 	const char *name;
 	struct field fields[8];
 } kinds[KINDS] = {
-    [TOTALS] = {"totals", {NUMBER(totals, start_time), NUMBER(totals, reloads), NUMBER(totals, upgrades)}},
+    [TOTALS] = {"totals", {FIELD(totals, start_time), FIELD(totals, reloads), FIELD(totals, upgrades)}},
     [HANDED] = {"handed", {DESCRIPTOR(spare, fd)}},
-    [SOCKET] = {"socket", {DESCRIPTOR(listening_socket, watch.fd), NUMBERS(listening_socket, configured, 1)}},
-    [LISTENER] = {"listener",
-	{NUMBER(listener, accepted), NUMBER(listener, spawn_failures), NUMBER(listener, closed_until),
-	    NUMBER(listener, second_began), NUMBER(listener, second_count), NUMBER(listener, failures),
-	    NUMBERS(listener, refused, sizeof(unsigned long))}},
-    [CONN] = {"conn", {NUMBER(conn, pid), DESCRIPTOR(conn, linger_fd), NUMBER(conn, began), NUMBER(conn, deadline),
-			  NUMBER(conn, told), NUMBERS(conn, source, sizeof(uint64_t))}},
-    [LINGERING] = {"lingering", {DESCRIPTOR(watch, fd), NUMBER(watch, deadline)}},
-    [CAUGHT] = {"caught", {NUMBERS(caught, source, sizeof(uint64_t)), NUMBER(caught, until)}},
-    [HELD] = {"held", {DESCRIPTOR(client, fd), NUMBER(client, uid), NUMBER(client, is_confirmed),
-			  NUMBERS(client, peer, 1), NUMBERS(client, local, 1)}},
+    [SOCKET] = {"socket", {DESCRIPTOR(listening_socket, watch.fd), FIELD(listening_socket, configured)}},
+    [LISTENER] = {"listener", {FIELD(listener, accepted), FIELD(listener, spawn_failures),
+				  FIELD(listener, closed_until), FIELD(listener, second_began),
+				  FIELD(listener, second_count), FIELD(listener, failures), FIELD(listener, refused)}},
+    [CONN] = {"conn", {FIELD(conn, pid), DESCRIPTOR(conn, linger_fd), FIELD(conn, began), FIELD(conn, deadline),
+			  FIELD(conn, told), FIELD(conn, source)}},
+    [LINGERING] = {"lingering", {DESCRIPTOR(watch, fd), FIELD(watch, deadline)}},
+    [CAUGHT] = {"caught", {FIELD(caught, source), FIELD(caught, until)}},
+    [HELD] = {"held", {DESCRIPTOR(client, fd), FIELD(client, uid), FIELD(client, is_confirmed), FIELD(client, peer),
+			  FIELD(client, local)}},
 };
-
-/* A number of that size: a byte or a bool, an int, or a long long. */
-static long long get(const void *at, size_t size) {
-	int number;
-	long long large;
-	if (size == 1) return *(const unsigned char *)at;
-	if (size == sizeof number) return *(int *)memcpy(&number, at, size);
-	return *(long long *)memcpy(&large, at, sizeof large);
-}
-
-static void set(void *at, size_t size, long long large) {
-	int number = (int)large;
-	unsigned char byte = (unsigned char)large;
-	memcpy(at, size == 1 ? &byte : size == sizeof number ? (void *)&number : &large, size);
-}
 
 /* Writes a thing, which belongs to `listener`, or to none (NULL) and then has a name of its own. */
 static void put(FILE *to, enum kind kind, const void *thing, const struct listener *listener, const char *name) {
 	fprintf(to, "%s %zu", kinds[kind].name, listener != NULL ? listener_nth(listener) : 0);
-	for (const struct field *field = kinds[kind].fields; field->size > 0; field++)
-		for (size_t i = 0; i < field->count; i++) {
-			long long number = get((const char *)thing + field->offset + i * field->size, field->size);
-			fprintf(to, " %lld", number);
-			if (field->is_descriptor && number >= 0) fcntl((int)number, F_SETFD, 0);
-		}
+	for (const struct field *field = kinds[kind].fields; field->size > 0; field++) {
+		const unsigned char *bytes = (const unsigned char *)thing + field->offset;
+		for (size_t i = 0; i < field->size; i++) fprintf(to, " %u", bytes[i]);
+		if (field->is_descriptor) fcntl(*(const int *)(const void *)bytes, F_SETFD, 0);
+	}
 	fprintf(to, "|%s\n", listener != NULL ? listener->service->id : name);
 }
 
@@ -156,12 +137,13 @@ static bool read_record(struct record *record, FILE *from) {
 	return true;
 }
 
-/* Puts the record's numbers where a thing of its kind has them. */
+/* Puts the record's bytes where a thing of its kind has them. */
 static void take(struct record *record, void *thing) {
-	for (const struct field *field = kinds[record->kind].fields; field->size > 0; field++)
-		for (size_t i = 0; i < field->count; i++)
-			set((char *)thing + field->offset + i * field->size, field->size,
-			    strtoll(record->numbers, &record->numbers, 10));
+	for (const struct field *field = kinds[record->kind].fields; field->size > 0; field++) {
+		unsigned char *bytes = (unsigned char *)thing + field->offset;
+		for (size_t i = 0; i < field->size; i++)
+			bytes[i] = (unsigned char)strtol(record->numbers, &record->numbers, 10);
+	}
 }
 
 static void put_listener(FILE *to, const struct listener *listener) {
