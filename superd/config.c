@@ -2,7 +2,7 @@
  * config: from the blocks of a configuration to its services. `defaults` and the -o options first, then the block's own
  * assignments. One error keeps the one service from running, and every error is said.
  */
-#include "config.h"
+#include "superd.h"
 
 #include <strings.h>
 

@@ -2,7 +2,7 @@
  * lex: configuration text to blocks of assignments, each with its file and line. It knows the syntax of xinetd.conf(5),
  * and no attribute. Whatever is wrong is said at once, with its place, and the rest is read all the same.
  */
-#include "config.h"
+#include "superd.h"
 
 #include <dirent.h>
 #include <strings.h>

@@ -6,13 +6,13 @@
 
 #include <stdarg.h>
 
-struct block {
-	struct block *next;
+struct chunk {
+	struct chunk *next;
 	max_align_t bytes[];
 };
 
 struct arena {
-	struct block *blocks;
+	struct chunk *chunks;
 };
 
 static _Noreturn void mem_exhausted(void) {
@@ -28,21 +28,21 @@ struct arena *mem_arena_new(void) {
 }
 
 void mem_arena_free(struct arena *arena) {
-	struct block *next;
-	for (struct block *block = arena->blocks; block != NULL; block = next) {
-		next = block->next;
-		free(block);
+	struct chunk *next;
+	for (struct chunk *chunk = arena->chunks; chunk != NULL; chunk = next) {
+		next = chunk->next;
+		free(chunk);
 	}
 	free(arena);
 }
 
 /* `size` zeroed bytes that live as long as the arena. Never NULL. */
 void *mem_alloc(struct arena *arena, size_t size) {
-	struct block *block = calloc(1, sizeof *block + size);
-	if (block == NULL) mem_exhausted();
-	block->next = arena->blocks;
-	arena->blocks = block;
-	return block->bytes;
+	struct chunk *chunk = calloc(1, sizeof *chunk + size);
+	if (chunk == NULL) mem_exhausted();
+	chunk->next = arena->chunks;
+	arena->chunks = chunk;
+	return chunk->bytes;
 }
 
 /* The array of `count` elements with room for one more and a NULL after it: as it is, or a copy twice as large. */

@@ -179,6 +179,16 @@ struct options {
 	char **program; /* with its arguments, or NULL */
 };
 
+/* `service NAME { ... }`, or `defaults { ... }`, as it was written. */
+struct block {
+	struct block *next;
+	const char *name;
+	struct place place;
+	bool is_defaults, broken;
+	int count;
+	struct entry *entries, **last;
+};
+
 /* What the options name, read and resolved. */
 struct config {
 	const struct options *options;
@@ -197,7 +207,8 @@ struct config {
 /* options.c: the command line */
 void options_read(struct options *options, int argc, char **argv);
 
-/* config.c: the services of a configuration */
+/* lex.c: configuration text to blocks; config.c: blocks to services */
+void lex_read_path(struct config *config, const char *path);
 void config_load(const struct options *options, struct config *config);
 void config_free(struct config *config);
 
