@@ -257,6 +257,7 @@ os.set_blocking(5, True)'
 	# Somebody reads again.
 	cat <&5 >"$BATS_TEST_TMPDIR/read" 3>&- &
 	remember $!
+	wait_until test -s "$BATS_TEST_TMPDIR/read"
 	run ask "$BATS_TEST_TMPDIR/socket" <<<hello
 	wait_for_line '^superd: warning: [0-9]* log lines lost' "$BATS_TEST_TMPDIR/read"
 	wait_for_line '^superd: EXIT' "$BATS_TEST_TMPDIR/read"
