@@ -112,7 +112,7 @@ static bool reap(pid_t pid) {
 		conns.other_ended(status);
 	}
 	spawn_note_end(pid);
-	serve_settle(SPAWN_MOST);
+	serve_settle(SPAWN_MOST, 0);
 	struct conn **link = find(pid);
 	if (link == NULL) return true;
 	struct conn *conn = unlink_conn(link); /* before serve_ended, which may add another */

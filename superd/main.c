@@ -9,7 +9,7 @@
 
 static struct options options;
 
-static bool stopping;
+static bool stopping, reload_is_due;
 
 /* Descriptors 0, 1 and 2 are there, and no other reaches a program. */
 static void tidy_descriptors(void) {
@@ -43,7 +43,6 @@ static void write_pid_file(int fd) {
 }
 
 static void stop(void) {
-	serve_settle(0);
 	if (!stopping) {
 		notify_say("STOPPING=1");
 		log_notice("stopping; %zu still running", conn_count());
@@ -65,8 +64,10 @@ static bool is_idle(void) {
 	return conn_count() == 0 && linger_next(NULL) == NULL && hold_first() == NULL && !proxy_is_waiting();
 }
 
+/* A child on its way still reads its service. */
 static void reload(void) {
-	serve_settle(0);
+	if (!serve_settle(0, 1)) return;
+	reload_is_due = false;
 	notify_reloading();
 	log_files_reopen();
 	reload_again(&options);
@@ -78,14 +79,12 @@ static void reload(void) {
 /* What cannot be handed on is first brought to an end: who is halfway through a PROXY header, a question to the DNS. */
 static void replace(void) {
 	serve_pause(true);
-	serve_settle(0);
-	if (proxy_is_waiting() || conn_is_asking()) return;
+	if (!serve_settle(0, 1) || proxy_is_waiting() || conn_is_asking()) return;
 	state_execute();
 	serve_pause(false);
 }
 
 static void tick(void) {
-	serve_settle(0);
 	conn_tick();
 	loop_tick();
 	listener_tick();
@@ -99,14 +98,15 @@ static _Noreturn void run(void) {
 	for (;;) {
 		if (loop_signal_taken(SIGCHLD)) conn_reap(loop_signal_sender());
 		if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT)) stop();
-		if (loop_signal_taken(SIGHUP) && !stopping) reload();
+		if (loop_signal_taken(SIGHUP)) reload_is_due = true;
+		if (reload_is_due && !stopping) reload();
 		if (loop_signal_taken(SIGUSR1)) serve_log_state();
 		if (loop_signal_taken(SIGUSR2) && !stopping) state_begin();
 		if (loop_is_due()) tick();
 		if (state_is_due() && !stopping) replace();
 		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle())) quit();
 		bool is_quiet = loop_sleep(spawn_is_busy()) == 0;
-		serve_settle(is_quiet ? 0 : SPAWN_MOST);
+		serve_settle(0, is_quiet ? SPAWN_MOST : 0);
 	}
 }
 

@@ -3,7 +3,7 @@
  */
 #include "superd.h"
 
-enum { EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000, BACKLOG = 4096 };
+enum { EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000, BACKLOG = 4096, PATIENCE = 100 };
 
 /* Nothing is accepted while superd gets ready to be replaced. */
 static bool is_paused;
@@ -113,9 +113,9 @@ static void started(const struct client *client, pid_t pid, const struct spawn_f
 	if (service->linger == 0 && !service->wait) close(client->fd);
 }
 
-/* Waits until at most `most` children are on their way to their programs, and does what is then to do. */
-void serve_settle(size_t most) {
-	spawn_settle(most, started);
+/* Does what is to do for children that have come to their programs, and waits for others, as spawn_settle does. */
+bool serve_settle(size_t most, int sleeps) {
+	return spawn_settle(most, sleeps, started);
 }
 
 /*
@@ -128,8 +128,9 @@ static void proceed(const struct client *client) {
 	struct client *asking = must_ask ? malloc(sizeof *asking) : NULL;
 	pid_t pid = -1;
 	bool is_alone = conn_count() == 0;
-	serve_settle(SPAWN_MOST - 1);
-	if (conn_reserve() == 0 && must_ask == (asking != NULL))
+	if (!serve_settle(SPAWN_MOST - 1, PATIENCE))
+		failure = (struct spawn_failure){"fork", EAGAIN};
+	else if (conn_reserve() == 0 && must_ask == (asking != NULL))
 		pid = must_ask ? spawn_question(client, &failure) : spawn_program(client, is_alone, &failure);
 	if (pid < 0) {
 		free(asking);
@@ -138,7 +139,7 @@ static void proceed(const struct client *client) {
 	}
 	if (asking != NULL) *asking = *client;
 	note_child(client, pid, asking);
-	if (is_alone) serve_settle(0);
+	if (is_alone) serve_settle(0, 1);
 	review(client->listener);
 }
 

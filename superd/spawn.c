@@ -166,20 +166,29 @@ bool spawn_is_busy(void) {
 }
 
 /*
- * Waits until at most `most` children are on their way, and tells `started` of each that is there, or failed: the
- * latter has a `failure`, and its child has yet to be reaped.
+ * Tells `started` of each child that is at its program, or failed: the latter has a `failure`, and its child has yet to
+ * be reaped. While more than `most` are on their way, sleeps until one has come, but no more than `sleeps` times, each
+ * of them short. Returns whether no more than `most` are left.
  */
-void spawn_settle(size_t most, void (*started)(const struct client *, pid_t, const struct spawn_failure *)) {
-	for (struct launch *launch = launches; launch < launches + SPAWN_MOST && busy > 0; launch++) {
-		if (launch->pid == 0) continue;
-		if (busy > most) sys_await_exec(&launch->task);
-		if (!sys_has_executed(&launch->task)) continue;
-		struct spawn_failure failure = {launch->failure.step, launch->failure.error};
-		struct client client = launch->client;
-		pid_t pid = launch->pid;
-		launch->pid = 0;
-		busy--;
-		started(&client, pid, failure.step != NULL ? &failure : NULL);
+bool spawn_settle(
+    size_t most, int sleeps, void (*started)(const struct client *, pid_t, const struct spawn_failure *)) {
+	for (;; sleeps--) {
+		struct launch *awaited = NULL;
+		for (struct launch *launch = launches; launch < launches + SPAWN_MOST && busy > 0; launch++) {
+			if (launch->pid == 0) continue;
+			if (!sys_has_executed(&launch->task)) {
+				awaited = launch;
+				continue;
+			}
+			struct spawn_failure failure = {launch->failure.step, launch->failure.error};
+			struct client client = launch->client;
+			pid_t pid = launch->pid;
+			launch->pid = 0;
+			busy--;
+			started(&client, pid, failure.step != NULL ? &failure : NULL);
+		}
+		if (busy <= most || awaited == NULL || sleeps == 0) return busy <= most;
+		sys_await_exec(&awaited->task);
 	}
 }
 

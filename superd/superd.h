@@ -344,7 +344,7 @@ void reload_again(const struct options *options);
 
 /* serve.c: one comer, from accept to the child, and the child's end */
 void serve_comer(struct watch *watch);
-void serve_settle(size_t most);
+bool serve_settle(size_t most, int sleeps);
 void serve_greeted(const struct client *client, bool is_good);
 void serve_ended(struct conn *conn, int status);
 void serve_tick(void);
@@ -424,7 +424,7 @@ void conn_tick(void);
 enum { SPAWN_MOST = 8 };
 bool spawn_is_busy(void);
 pid_t spawn_program(const struct client *client, bool sleeps, struct spawn_failure *why);
-void spawn_settle(size_t most, void (*started)(const struct client *, pid_t, const struct spawn_failure *));
+bool spawn_settle(size_t most, int sleeps, void (*started)(const struct client *, pid_t, const struct spawn_failure *));
 void spawn_note_end(pid_t pid);
 pid_t spawn_question(const struct client *client, struct spawn_failure *why);
 

@@ -34,7 +34,7 @@ int sys_pipe(int ends[2]) {
 
 #ifndef SUPERD_POSIX
 
-enum { LOOK_EVERY = 10 * 1000 * 1000 };
+enum { LONGEST = 10 * 1000 * 1000 };
 
 /* That the kernel clears `running` could be asked for in clone(2), but musl refuses the flag for it, since 1.2.5. */
 static int run_child(void *argument) {
@@ -49,8 +49,8 @@ static int run_child(void *argument) {
  * while the kernel has not cleared `running`, at its exec or its end; what the task points to must stay as it is for so
  * long. With `sleeps` we sleep until then, as in vfork(2), which is quicker when there is nothing else to do; not for a
  * child that becomes another user, any process of whom could stop it, and us. errno is shared, too, but a child sets it
- * only where it fails; that may spoil the reason that we give in a line of the log. `task->child` must not return.
- * Returns the process id, or -1 and errno.
+ * only where it fails for good; in the same moment we may take one error of ours for another, and try again later than
+ * we would have. `task->child` must not return. Returns the process id, or -1 and errno.
  */
 pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, size_t size) {
 	(void)report, (void)size;
@@ -70,23 +70,22 @@ void sys_task_ended(struct task *task) {
 }
 
 /*
- * Sleeps until the child has executed its program, or ended. One that somebody has stopped on its way is killed: we
- * look every LOOK_EVERY nanoseconds.
+ * Sleeps until the child has executed its program, or ended, but not for long (LONGEST, in nanoseconds). After that, one
+ * that somebody has stopped on its way is killed.
  */
 void sys_await_exec(struct task *task) {
-	const struct timespec pause = {0, LOOK_EVERY};
-	for (pid_t pid; (pid = atomic_load(&task->running)) != 0;) {
-		siginfo_t about = {.si_pid = 0};
-		if (syscall(SYS_futex, &task->running, 0 /* FUTEX_WAIT */, pid, &pause, NULL, 0) == 0 ||
-		    errno != ETIMEDOUT)
-			continue;
-		waitid(P_PID, (id_t)pid, &about, WSTOPPED | WEXITED | WNOHANG | WNOWAIT);
-		if (about.si_pid != pid) continue;
-		if (about.si_code == CLD_STOPPED)
-			kill(pid, SIGKILL);
-		else
-			sys_task_ended(task);
-	}
+	const struct timespec longest = {0, LONGEST};
+	siginfo_t about = {.si_pid = 0};
+	pid_t pid = atomic_load(&task->running);
+	if (pid == 0 || syscall(SYS_futex, &task->running, 0 /* FUTEX_WAIT */, pid, &longest, NULL, 0) == 0 ||
+	    errno != ETIMEDOUT)
+		return;
+	waitid(P_PID, (id_t)pid, &about, WSTOPPED | WEXITED | WNOHANG | WNOWAIT);
+	if (about.si_pid != pid) return;
+	if (about.si_code == CLD_STOPPED)
+		kill(pid, SIGKILL);
+	else
+		sys_task_ended(task);
 }
 
 /* The report is where the parent looks for it. */

@@ -211,6 +211,22 @@ descriptors_of() {
 	[ "$(log_count 'EXIT: cat signal=9')" -eq 3 ]
 }
 
+@test "a program that is slow to start does not hold up superd (Linux)" {
+	superd_start -p 0 -u nobody cat
+	background strace -f -q -o /dev/null -e trace=execve -e inject=execve:delay_enter=60s -p "$SUPERD_PID" \
+		2>"$BATS_TEST_TMPDIR/strace"
+	slowness=$BG_PID
+	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
+	background "$TALK" "$PORT" 'send:hello\n' shut all >"$BATS_TEST_TMPDIR/reply"
+	wait_until children_are 1
+	signal_and_wait USR1 'STATE: .*running=1'
+	signal_and_wait USR1 'STATE: .*running=1'
+	[ "$(log_count 'START: ')" -eq 0 ]
+	kill "$slowness"
+	wait_until is_gone "$BG_PID"
+	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = hello ]
+}
+
 @test "as process 1 superd reaps orphans" {
 	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
 	superd_start -p 0 -b 127.0.0.1 sh -c 'sh -c "sleep 0.5; exit 3" & sh -c "exit 4" & echo here'
