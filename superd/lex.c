@@ -147,17 +147,16 @@ static void read_line(struct reader *reader, char *line) {
 
 /* The whole file in the arena, ended by a newline and a NUL. NULL if it cannot be read, which has been said. */
 static char *load_file(struct reader *reader, FILE *file, const char *path, size_t *size) {
-	char *text = malloc(FILE_MAX_SIZE + 1), *copy = NULL;
-	size_t length = text != NULL ? fread(text, 1, FILE_MAX_SIZE + 1, file) : 0;
-	if (text == NULL || ferror(file) || length > FILE_MAX_SIZE) {
+	static char text[FILE_MAX_SIZE + 1]; /* of which only as much is ever touched as the largest file has */
+	size_t length = fread(text, 1, sizeof text, file);
+	if (ferror(file) || length > FILE_MAX_SIZE) {
 		wrong(reader, "%s: '%.100s'", length > FILE_MAX_SIZE ? "larger than 16 MiB" : "cannot be read", path);
-	} else {
-		*size = length + 1;
-		copy = mem_alloc(reader->config->loading, *size + 1);
-		memcpy(copy, text, length);
-		copy[length] = '\n';
+		return NULL;
 	}
-	free(text);
+	*size = length + 1;
+	char *copy = mem_alloc(reader->config->loading, *size + 1);
+	memcpy(copy, text, length);
+	copy[length] = '\n';
 	return copy;
 }
 
