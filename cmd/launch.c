@@ -105,6 +105,7 @@ static _Noreturn void child_exec(
 		execv(path, arguments);
 	}
 	reason = errno;
+	free(arguments);
 	(void)!write(pipes->started[1], &reason, sizeof reason);
 	_exit(LAUNCH_EXEC_FAILED);
 }
