@@ -91,6 +91,11 @@ static void write_line(int priority, const char *prefix, const char *text) {
 	if (sys_outlet_write(&log_state.outlet, line, length) < 0) log_state.lost++;
 }
 
+/* Whether the options let a line of that level through. */
+bool log_hears(enum log_level level) {
+	return !(level == LEVEL_NOTICE && log_state.quiet) && !(level == LEVEL_DETAIL && !log_state.verbose);
+}
+
 /* Whether the log is read at a terminal. */
 bool log_is_terminal(void) {
 	return log_state.to_terminal;
@@ -108,7 +113,7 @@ void log_mute_warnings(bool mute) {
 void log_say(enum log_level level, const struct place *place, const char *format, ...) {
 	static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
 	char text[LINE_MAX_LENGTH], line[LINE_MAX_LENGTH];
-	if ((level == LEVEL_NOTICE && log_state.quiet) || (level == LEVEL_DETAIL && !log_state.verbose)) return;
+	if (!log_hears(level)) return;
 	if (level == LEVEL_WARNING && place != NULL && log_state.mute) return;
 	va_list arguments;
 	va_start(arguments, format);

@@ -125,12 +125,17 @@ static const char *name_peer(const struct client *client, char text[ADDR_TEXT]) 
 	return text;
 }
 
+/* Whether anybody will read of a success: with -q it is not in superd's own log, and no line needs to be made. */
+static bool is_heard(const struct service *service) {
+	return service->log_type.set || log_hears(LEVEL_NOTICE);
+}
+
 /* START: ID pid=N from=ADDRESS port=N, as log_on_success has it. */
 void log_start(const struct client *client, pid_t pid) {
 	const struct service *service = client->listener->service;
 	char peer[ADDR_TEXT], line[PART] = "";
 	bool has_port = client->peer.length > 0 && client->peer.at.any.sa_family != AF_UNIX;
-	if (service->log_on_success == 0) return;
+	if (service->log_on_success == 0 || !is_heard(service)) return;
 	if (service->log_on_success & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)pid);
 	if (service->log_on_success & LOG_ITEM_HOST) text_add(line, PART, " from=%s", name_peer(client, peer));
 	if (service->log_on_success & LOG_ITEM_HOST && has_port)
@@ -142,7 +147,7 @@ void log_start(const struct client *client, pid_t pid) {
 void log_exit(const struct conn *conn, int status) {
 	const struct service *service = conn->listener->service;
 	char line[PART] = "";
-	if (!(service->log_on_success & (LOG_ITEM_EXIT | LOG_ITEM_DURATION))) return;
+	if (!(service->log_on_success & (LOG_ITEM_EXIT | LOG_ITEM_DURATION)) || !is_heard(service)) return;
 	if (service->log_on_success & LOG_ITEM_EXIT && WIFSIGNALED(status))
 		text_add(line, PART, " signal=%d", WTERMSIG(status));
 	else if (service->log_on_success & LOG_ITEM_EXIT)

@@ -76,7 +76,10 @@ static void reload(void) {
 	notify_say("READY=1");
 }
 
-/* What cannot be handed on is first brought to an end: who is halfway through a PROXY header, a question to the DNS. */
+/*
+ * What cannot be handed on is first brought to an end: a child on its way, who is halfway through a PROXY header, a
+ * question to the DNS.
+ */
 static void replace(void) {
 	serve_pause(true);
 	if (!serve_settle(0, 1) || proxy_is_waiting() || conn_is_asking()) return;

@@ -3,6 +3,7 @@
  */
 #include "superd.h"
 
+/* PATIENCE is how many short sleeps a comer's place among those on their way is waited for. */
 enum { EPISODE_QUIET = 1000, DRAIN_SIZE = 65536, DNS_PATIENCE = 10, QUICK = 1000, BACKLOG = 4096, PATIENCE = 100 };
 
 /* Nothing is accepted while superd gets ready to be replaced. */
@@ -128,7 +129,7 @@ static void proceed(const struct client *client) {
 	struct client *asking = must_ask ? malloc(sizeof *asking) : NULL;
 	pid_t pid = -1;
 	bool is_alone = conn_count() == 0;
-	if (!serve_settle(SPAWN_MOST - 1, PATIENCE))
+	if (!must_ask && !serve_settle(SPAWN_MOST - 1, PATIENCE))
 		failure = (struct spawn_failure){"fork", EAGAIN};
 	else if (conn_reserve() == 0 && must_ask == (asking != NULL))
 		pid = must_ask ? spawn_question(client, &failure) : spawn_program(client, is_alone, &failure);

@@ -119,7 +119,8 @@ static void describe(struct launch *launch, size_t *count, const char *name, con
 static void describe_peer(struct launch *launch, size_t *count) {
 	const struct client *client = &launch->client;
 	char local[ADDR_TEXT], peer[ADDR_TEXT], number[NUMBER_TEXT];
-	if (client->peer.length == 0) { /* the program accepts by itself: there is no peer yet, which xinetd says so */
+	if (client->peer.length ==
+	    0) { /* the program accepts by itself, and there is no peer yet: this is xinetd's way */
 		describe(launch, count, "REMOTE_HOST=", "<no address>");
 		return;
 	}
@@ -165,6 +166,17 @@ bool spawn_is_busy(void) {
 	return busy > 0;
 }
 
+/* The child is at its program, or failed: its place is free, and `started` is told. */
+static void conclude(
+    struct launch *launch, void (*started)(const struct client *, pid_t, const struct spawn_failure *)) {
+	struct spawn_failure failure = {launch->failure.step, launch->failure.error};
+	struct client client = launch->client;
+	pid_t pid = launch->pid;
+	launch->pid = 0;
+	busy--;
+	started(&client, pid, failure.step != NULL ? &failure : NULL);
+}
+
 /*
  * Tells `started` of each child that is at its program, or failed: the latter has a `failure`, and its child has yet to
  * be reaped. While more than `most` are on their way, sleeps until one has come, but no more than `sleeps` times, each
@@ -176,16 +188,10 @@ bool spawn_settle(
 		struct launch *awaited = NULL;
 		for (struct launch *launch = launches; launch < launches + SPAWN_MOST && busy > 0; launch++) {
 			if (launch->pid == 0) continue;
-			if (!sys_has_executed(&launch->task)) {
+			if (sys_has_executed(&launch->task))
+				conclude(launch, started);
+			else
 				awaited = launch;
-				continue;
-			}
-			struct spawn_failure failure = {launch->failure.step, launch->failure.error};
-			struct client client = launch->client;
-			pid_t pid = launch->pid;
-			launch->pid = 0;
-			busy--;
-			started(&client, pid, failure.step != NULL ? &failure : NULL);
 		}
 		if (busy <= most || awaited == NULL || sleeps == 0) return busy <= most;
 		sys_await_exec(&awaited->task);

@@ -1,7 +1,7 @@
 /*
  * state: an upgrade in place (USR2). The superd on disk is first run as a child that only checks; then it is executed
  * in our place and finds in a file without a name what it has to go on with: sockets, children, counters, and whom we
- * still hold. One line a thing, of numbers, so that images of different versions can read each other's.
+ * still hold. One line a thing, so that images of different versions can read each other's; a field's type must stay.
  */
 #include "superd.h"
 

@@ -282,6 +282,7 @@ extern const struct attr_word log_facilities[], log_levels[];
 void log_say(enum log_level level, const struct place *place, const char *format, ...) PRINTF_LIKE(3, 4);
 void log_open(const struct options *options);
 void log_in_child(void);
+bool log_hears(enum log_level level);
 bool log_is_terminal(void);
 void log_mute_warnings(bool mute);
 size_t log_escape(char *line, size_t size, const char *text);
