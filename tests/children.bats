@@ -85,20 +85,21 @@ descriptors_of() {
 	[ "$with_extra" -eq 1 ]
 }
 
+# The sockets that a process has, each once. One that is closed meanwhile is none.
+sockets_of() {
+	readlink /proc/"$1"/fd/* | grep socket: | sort -u
+}
+
 @test "no child of any kind has the socket of another" {
 	start_all_kinds
 	for pid in $(children_of_superd); do
-		for fd in /proc/"$pid"/fd/*; do
-			readlink "$fd"
-		done | grep socket: | sort -u
-	done >"$BATS_TEST_TMPDIR/sockets"
-	run uniq -d <(sort "$BATS_TEST_TMPDIR/sockets")
+		sockets_of "$pid"
+	done | sort >"$BATS_TEST_TMPDIR/sockets"
+	run uniq -d "$BATS_TEST_TMPDIR/sockets"
 	assert_output ''
 	# Nor has superd kept one of theirs, but for linger's copy and the sockets that were handed over whole.
-	for fd in /proc/"$SUPERD_PID"/fd/*; do
-		readlink "$fd"
-	done | grep socket: | sort >"$BATS_TEST_TMPDIR/own"
-	[ "$(comm -12 "$BATS_TEST_TMPDIR/own" <(sort "$BATS_TEST_TMPDIR/sockets") | wc -l)" -eq 4 ]
+	run comm -12 <(sockets_of "$SUPERD_PID") "$BATS_TEST_TMPDIR/sockets"
+	assert_equal "${#lines[@]}" 4
 }
 
 @test "no child of any kind has a signal ignored, blocked, or handled by superd" {

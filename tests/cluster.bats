@@ -82,15 +82,18 @@ serve_on() {
 	grep -h 'START: cmd' "$BATS_TEST_TMPDIR"/log.* | grep -c 'from=127\.0\.0\.77 port=' | grep -x 3
 }
 
+# A star: another check is under way. One that a busy machine was too slow for is followed by one that it was not.
+checks_well() {
+	stat "$1" check_status | grep -x -e 'L7OK' -e '\* L7OK'
+}
+
 @test "a check asks the program itself, and has a PROXY header, too" {
 	start_haproxy 's/inter 2s/inter 200/'
 	for name in one two three; do
 		switch_to "$name"
 		wait_for_line 'EXIT: cmd status='
 		wait_until log_has_more START 2
-		# A star: another check is under way.
-		run stat "$name" check_status
-		assert_output --regexp '^(\* )?L7OK$'
+		wait_until checks_well "$name"
 		run log_count FAIL
 		assert_output 0
 	done

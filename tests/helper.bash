@@ -34,9 +34,11 @@ background() {
 	remember "$BG_PID"
 }
 
-# End what the test started, and the children of that. superd's children lead a group of their own.
+# End what the test started, and the children of that. superd's children lead a group of their own. Whoever reads why
+# the test failed sees what superd said last.
 end_all() {
 	local pid child
+	[ -n "${BATS_TEST_COMPLETED-none}" ] || [ ! -s "${LOG:-}" ] || tail -n 20 "$LOG"
 	[ -f "$BATS_TEST_TMPDIR/pids" ] || return 0
 	while read -r pid; do
 		for child in $(pgrep -P "$pid"); do

@@ -111,7 +111,7 @@ as_user() {
 descriptors() {
 	local fd
 	for fd in /proc/"$SUPERD_PID"/fd/*; do
-		((${fd##*/} <= 2)) || readlink "$fd"
+		((${fd##*/} <= 2)) || readlink "$fd" || true
 	done | sed 's/:\[[0-9]*\]//' | sort
 }
 
