@@ -1,6 +1,6 @@
 /*
- * service: what one service of a configuration is, and the kinds of values that its attributes have. It is constant
- * once it is loaded.
+ * service: what superd is asked for. A service is what one service of a configuration is, with the kinds of values that
+ * its attributes have, and constant once it is loaded; below it what it comes from, the command line and the files.
  */
 #ifndef SERVICE_H
 #define SERVICE_H
@@ -188,6 +188,60 @@ struct service {
 	bool change_user, change_directory, change_umask;
 	gid_t *group_ids;
 	size_t group_count;
+};
+
+/* One assignment as it was written, not yet understood. */
+enum entry_operator { OPERATOR_SET = 1, OPERATOR_ADD = 2, OPERATOR_REMOVE = 4 };
+struct entry {
+	struct entry *next;
+	const char *name;
+	enum entry_operator operator;
+	const char **word;
+	size_t count;
+	struct place place;
+};
+
+/* A word that may be a value, and what it stands for. A list of them ends with a NULL name. */
+struct attr_word {
+	const char *name;
+	long value;
+};
+
+/* What the command line asked for. */
+struct options {
+	struct arena *arena; /* of the lists */
+	bool check, numeric, quiet, verbose;
+	const struct attr_word *facility;
+	const char *pid_file, *metrics_file;
+	int ready_fd;
+	const char *port, *user;
+	struct words addresses, paths, assignments;
+	char **program; /* with its arguments, or NULL */
+};
+
+/* `service NAME { ... }`, or `defaults { ... }`, as it was written. */
+struct block {
+	struct block *next;
+	const char *name;
+	struct place place;
+	bool is_defaults, broken;
+	int count;
+	struct entry *entries, **last;
+};
+
+/* What the options name, read and resolved. */
+struct config {
+	const struct options *options;
+	struct arena *loading; /* the text, and the lists of this struct */
+	struct service **services;
+	size_t count;
+	struct words failed; /* the ids of services in error */
+	int errors;
+	bool defaults_broken, broken; /* an error in `defaults`; one outside the blocks */
+	struct block *blocks, **last; /* what lex.c has read, for config.c */
+	struct block *defaults;
+	struct service *common; /* what `defaults` alone make: enabled and disabled */
+	int files;
 };
 
 #endif

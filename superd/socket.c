@@ -187,6 +187,14 @@ int socket_check(const struct service *service, const struct endpoint *configure
 	return reason_set(why, "cannot listen on %s: %s", addr_format(configured, text), strerror(error));
 }
 
+/* Moves a descriptor out of the way of those that a child needs (sys_own_descriptors), if that is to be had. */
+static int lift(int fd) {
+	int error = errno, lifted = fd < 0 || fd >= LISTENING_FROM ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, LISTENING_FROM);
+	if (lifted >= 0) close(fd);
+	errno = error;
+	return lifted >= 0 ? lifted : fd;
+}
+
 /*
  * A socket for the service at the address: one at hand, or a new one, at `port` where the address leaves the port to the
  * kernel. Every interface of IPv6 falls back to those of IPv4 where there is no IPv6. Returns the descriptor, or -1
@@ -195,7 +203,7 @@ int socket_check(const struct service *service, const struct endpoint *configure
 int socket_open(const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why) {
 	struct endpoint address = *configured;
 	int fd = take(service, configured);
-	if (fd >= 0) return fd;
+	if (fd >= 0) return lift(fd);
 	if (addr_port(&address) == 0) addr_set_port(&address, port);
 	do fd = make(service, &address, why);
 	while (fd < 0 && errno == EADDRINUSE && give_way(addr_port(&address)));
@@ -205,5 +213,5 @@ int socket_open(const struct service *service, const struct endpoint *configured
 		addr_set_port(&address, addr_port(configured) ? addr_port(configured) : port);
 		fd = make(service, &address, why);
 	}
-	return fd;
+	return lift(fd);
 }

@@ -88,6 +88,7 @@ static _Noreturn void child_main(void *argument) {
 	int fd = launch->client.fd;
 	sigset_t none;
 	setsid();
+	if (!service->is_internal && sys_own_descriptors(fd) < 0) child_fail(launch, "close_range");
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) child_fail(launch, "dup2");
 	if (service->stderr_to == STDERR_CLIENT && !service->is_internal && dup2(fd, STDERR_FILENO) < 0)
 		child_fail(launch, "dup2");

@@ -1,6 +1,5 @@
 /*
- * superd: the map. What a service is stands in service.h; here what is at work, then each file's functions under its
- * name.
+ * superd: the map. What is asked for stands in service.h; here what is at work, then each file's functions under its name.
  *
  * For one connection: loop wakes serve -> access, then limits, give a verdict -> spawn -> the child walks one way to
  * exec -> SIGCHLD -> conn reaps -> listener and limits count down -> log_service.
@@ -29,23 +28,6 @@
 #endif
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
-/* One assignment as it was written, not yet understood. */
-enum entry_operator { OPERATOR_SET = 1, OPERATOR_ADD = 2, OPERATOR_REMOVE = 4 };
-struct entry {
-	struct entry *next;
-	const char *name;
-	enum entry_operator operator;
-	const char **word;
-	size_t count;
-	struct place place;
-};
-
-/* A word that may be a value, and what it stands for. A list of them ends with a NULL name. */
-struct attr_word {
-	const char *name;
-	long value;
-};
 
 /* What the checks say of a comer. The words stand in log.c, in this order. */
 /* clang-format off */
@@ -167,43 +149,6 @@ struct conn {
 	struct source source;
 };
 
-/* What the command line asked for. */
-struct options {
-	struct arena *arena; /* of the lists */
-	bool check, numeric, quiet, verbose;
-	const struct attr_word *facility;
-	const char *pid_file, *metrics_file;
-	int ready_fd;
-	const char *port, *user;
-	struct words addresses, paths, assignments;
-	char **program; /* with its arguments, or NULL */
-};
-
-/* `service NAME { ... }`, or `defaults { ... }`, as it was written. */
-struct block {
-	struct block *next;
-	const char *name;
-	struct place place;
-	bool is_defaults, broken;
-	int count;
-	struct entry *entries, **last;
-};
-
-/* What the options name, read and resolved. */
-struct config {
-	const struct options *options;
-	struct arena *loading; /* the text, and the lists of this struct */
-	struct service **services;
-	size_t count;
-	struct words failed; /* the ids of services in error */
-	int errors;
-	bool defaults_broken, broken; /* an error in `defaults`; one outside the blocks */
-	struct block *blocks, **last; /* what lex.c has read, for config.c */
-	struct block *defaults;
-	struct service *common; /* what `defaults` alone make: enabled and disabled */
-	int files;
-};
-
 /* options.c: the command line */
 void options_read(struct options *options, int argc, char **argv);
 
@@ -317,6 +262,7 @@ int loop_sleep(bool only_look);
 pid_t loop_signal_sender(void);
 
 /* socket.c: one socket, made or at hand */
+enum { LISTENING_FROM = 64 }; /* the number of the first descriptor of a listening socket, if there may be so many */
 void socket_offer(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name);
 const struct spare *socket_handed(size_t nth, const char *name);
 bool socket_is_handed(const struct endpoint *address);
@@ -440,6 +386,7 @@ pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, siz
 bool sys_has_executed(const struct task *task);
 void sys_await_exec(struct task *task);
 void sys_task_ended(struct task *task);
+int sys_own_descriptors(int kept);
 void sys_child_report(volatile const void *report, size_t size);
 int sys_poll(struct pollfd *polls, size_t count, int timeout);
 int sys_signals_open(const sigset_t *signals);

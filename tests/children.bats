@@ -102,6 +102,44 @@ sockets_of() {
 	assert_equal "${#lines[@]}" 4
 }
 
+# Starts superd with a program that tells its descriptors.
+start_telling() {
+	superd_start -p 0 -b 127.0.0.1 "$@" sh -c 'ls /proc/$$/fd; exit'
+}
+
+descriptors_are() {
+	[ "$(descriptors)" = "$1" ]
+}
+
+# Comers are told of 0, 1 and 2 alone, and superd has as many descriptors after them as before.
+descriptors_are_told() {
+	local before
+	before=$(descriptors)
+	for _ in 1 2 3; do
+		run "$TALK" "$PORT" all
+		assert_output $'0\n1\n2'
+		wait_until children_are 0
+	done
+	wait_until descriptors_are "$before"
+}
+
+@test "a comer whose descriptor is past those of the listening sockets is no other's" {
+	start_telling -o linger=1000
+	background "$TALK" -c 100 "$PORT" hold >"$BATS_TEST_TMPDIR/lingering"
+	wait_for_line holding "$BATS_TEST_TMPDIR/lingering"
+	wait_until children_are 0
+	[ "$(descriptors | wc -l)" -gt 100 ]
+	descriptors_are_told
+}
+
+@test "so is it where the kernel has no close_range(2) (Linux)" {
+	start_telling
+	background strace -f -o /dev/null -p "$SUPERD_PID" -e trace=close_range -e inject=close_range:error=ENOSYS \
+		2>"$BATS_TEST_TMPDIR/strace"
+	wait_for_line attached "$BATS_TEST_TMPDIR/strace"
+	descriptors_are_told
+}
+
 @test "no child of any kind has a signal ignored, blocked, or handled by superd" {
 	start_all_kinds
 	for pid in $(children_of_superd); do
