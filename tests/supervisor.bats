@@ -126,8 +126,10 @@ said() {
 @test "a socket that no service claims is an error, which names it" {
 	hand other=127.0.0.1
 	service one >"$BATS_TEST_TMPDIR/conf"
-	run superd_start -c "$BATS_TEST_TMPDIR/conf"
-	assert_failure
+	superd_launch -c "$BATS_TEST_TMPDIR/conf"
+	superd_wait || status=$?
+	[ "$status" -eq 1 ]
+	run cat "$LOG"
 	assert_output --regexp 'superd: .*LISTEN_FDS.*descriptor 3 .*127\.0\.0\.1:[0-9]+.*other'
 }
 
