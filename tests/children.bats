@@ -126,8 +126,7 @@ descriptors_are_told() {
 @test "a comer whose descriptor is past those of the listening sockets is no other's" {
 	start_telling -o linger=1000
 	background "$TALK" -c 100 "$PORT" hold >"$BATS_TEST_TMPDIR/lingering"
-	wait_for_line holding "$BATS_TEST_TMPDIR/lingering"
-	wait_until children_are 0
+	wait_until log_has 100 EXIT
 	[ "$(descriptors | wc -l)" -gt 100 ]
 	descriptors_are_told
 }
