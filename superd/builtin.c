@@ -23,23 +23,12 @@ static int write_all(const char *bytes, size_t length) {
 	return 0;
 }
 
-static size_t echo_reply(char *bytes, size_t length) {
-	(void)bytes;
-	return length;
-}
-
-static size_t discard_reply(char *bytes, size_t length) {
-	(void)bytes, (void)length;
-	return 0;
-}
-
 /*
  * As many lines of the rotating pattern, 72 printable characters each, as fit into a reply of at most 512 bytes (RFC
  * 864).
  */
-static size_t chargen_reply(char *bytes, size_t length) {
+static size_t make_chargen(char *bytes) {
 	static unsigned number;
-	(void)length;
 	size_t filled = 0;
 	for (; filled + CHARGEN_LINE + 2 <= CHARGEN_REPLY; number++) {
 		for (unsigned i = 0; i < CHARGEN_LINE; i++) bytes[filled++] = (char)('!' + (number + i) % CHARGEN_RING);
@@ -49,8 +38,7 @@ static size_t chargen_reply(char *bytes, size_t length) {
 	return filled;
 }
 
-static size_t daytime_reply(char *bytes, size_t length) {
-	(void)length;
+static size_t make_daytime(char *bytes) {
 	time_t now = time(NULL);
 	struct tm local;
 	size_t filled = strftime(bytes, BUFFER, "%d %b %Y %H:%M:%S %Z\r\n", localtime_r(&now, &local));
@@ -59,26 +47,28 @@ static size_t daytime_reply(char *bytes, size_t length) {
 }
 
 /* Seconds since 1900, 32 bits, in network order. */
-static size_t time_reply(char *bytes, size_t length) {
-	(void)length;
+static size_t make_time(char *bytes) {
 	uint32_t seconds = htonl((uint32_t)((uint64_t)time(NULL) + UINT64_C(2208988800)));
 	memcpy(bytes, &seconds, sizeof seconds);
 	return sizeof seconds;
 }
 
-/* What superd itself can be: how it answers one datagram, and whether a stream reads (or only writes, at once). */
+/*
+ * What superd itself can be: how it makes a reply (NULL: that is what has come in), whether it sends the reply, and
+ * whether a stream gets more than one.
+ */
 struct builtin {
 	const char *name;
-	size_t (*reply)(char *bytes, size_t length);
-	bool reads, repeats;
+	size_t (*make)(char *bytes);
+	bool replies, repeats;
 };
 
 static const struct builtin builtins[] = {
-    {"echo", echo_reply, true, true},
-    {"discard", discard_reply, true, true},
-    {"chargen", chargen_reply, false, true},
-    {"daytime", daytime_reply, false, false},
-    {"time", time_reply, false, false},
+    {"echo", NULL, true, true},
+    {"discard", NULL, false, true},
+    {"chargen", make_chargen, true, true},
+    {"daytime", make_daytime, true, false},
+    {"time", make_time, true, false},
 };
 
 /* The internal service of that name, or NULL. */
@@ -91,11 +81,10 @@ const struct builtin *builtin_find(const char *name) {
 static void serve_stream(const struct builtin *builtin) {
 	char bytes[BUFFER];
 	do {
-		ssize_t length = builtin->reads ? read(STDIN_FILENO, bytes, sizeof bytes) : 0;
+		ssize_t length =
+		    builtin->make != NULL ? (ssize_t)builtin->make(bytes) : read(STDIN_FILENO, bytes, sizeof bytes);
 		if (length < 0 && errno == EINTR) continue;
-		if (length < 0 || (builtin->reads && length == 0)) return;
-		size_t reply = builtin->reply(bytes, (size_t)length);
-		if (reply > 0 && write_all(bytes, reply) < 0) return;
+		if (length <= 0 || (builtin->replies && write_all(bytes, (size_t)length) < 0)) return;
 	} while (builtin->repeats);
 }
 
@@ -113,6 +102,7 @@ static bool is_reflector(const struct endpoint *peer) {
 
 /* Answers datagrams until none has come for a while; superd then watches the socket again. */
 static void serve_datagrams(const struct service *service) {
+	const struct builtin *builtin = service->builtin;
 	struct pollfd readable = {.fd = STDIN_FILENO, .events = POLLIN};
 	char bytes[BUFFER];
 	while (poll(&readable, 1, IDLE) > 0) {
@@ -120,9 +110,8 @@ static void serve_datagrams(const struct service *service) {
 		ssize_t length = recvfrom(STDIN_FILENO, bytes, sizeof bytes, 0, &peer.at.any, &peer.length);
 		if (length < 0 || is_reflector(&peer) || !access_allows(service, addr_source(&peer, (uid_t)-1)))
 			continue;
-		size_t reply = service->builtin->reply(bytes, (size_t)length);
-		if (service->builtin->reply != discard_reply)
-			sendto(STDIN_FILENO, bytes, reply, 0, &peer.at.any, peer.length);
+		size_t reply = builtin->make != NULL ? builtin->make(bytes) : (size_t)length;
+		if (builtin->replies) sendto(STDIN_FILENO, bytes, reply, 0, &peer.at.any, peer.length);
 	}
 }
 

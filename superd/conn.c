@@ -14,8 +14,6 @@ static struct {
 	struct conn *spare;
 	int64_t sweep_at;       /* 0: none is needed */
 	bool draining, is_over; /* the time that a stop leaves has begun, or is over */
-	pid_t other;            /* a child that serves nobody */
-	void (*other_ended)(int status);
 } conns;
 
 static struct conn **bucket_of(pid_t pid) {
@@ -29,7 +27,7 @@ int conn_reserve(void) {
 }
 
 static int64_t drain_deadline(const struct conn *conn) {
-	int64_t latest = loop_now() + (conns.is_over ? 0 : conn->listener->service->drain_time * INT64_C(1000));
+	int64_t latest = loop_now() + (conns.is_over ? 0 : conn->client.listener->service->drain_time * INT64_C(1000));
 	return latest < conn->deadline ? latest : conn->deadline;
 }
 
@@ -86,16 +84,10 @@ static bool group_lives(pid_t pid) {
 	return kill(-pid, 0) == 0 || errno == EPERM;
 }
 
-/* One more child to reap, which serves nobody. */
-void conn_watch_other(pid_t pid, void (*ended)(int status)) {
-	conns.other = pid;
-	conns.other_ended = ended;
-}
-
 /* Whether a child is asking the DNS. */
 bool conn_is_asking(void) {
 	const struct conn *conn = conn_next(NULL);
-	while (conn != NULL && conn->asking == NULL) conn = conn_next(conn);
+	while (conn != NULL && !conn->is_asking) conn = conn_next(conn);
 	return conn != NULL;
 }
 
@@ -107,10 +99,7 @@ static bool reap(pid_t pid) {
 	int status;
 	pid = waitpid(pid, &status, WNOHANG);
 	if (pid <= 0) return false;
-	if (pid == conns.other) {
-		conns.other = 0;
-		conns.other_ended(status);
-	}
+	state_note_end(pid, status);
 	spawn_note_end(pid);
 	serve_settle(SPAWN_MOST, 0);
 	struct conn **link = find(pid);
@@ -135,7 +124,7 @@ void conn_reap(pid_t known) {
 	static pid_t own; /* asking each time would be a system call */
 	if (own == 0) own = getpid();
 	if (conns.count <= MANY) {
-		while ((conns.count > 0 || conns.other > 0 || own == 1) && reap(-1))
+		while ((conns.count > 0 || state_is_checking() || own == 1) && reap(-1))
 			;
 		return;
 	}

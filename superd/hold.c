@@ -7,7 +7,7 @@
 
 enum { RETRY = 200 };
 
-static struct held *first;
+static struct client *first;
 
 /* What superd itself is short of. Each listener has one of its own. */
 static struct shortage ours;
@@ -53,9 +53,10 @@ int hold_client(const struct client *client, const struct spawn_failure *failure
 		begin(is_ours ? &ours : &listener->shortage, is_ours ? "superd" : listener->service->id, failure->step,
 		    failure->error);
 	if (listener->service->wait) return 0; /* it still lies where it was */
-	struct held *held = malloc(sizeof *held), **last = &first;
+	struct client *held = malloc(sizeof *held), **last = &first;
 	if (held == NULL) return -1;
-	*held = (struct held){.client = *client};
+	*held = *client;
+	held->next = NULL;
 	while (*last != NULL) last = &(*last)->next;
 	*last = held;
 	listener->waiting++;
@@ -82,18 +83,18 @@ void hold_give_up_at(int64_t when) {
 
 /* Tries again for those who are held. `again` holds them anew where it fails; `refuse` ends those to be given up. */
 void hold_tick(void (*again)(const struct client *), void (*refuse)(const struct client *)) {
-	struct held *waiting = first, **link = &waiting;
+	struct client *waiting = first, **link = &waiting;
 	first = NULL;
 	while (*link != NULL) {
-		struct held *held = *link;
+		struct client *held = *link;
 		bool is_over = loop_now() >= give_up_at;
-		if (!is_over && hold_is_short(held->client.listener)) {
+		if (!is_over && hold_is_short(held->listener)) {
 			link = &held->next;
 			continue;
 		}
 		*link = held->next;
-		held->client.listener->waiting--;
-		(is_over ? refuse : again)(&held->client);
+		held->listener->waiting--;
+		(is_over ? refuse : again)(held);
 		free(held);
 	}
 	*link = first; /* whom `again` has held anew stand behind those who still wait */
@@ -102,6 +103,6 @@ void hold_tick(void (*again)(const struct client *), void (*refuse)(const struct
 }
 
 /* The first of those who are held, in a list, or NULL. */
-const struct held *hold_first(void) {
+const struct client *hold_first(void) {
 	return first;
 }

@@ -131,8 +131,7 @@ int main(int argc, char **argv) {
 	int pid_file = open_pid_file();
 	notify_take_sockets();
 	state_take(false);
-	bool is_running = reload_start(&options, state_is_upgrade()) == 0;
-	if (!is_running && !state_is_upgrade()) {
+	if (reload_start(&options) < 0 && !state_is_upgrade()) {
 		give_up_pid_file(pid_file);
 		return 1;
 	}

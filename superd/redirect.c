@@ -50,9 +50,8 @@ static int pass(int remote) {
 	there.from = back.to = STDIN_FILENO;
 	there.to = back.from = remote;
 	while (!there.is_shut || !back.is_shut) {
-		struct pollfd polls[] = {{.fd = STDIN_FILENO}, {.fd = remote}};
-		polls[0].events = wanted(&there, &back);
-		polls[1].events = wanted(&back, &there);
+		struct pollfd polls[] = {{.fd = STDIN_FILENO, .events = wanted(&there, &back)},
+		    {.fd = remote, .events = wanted(&back, &there)}};
 		for (int i = 0; i < 2; i++)
 			polls[i].fd = polls[i].events != 0 ? polls[i].fd : -1; /* a hang-up would wake us for nothing */
 		if (poll(polls, 2, -1) < 0 && errno != EINTR) return -1;

@@ -32,16 +32,16 @@ static int put_to_work(struct service *service, struct reason *why) {
 	struct listener *listener = find_former(service);
 	if (listener == NULL) return listener_open(service, why);
 	listener->claimed = true;
-	if (listener->service->fingerprint != service->fingerprint) {
-		if (listener_update(listener, service, why) < 0) return -1;
-		limits_forget(listener);
-		for (struct conn *conn = conn_next(NULL); conn != NULL; conn = conn_next(conn))
-			if (conn->listener == listener) limits_count(listener, conn->source, +1);
-		log_detail("%s has changed", service->id);
+	if (listener->service->fingerprint == service->fingerprint) {
+		service_free(listener->service);
+		listener->service = service;
 		return 0;
 	}
-	service_free(listener->service);
-	listener->service = service;
+	if (listener_update(listener, service, why) < 0) return -1;
+	limits_forget(listener);
+	for (struct conn *conn = conn_next(NULL); conn != NULL; conn = conn_next(conn))
+		if (conn->client.listener == listener) limits_count(&conn->client, +1);
+	log_detail("%s has changed", service->id);
 	return 0;
 }
 
@@ -134,15 +134,15 @@ static int count_unclaimed(void) {
 }
 
 /* Reads the configuration and begins to serve. Returns 0, or -1 if superd cannot run, which has been said. */
-int reload_start(const struct options *options, bool is_upgrade) {
+int reload_start(const struct options *options) {
 	struct config config;
 	config_load(options, &config);
-	bool is_broken = config.defaults_broken;
-	if (!is_broken) put_all_to_work(&config);
-	if (!is_broken && listener_first() == NULL && options->program == NULL) log_error("there is no service to run");
+	if (!config.defaults_broken) {
+		put_all_to_work(&config);
+		if (listener_first() == NULL && options->program == NULL) log_error("there is no service to run");
+	}
 	config_free(&config);
-	if (is_broken || listener_first() == NULL) return -1;
-	if (!is_upgrade && count_unclaimed() > 0) return -1;
+	if (listener_first() == NULL || (!state_is_upgrade() && count_unclaimed() > 0)) return -1;
 	describe_services();
 	warn_of_root(options);
 	if (options->program == NULL) warn_of_tcp_wrappers();

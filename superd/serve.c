@@ -66,20 +66,22 @@ static void refuse(const struct client *client, enum verdict verdict) {
 	close_gently(client->fd);
 }
 
-static void note_child(const struct client *client, pid_t pid, struct client *asking) {
-	struct listener *listener = client->listener;
-	const struct service *service = listener->service;
-	bool lingers = service->linger > 0 && !service->wait;
-	long seconds = asking != NULL ? DNS_PATIENCE : service->time_limit;
-	conn_add(&(struct conn){.listener = listener,
+static void count_child(const struct client *client, int change) {
+	client->listener->running += change;
+	limits_count(client, change);
+}
+
+static void note_child(const struct client *client, pid_t pid, bool is_asking) {
+	const struct service *service = client->listener->service;
+	bool lingers = service->linger > 0 && !service->wait && !is_asking;
+	long seconds = is_asking ? DNS_PATIENCE : service->time_limit;
+	conn_add(&(struct conn){.client = *client,
 	    .pid = pid,
-	    .linger_fd = lingers && asking == NULL ? client->fd : -1,
-	    .asking = asking,
+	    .linger_fd = lingers ? client->fd : -1,
+	    .is_asking = is_asking,
 	    .began = loop_now(),
-	    .deadline = seconds > 0 ? loop_now() + seconds * 1000 : INT64_MAX,
-	    .source = client->source});
-	listener->running++;
-	limits_count(listener, client->source, +1);
+	    .deadline = seconds > 0 ? loop_now() + seconds * 1000 : INT64_MAX});
+	count_child(client, +1);
 }
 
 static void cannot_start(const struct client *client, const struct spawn_failure *failure) {
@@ -103,8 +105,7 @@ static void started(const struct client *client, pid_t pid, const struct spawn_f
 	const struct service *service = listener->service;
 	if (failure != NULL) {
 		conn_forget(pid);
-		listener->running--;
-		limits_count(listener, client->source, -1);
+		count_child(client, -1);
 		cannot_start(client, failure);
 		review(listener);
 		return;
@@ -126,20 +127,17 @@ bool serve_settle(size_t most, int sleeps) {
 static void proceed(const struct client *client) {
 	struct spawn_failure failure = {"memory", ENOMEM};
 	bool must_ask = !client->is_confirmed && domain_must_ask(client->listener->service, client->source);
-	struct client *asking = must_ask ? malloc(sizeof *asking) : NULL;
 	pid_t pid = -1;
 	bool is_alone = conn_count() == 0;
 	if (!must_ask && !serve_settle(SPAWN_MOST - 1, PATIENCE))
 		failure = (struct spawn_failure){"fork", EAGAIN};
-	else if (conn_reserve() == 0 && must_ask == (asking != NULL))
+	else if (conn_reserve() == 0)
 		pid = must_ask ? spawn_question(client, &failure) : spawn_program(client, is_alone, &failure);
 	if (pid < 0) {
-		free(asking);
 		cannot_start(client, &failure);
 		return;
 	}
-	if (asking != NULL) *asking = *client;
-	note_child(client, pid, asking);
+	note_child(client, pid, must_ask);
 	if (is_alone) serve_settle(0, 1);
 	review(client->listener);
 }
@@ -271,21 +269,19 @@ static void back_off(struct listener *listener, const struct conn *conn, int sta
 
 /* A child has ended: a program, or a question to the DNS. */
 void serve_ended(struct conn *conn, int status) {
-	struct listener *listener = conn->listener;
+	struct listener *listener = conn->client.listener;
 	const struct service *service = listener->service;
-	listener->running--;
-	limits_count(listener, conn->source, -1);
+	count_child(&conn->client, -1);
 	metrics_touch();
-	if (conn->asking != NULL) {
-		conn->asking->is_confirmed = status == 0;
-		if (status == 0) {
-			greet(conn->asking);
-			proceed(conn->asking);
-		} else
-			refuse(conn->asking, VERDICT_ADDRESS);
-		free(conn->asking);
-	} else
+	if (!conn->is_asking) {
 		log_exit(conn, status);
+	} else if (status == 0) {
+		conn->client.is_confirmed = true;
+		greet(&conn->client);
+		proceed(&conn->client);
+	} else {
+		refuse(&conn->client, VERDICT_ADDRESS);
+	}
 	if (conn->linger_fd >= 0) linger_begin(conn->linger_fd, service->linger * INT64_C(1000));
 	if (service->wait) back_off(listener, conn, status);
 	if (!listener->retired) review(listener);
@@ -316,13 +312,13 @@ void serve_tick(void) {
 
 /* Goes on counting a child that an earlier image of superd started. */
 void serve_adopt(const char *id, size_t nth, struct conn *conn) {
-	conn->listener = listener_find(id, nth);
-	if (conn->listener == NULL) conn->listener = listener_make_retired(id);
-	if (conn->listener == NULL || conn_reserve() < 0) return;
-	conn->listener->running++;
-	limits_count(conn->listener, conn->source, +1);
+	struct listener *listener = listener_find(id, nth);
+	if (listener == NULL) listener = listener_make_retired(id);
+	if (listener == NULL || conn_reserve() < 0) return;
+	conn->client.listener = listener;
+	count_child(&conn->client, +1);
 	conn_add(conn);
-	review(conn->listener);
+	review(listener);
 }
 
 /* Lets whoever comes wait in the backlog, or no more. */

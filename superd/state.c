@@ -44,9 +44,15 @@ void state_remember(char **argv) {
 	while (*++argv != NULL) words_add(arena, &upgrade.check_argv, *argv);
 }
 
-/* The check has ended. Its first line, if it said one, is the reason why not. */
-static void checked(int status) {
+/* Whether the superd on disk is being checked, by a child that serves nobody. */
+bool state_is_checking(void) {
+	return upgrade.checking > 0;
+}
+
+/* A child has ended: perhaps the check. Its first line, if it said one, is the reason why not. */
+void state_note_end(pid_t pid, int status) {
 	char said[SAID] = "it gave no reason";
+	if (pid != upgrade.checking) return;
 	ssize_t length = read(upgrade.said, said, sizeof said - 1);
 	if (length > 0) said[length] = '\0';
 	said[strcspn(said, "\n")] = '\0';
@@ -96,7 +102,7 @@ static const struct {
 				  FIELD(listener, closed_until), FIELD(listener, second_began),
 				  FIELD(listener, second_count), FIELD(listener, failures), FIELD(listener, refused)}},
     [CONN] = {"conn", {FIELD(conn, pid), DESCRIPTOR(conn, linger_fd), FIELD(conn, began), FIELD(conn, deadline),
-			  FIELD(conn, told), FIELD(conn, source)}},
+			  FIELD(conn, told), FIELD(conn, client.source)}},
     [LINGERING] = {"lingering", {DESCRIPTOR(watch, fd), FIELD(watch, deadline)}},
     [CAUGHT] = {"caught", {FIELD(caught, source), FIELD(caught, until)}},
     [HELD] = {"held", {DESCRIPTOR(client, fd), FIELD(client, uid), FIELD(client, is_confirmed), FIELD(client, peer),
@@ -161,11 +167,11 @@ static void put_state(FILE *to) {
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		if (!listener->retired) put_listener(to, listener);
 	for (const struct conn *conn = conn_next(NULL); conn != NULL; conn = conn_next(conn))
-		put(to, CONN, conn, conn->listener, NULL);
+		put(to, CONN, conn, conn->client.listener, NULL);
 	for (const struct watch *watch = linger_next(NULL); watch != NULL; watch = linger_next(watch))
 		put(to, LINGERING, watch, NULL, "");
-	for (const struct held *held = hold_first(); held != NULL; held = held->next)
-		put(to, HELD, &held->client, held->client.listener, NULL);
+	for (const struct client *held = hold_first(); held != NULL; held = held->next)
+		put(to, HELD, held, held->listener, NULL);
 	for (size_t nth = 0; (caught = access_caught(nth)) != NULL; nth++) put(to, CAUGHT, caught, NULL, "");
 }
 
@@ -218,7 +224,6 @@ void state_begin(void) {
 	upgrade.said = ends[0];
 	upgrade.deadline = loop_now() + CHECK_TIME;
 	loop_wake_at(upgrade.deadline);
-	conn_watch_other(pid, checked);
 }
 
 /* Executes the superd on disk in our place. Returns only if that cannot be done, and then all is as it was. */

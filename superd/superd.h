@@ -101,20 +101,15 @@ struct listener {
 	int failures; /* of a program that gets the socket itself, one after the other */
 };
 
-/* A comer, from accept to the child. */
+/* A comer, from accept to the end of the child. */
 struct client {
+	struct client *next; /* of those who are held until there is a child for them */
 	int fd;
 	struct listener *listener;
 	struct endpoint peer, local;
 	struct source source;
 	uid_t uid;
 	bool is_confirmed; /* the DNS has said that it may come */
-};
-
-/* A client that is held until there is a child for it. */
-struct held {
-	struct held *next;
-	struct client client;
 };
 
 /* A source that a sensor has caught: every service is shut to it for a while. */
@@ -140,13 +135,12 @@ struct spare {
 /* A running child. */
 struct conn {
 	struct conn *next;
-	struct listener *listener;
+	struct client client; /* of one that an earlier image started, only its listener and source */
 	pid_t pid;
 	int linger_fd;
-	struct client *asking;   /* not a program but a question to the DNS, about this client */
+	bool is_asking;          /* not a program but a question to the DNS, about the client */
 	int64_t began, deadline; /* at the deadline TERM, then `told`, then KILL */
 	bool told, reaped;
-	struct source source;
 };
 
 /* options.c: the command line */
@@ -286,7 +280,7 @@ void listener_tick(void);
 
 /* reload.c: from a configuration to listeners, at start and at HUP */
 int reload_check(const struct options *options);
-int reload_start(const struct options *options, bool is_upgrade);
+int reload_start(const struct options *options);
 void reload_again(const struct options *options);
 
 /* serve.c: one comer, from accept to the child, and the child's end */
@@ -308,7 +302,7 @@ bool hold_is_short(const struct listener *listener);
 void hold_over(struct listener *listener);
 void hold_give_up_at(int64_t when);
 void hold_tick(void (*again)(const struct client *), void (*refuse)(const struct client *));
-const struct held *hold_first(void);
+const struct client *hold_first(void);
 
 /* proxy.c, linger.c, domain.c: before and after the program */
 int proxy_greet(const struct client *client);
@@ -327,7 +321,7 @@ enum verdict limits_check_rate(const struct client *client);
 enum verdict limits_check_room(const struct client *client);
 bool limits_is_too_fast(struct listener *listener);
 bool limits_is_full(const struct listener *listener);
-void limits_count(struct listener *listener, struct source source, int change);
+void limits_count(const struct client *client, int change);
 void limits_forget(const struct listener *listener);
 
 /* notify.c, metrics.c: for supervisors and for graphs */
@@ -351,12 +345,13 @@ bool state_is_upgrade(void);
 void state_remember(char **argv);
 void state_begin(void);
 void state_tick(void);
+bool state_is_checking(void);
+void state_note_end(pid_t pid, int status);
 bool state_is_due(void);
 void state_execute(void);
 void state_take(bool late);
 
 /* conn.c: the running children */
-void conn_watch_other(pid_t pid, void (*ended)(int status));
 bool conn_is_asking(void);
 int conn_reserve(void);
 void conn_add(const struct conn *conn);
