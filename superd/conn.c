@@ -27,7 +27,7 @@ int conn_reserve(void) {
 }
 
 static int64_t drain_deadline(const struct conn *conn) {
-	int64_t latest = loop_now() + (conns.is_over ? 0 : conn->client.listener->service->drain_time * INT64_C(1000));
+	int64_t latest = loop_now() + (conns.is_over ? 0 : conn->listener->service->drain_time * INT64_C(1000));
 	return latest < conn->deadline ? latest : conn->deadline;
 }
 
@@ -87,7 +87,7 @@ static bool group_lives(pid_t pid) {
 /* Whether a child is asking the DNS. */
 bool conn_is_asking(void) {
 	const struct conn *conn = conn_next(NULL);
-	while (conn != NULL && !conn->is_asking) conn = conn_next(conn);
+	while (conn != NULL && conn->asking == NULL) conn = conn_next(conn);
 	return conn != NULL;
 }
 

@@ -134,12 +134,12 @@ enum verdict limits_check_room(const struct client *client) {
 	return VERDICT_WELCOME;
 }
 
-/* A child for that client, of whom only listener and source need to be known, has begun (+1) or ended (-1). */
-void limits_count(const struct client *client, int change) {
-	const struct service *service = client->listener->service;
+/* A child of that source has begun (+1) or ended (-1). */
+void limits_count(struct listener *listener, struct source source, int change) {
+	const struct service *service = listener->service;
 	if (service->per_source == UNLIMITED && service->per_source_cps == UNSET) return;
-	struct source source = source_of(client->listener, client->source);
-	struct source_count *count = find(client->listener, source, change > 0);
+	source = source_of(listener, source);
+	struct source_count *count = find(listener, source, change > 0);
 	if (count != NULL) count->running += change;
 }
 

@@ -145,7 +145,7 @@ void log_start(const struct client *client, pid_t pid) {
 
 /* EXIT: ID status=N pid=N duration=N(sec), or signal=N. */
 void log_exit(const struct conn *conn, int status) {
-	const struct service *service = conn->client.listener->service;
+	const struct service *service = conn->listener->service;
 	char line[PART] = "";
 	if (!(service->log_on_success & (LOG_ITEM_EXIT | LOG_ITEM_DURATION)) || !is_heard(service)) return;
 	if (service->log_on_success & LOG_ITEM_EXIT && WIFSIGNALED(status))

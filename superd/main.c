@@ -92,7 +92,6 @@ static void tick(void) {
 	loop_tick();
 	listener_tick();
 	serve_tick();
-	state_tick();
 	metrics_tick();
 	notify_tick();
 }

@@ -6,13 +6,13 @@
 
 #include <arpa/inet.h>
 
-enum { SHORTEST = 15, V1_MAX = 107, V2_HEAD = 16, PATIENCE = 3000 };
+enum { SHORTEST = 15, V1_MAX = 107, V2_HEAD = 16, SKIPPED = 512, PATIENCE = 3000 };
 
 struct greeting {
 	struct watch watch;
 	struct client client;
-	size_t length; /* read so far; what does not fit into `bytes` is skipped */
-	char bytes[V1_MAX];
+	size_t length;                /* read so far */
+	char bytes[V1_MAX + SKIPPED]; /* what comes after the first V1_MAX bytes is read over what came before it */
 };
 
 static const char v1_signature[] = "PROXY ", v2_signature[] = "\r\n\r\n\0\r\nQUIT\n";
@@ -118,12 +118,10 @@ static void run_out(struct watch *watch) {
 /* Reads what belongs to the header and has come. */
 static void read_header(struct watch *watch) {
 	struct greeting *greeting = (struct greeting *)(void *)watch;
-	char skipped[512] = "";
 	for (size_t size; (size = wanted(greeting)) > 0;) {
-		bool is_kept = greeting->length < V1_MAX;
-		size_t room = is_kept ? V1_MAX - greeting->length : sizeof skipped;
-		char *to = is_kept ? greeting->bytes + greeting->length : skipped;
-		ssize_t count = sys_receive_unblocked(watch->fd, to, size < room ? size : room);
+		size_t begin = greeting->length < V1_MAX ? greeting->length : V1_MAX;
+		size_t room = sizeof greeting->bytes - begin;
+		ssize_t count = sys_receive_unblocked(watch->fd, greeting->bytes + begin, size < room ? size : room);
 		if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
 		greeting->length += count > 0 ? (size_t)count : 0;
 		if (count <= 0 || (!is_v1(greeting) && !is_v2(greeting))) {
@@ -134,18 +132,19 @@ static void read_header(struct watch *watch) {
 	finish(greeting, parse(greeting) == 0);
 }
 
-/* Waits for the header of a client that comes from a proxy. Returns 0, or -1 for want of memory. */
-int proxy_greet(const struct client *client) {
+/* Waits for the header of a client that comes from a proxy. For want of memory that is as if there were none. */
+void proxy_greet(const struct client *client) {
 	struct greeting *greeting = malloc(sizeof *greeting);
-	if (greeting == NULL) return -1;
-	*greeting = (struct greeting){.client = *client};
-	greeting->watch = (struct watch){client->fd, 0, read_header, run_out, loop_now() + PATIENCE};
-	if (loop_watch(&greeting->watch) < 0) {
+	if (greeting != NULL) {
+		*greeting = (struct greeting){.client = *client};
+		greeting->watch = (struct watch){client->fd, 0, read_header, run_out, loop_now() + PATIENCE};
+	}
+	if (greeting == NULL || loop_watch(&greeting->watch) < 0) {
 		free(greeting);
-		return -1;
+		serve_greeted(client, false);
+		return;
 	}
 	client->listener->waiting++;
-	return 0;
 }
 
 /* Whether a header is being waited for. */

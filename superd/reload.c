@@ -40,7 +40,7 @@ static int put_to_work(struct service *service, struct reason *why) {
 	if (listener_update(listener, service, why) < 0) return -1;
 	limits_forget(listener);
 	for (struct conn *conn = conn_next(NULL); conn != NULL; conn = conn_next(conn))
-		if (conn->client.listener == listener) limits_count(&conn->client, +1);
+		if (conn->listener == listener) limits_count(listener, conn->source, +1);
 	log_detail("%s has changed", service->id);
 	return 0;
 }
@@ -120,14 +120,12 @@ int reload_check(const struct options *options) {
 /* A socket that was handed over and serves nobody is a mistake. Returns how many there are, which has been said. */
 static int count_unclaimed(void) {
 	char text[ADDR_TEXT];
-	struct endpoint address;
 	const struct spare *handed;
 	int count = 0;
 	for (size_t nth = 0; (handed = socket_handed(nth, NULL)) != NULL; nth++) {
 		if (handed->taken) continue;
-		socket_read_address(handed->fd, &address);
 		log_error("LISTEN_FDS: descriptor %d (%s, %s) belongs to no service", handed->fd,
-		    addr_format(&address, text), handed->name);
+		    addr_format(&handed->configured, text), handed->name);
 		count++;
 	}
 	return count;

@@ -20,7 +20,7 @@ static void review(struct listener *listener) {
 
 static void review_all(void) {
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		if (!listener->retired) review(listener);
+		review(listener);
 }
 
 /* Closes a connection so that what was sent arrives: what has come in and was not read would reset it. */
@@ -52,7 +52,6 @@ static void pass_over(const struct client *client) {
 		sys_receive_unblocked(client->fd, &unread, sizeof unread);
 	else
 		listener->closed_until = loop_now() + QUICK;
-	review(listener);
 }
 
 static void refuse(const struct client *client, enum verdict verdict) {
@@ -66,22 +65,20 @@ static void refuse(const struct client *client, enum verdict verdict) {
 	close_gently(client->fd);
 }
 
-static void count_child(const struct client *client, int change) {
-	client->listener->running += change;
-	limits_count(client, change);
-}
-
-static void note_child(const struct client *client, pid_t pid, bool is_asking) {
-	const struct service *service = client->listener->service;
-	bool lingers = service->linger > 0 && !service->wait && !is_asking;
-	long seconds = is_asking ? DNS_PATIENCE : service->time_limit;
-	conn_add(&(struct conn){.client = *client,
+static void note_child(const struct client *client, pid_t pid, struct client *asking) {
+	struct listener *listener = client->listener;
+	const struct service *service = listener->service;
+	bool lingers = service->linger > 0 && !service->wait;
+	long seconds = asking != NULL ? DNS_PATIENCE : service->time_limit;
+	conn_add(&(struct conn){.listener = listener,
 	    .pid = pid,
-	    .linger_fd = lingers ? client->fd : -1,
-	    .is_asking = is_asking,
+	    .linger_fd = lingers && asking == NULL ? client->fd : -1,
+	    .asking = asking,
 	    .began = loop_now(),
-	    .deadline = seconds > 0 ? loop_now() + seconds * 1000 : INT64_MAX});
-	count_child(client, +1);
+	    .deadline = seconds > 0 ? loop_now() + seconds * 1000 : INT64_MAX,
+	    .source = client->source});
+	listener->running++;
+	limits_count(listener, client->source, +1);
 }
 
 static void cannot_start(const struct client *client, const struct spawn_failure *failure) {
@@ -105,7 +102,8 @@ static void started(const struct client *client, pid_t pid, const struct spawn_f
 	const struct service *service = listener->service;
 	if (failure != NULL) {
 		conn_forget(pid);
-		count_child(client, -1);
+		listener->running--;
+		limits_count(listener, client->source, -1);
 		cannot_start(client, failure);
 		review(listener);
 		return;
@@ -127,19 +125,21 @@ bool serve_settle(size_t most, int sleeps) {
 static void proceed(const struct client *client) {
 	struct spawn_failure failure = {"memory", ENOMEM};
 	bool must_ask = !client->is_confirmed && domain_must_ask(client->listener->service, client->source);
+	struct client *asking = must_ask ? malloc(sizeof *asking) : NULL;
 	pid_t pid = -1;
 	bool is_alone = conn_count() == 0;
 	if (!must_ask && !serve_settle(SPAWN_MOST - 1, PATIENCE))
 		failure = (struct spawn_failure){"fork", EAGAIN};
-	else if (conn_reserve() == 0)
+	else if (conn_reserve() == 0 && must_ask == (asking != NULL))
 		pid = must_ask ? spawn_question(client, &failure) : spawn_program(client, is_alone, &failure);
 	if (pid < 0) {
+		free(asking);
 		cannot_start(client, &failure);
 		return;
 	}
-	note_child(client, pid, must_ask);
+	if (asking != NULL) *asking = *client;
+	note_child(client, pid, asking);
 	if (is_alone) serve_settle(0, 1);
-	review(client->listener);
 }
 
 static void give_up(const struct client *client) {
@@ -159,82 +159,71 @@ static void greet(const struct client *client) {
 	sys_send_unblocked(client->fd, banner->text, banner->length);
 }
 
-/* Lets a client in, or not. */
+/* Lets a client in, or not. One that was not accepted by us is not spoken to. */
 static void admit(const struct client *client) {
 	const struct service *service = client->listener->service;
-	sys_send_unblocked(client->fd, service->banner.text, service->banner.length);
+	if (!service->wait) sys_send_unblocked(client->fd, service->banner.text, service->banner.length);
 	enum verdict verdict = judge(client);
 	if (verdict != VERDICT_WELCOME) {
 		refuse(client, verdict);
 		return;
 	}
-	if (!domain_must_ask(service, client->source)) greet(client);
+	if (!service->wait && !domain_must_ask(service, client->source)) greet(client);
 	proceed(client);
 }
 
-/* Who the client is, and which of our addresses it came to. */
-static void identify(struct client *client, const struct listening_socket *socket) {
-	client->local = socket->address;
-	if (addr_is_wildcard(&socket->address)) {
-		client->local.length = sizeof client->local.at;
-		getsockname(client->fd, &client->local.at.any, &client->local.length);
-	}
-	client->uid = (uid_t)-1;
-	if (socket->address.at.any.sa_family == AF_UNIX) {
-		client->peer.at.any.sa_family = AF_UNIX;
-		client->uid = sys_peer_uid(client->fd);
-	}
-	client->source = addr_source(&client->peer, client->uid);
-}
-
-/* A datagram, or a connection that the program itself will accept: the program gets the socket, if it may be started. */
-static void serve_waiting(struct client *client, const struct listening_socket *socket) {
-	const struct service *service = client->listener->service;
-	client->fd = socket->watch.fd;
-	client->local = socket->address;
-	client->uid = (uid_t)-1;
-	if (service->socket_type == SOCK_DGRAM) {
-		sys_peek_sender(client->fd, &client->peer);
-		client->source = addr_source(&client->peer, client->uid);
-	}
-	enum verdict verdict = judge(client);
-	if (verdict == VERDICT_WELCOME)
-		proceed(client);
-	else
-		refuse(client, verdict);
-}
-
-/* One comer. Returns whether a connection was accepted, so that another may be waiting. */
-static bool serve_one(const struct listening_socket *socket) {
-	struct client client = {.listener = socket->listener};
-	const struct service *service = client.listener->service;
-	if (limits_is_too_fast(client.listener)) {
-		log_detail("%s: too fast; who comes waits %ld s", service->id, service->cps.seconds);
-		review(client.listener);
-		return false;
-	}
-	if (service->wait) {
-		client.listener->accepted++;
-		serve_waiting(&client, socket);
-		return false;
-	}
-	client.fd = sys_accept(socket->watch.fd, &client.peer);
-	if (client.fd < 0) {
+/* Accepts a connection: who the client is, and which of our addresses it came to. Returns 0, or -1 if there is none. */
+static int accept_client(struct client *client) {
+	client->fd = sys_accept(client->fd, &client->peer);
+	if (client->fd < 0) {
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ECONNABORTED && errno != EINTR) {
 			hold_all("accept", errno);
 			review_all();
 		}
+		return -1;
+	}
+	if (addr_is_wildcard(&client->local)) {
+		client->local.length = sizeof client->local.at;
+		getsockname(client->fd, &client->local.at.any, &client->local.length);
+	}
+	if (client->local.at.any.sa_family == AF_UNIX) {
+		client->peer.at.any.sa_family = AF_UNIX;
+		client->uid = sys_peer_uid(client->fd);
+	}
+	client->source = addr_source(&client->peer, client->uid);
+	return 0;
+}
+
+/* The program gets the socket itself. Of a datagram it can be told whose it is, of a connection not. */
+static void peek_client(struct client *client) {
+	if (client->listener->service->socket_type != SOCK_DGRAM) return;
+	sys_peek_sender(client->fd, &client->peer);
+	client->source = addr_source(&client->peer, client->uid);
+}
+
+/* One comer. Returns whether a connection was accepted, so that another may be waiting. */
+static bool serve_one(const struct listening_socket *socket) {
+	struct listener *listener = socket->listener;
+	const struct service *service = listener->service;
+	struct client client = {
+	    .fd = socket->watch.fd, .listener = listener, .local = socket->address, .uid = (uid_t)-1};
+	if (limits_is_too_fast(listener)) {
+		log_detail("%s: too fast; who comes waits %ld s", service->id, service->cps.seconds);
+		review(listener);
 		return false;
 	}
-	client.listener->accepted++;
+	if (service->wait)
+		peek_client(&client);
+	else if (accept_client(&client) < 0)
+		return false;
+	listener->accepted++;
 	metrics_touch();
-	identify(&client, socket);
-	if (service->proxy_from.set && addr_list_matches(&service->proxy_from, client.source)) {
-		if (proxy_greet(&client) < 0) refuse(&client, VERDICT_PROXY);
-		review(client.listener);
-	} else
+	if (!service->wait && addr_list_matches(&service->proxy_from, client.source))
+		proxy_greet(&client);
+	else
 		admit(&client);
-	return true;
+	review(listener);
+	return !service->wait;
 }
 
 /* Someone knocks at a listening socket. Where others are being served, it is likely that more than one does. */
@@ -269,22 +258,24 @@ static void back_off(struct listener *listener, const struct conn *conn, int sta
 
 /* A child has ended: a program, or a question to the DNS. */
 void serve_ended(struct conn *conn, int status) {
-	struct listener *listener = conn->client.listener;
+	struct listener *listener = conn->listener;
 	const struct service *service = listener->service;
-	count_child(&conn->client, -1);
+	listener->running--;
+	limits_count(listener, conn->source, -1);
 	metrics_touch();
-	if (!conn->is_asking) {
+	if (conn->asking == NULL) {
 		log_exit(conn, status);
 	} else if (status == 0) {
-		conn->client.is_confirmed = true;
-		greet(&conn->client);
-		proceed(&conn->client);
+		conn->asking->is_confirmed = true;
+		greet(conn->asking);
+		proceed(conn->asking);
 	} else {
-		refuse(&conn->client, VERDICT_ADDRESS);
+		refuse(conn->asking, VERDICT_ADDRESS);
 	}
+	free(conn->asking);
 	if (conn->linger_fd >= 0) linger_begin(conn->linger_fd, service->linger * INT64_C(1000));
 	if (service->wait) back_off(listener, conn, status);
-	if (!listener->retired) review(listener);
+	review(listener);
 }
 
 static void end_episodes(struct listener *listener) {
@@ -315,8 +306,9 @@ void serve_adopt(const char *id, size_t nth, struct conn *conn) {
 	struct listener *listener = listener_find(id, nth);
 	if (listener == NULL) listener = listener_make_retired(id);
 	if (listener == NULL || conn_reserve() < 0) return;
-	conn->client.listener = listener;
-	count_child(&conn->client, +1);
+	conn->listener = listener;
+	listener->running++;
+	limits_count(listener, conn->source, +1);
 	conn_add(conn);
 	review(listener);
 }

@@ -10,7 +10,7 @@
 
 #define VARIABLE "SUPERD_STATE"
 
-enum { CHECK_TIME = 10 * 1000, SAID = 400 };
+enum { CHECK_TIME = 10, SAID = 400 }; /* CHECK_TIME in seconds */
 
 extern char **environ;
 
@@ -20,8 +20,7 @@ static struct {
 	char **argv;
 	struct words check_argv; /* the same with -t */
 	pid_t checking;
-	int said; /* what the checking child says */
-	int64_t deadline;
+	int said;             /* what the checking child says */
 	bool is_due, is_ours; /* the next one; the one that made this process superd */
 } upgrade = {.said = -1};
 
@@ -62,14 +61,6 @@ void state_note_end(pid_t pid, int status) {
 	if (status != 0) log_error("no upgrade: the superd on disk would not start: %s", said);
 }
 
-/* Ends a check that takes too long. */
-void state_tick(void) {
-	if (upgrade.checking > 0 && loop_now() >= upgrade.deadline)
-		kill(upgrade.checking, SIGKILL);
-	else if (upgrade.checking > 0)
-		loop_wake_at(upgrade.deadline);
-}
-
 /* Whether the superd on disk has been found good and is now to take over. */
 bool state_is_due(void) {
 	return upgrade.is_due;
@@ -102,7 +93,7 @@ static const struct {
 				  FIELD(listener, closed_until), FIELD(listener, second_began),
 				  FIELD(listener, second_count), FIELD(listener, failures), FIELD(listener, refused)}},
     [CONN] = {"conn", {FIELD(conn, pid), DESCRIPTOR(conn, linger_fd), FIELD(conn, began), FIELD(conn, deadline),
-			  FIELD(conn, told), FIELD(conn, client.source)}},
+			  FIELD(conn, told), FIELD(conn, source)}},
     [LINGERING] = {"lingering", {DESCRIPTOR(watch, fd), FIELD(watch, deadline)}},
     [CAUGHT] = {"caught", {FIELD(caught, source), FIELD(caught, until)}},
     [HELD] = {"held", {DESCRIPTOR(client, fd), FIELD(client, uid), FIELD(client, is_confirmed), FIELD(client, peer),
@@ -167,7 +158,7 @@ static void put_state(FILE *to) {
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		if (!listener->retired) put_listener(to, listener);
 	for (const struct conn *conn = conn_next(NULL); conn != NULL; conn = conn_next(conn))
-		put(to, CONN, conn, conn->client.listener, NULL);
+		put(to, CONN, conn, conn->listener, NULL);
 	for (const struct watch *watch = linger_next(NULL); watch != NULL; watch = linger_next(watch))
 		put(to, LINGERING, watch, NULL, "");
 	for (const struct client *held = hold_first(); held != NULL; held = held->next)
@@ -190,13 +181,14 @@ static FILE *hand_on(void) {
 	return file;
 }
 
-/* The superd on disk, with -t and with all that we would hand on to it. */
+/* The superd on disk, with -t and with all that we would hand on to it. If it hangs, the alarm ends it. */
 static _Noreturn void check_child(int said) {
 	sigset_t none;
 	dup2(said, STDERR_FILENO);
 	if (dup2(open("/dev/null", O_RDWR), STDOUT_FILENO) >= 0 && hand_on() != NULL) {
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
+		alarm(CHECK_TIME);
 		execve(upgrade.path, (char **)(void *)upgrade.check_argv.word, environ);
 	}
 	dprintf(STDERR_FILENO, "%s: %s\n", upgrade.path, strerror(errno));
@@ -222,8 +214,6 @@ void state_begin(void) {
 	}
 	upgrade.checking = pid;
 	upgrade.said = ends[0];
-	upgrade.deadline = loop_now() + CHECK_TIME;
-	loop_wake_at(upgrade.deadline);
 }
 
 /* Executes the superd on disk in our place. Returns only if that cannot be done, and then all is as it was. */

@@ -101,7 +101,7 @@ struct listener {
 	int failures; /* of a program that gets the socket itself, one after the other */
 };
 
-/* A comer, from accept to the end of the child. */
+/* A comer, from accept to the child. */
 struct client {
 	struct client *next; /* of those who are held until there is a child for them */
 	int fd;
@@ -135,12 +135,13 @@ struct spare {
 /* A running child. */
 struct conn {
 	struct conn *next;
-	struct client client; /* of one that an earlier image started, only its listener and source */
+	struct listener *listener;
 	pid_t pid;
 	int linger_fd;
-	bool is_asking;          /* not a program but a question to the DNS, about the client */
+	struct client *asking;   /* not a program but a question to the DNS, about this client */
 	int64_t began, deadline; /* at the deadline TERM, then `told`, then KILL */
 	bool told, reaped;
+	struct source source;
 };
 
 /* options.c: the command line */
@@ -305,7 +306,7 @@ void hold_tick(void (*again)(const struct client *), void (*refuse)(const struct
 const struct client *hold_first(void);
 
 /* proxy.c, linger.c, domain.c: before and after the program */
-int proxy_greet(const struct client *client);
+void proxy_greet(const struct client *client);
 bool proxy_is_waiting(void);
 void linger_begin(int fd, int64_t span);
 const struct watch *linger_next(const struct watch *last);
@@ -321,7 +322,7 @@ enum verdict limits_check_rate(const struct client *client);
 enum verdict limits_check_room(const struct client *client);
 bool limits_is_too_fast(struct listener *listener);
 bool limits_is_full(const struct listener *listener);
-void limits_count(const struct client *client, int change);
+void limits_count(struct listener *listener, struct source source, int change);
 void limits_forget(const struct listener *listener);
 
 /* notify.c, metrics.c: for supervisors and for graphs */
@@ -344,7 +345,6 @@ void metrics_write(void);
 bool state_is_upgrade(void);
 void state_remember(char **argv);
 void state_begin(void);
-void state_tick(void);
 bool state_is_checking(void);
 void state_note_end(pid_t pid, int status);
 bool state_is_due(void);
