@@ -11,19 +11,12 @@ enum { BUCKETS = 4096, GROUP_POLL = 200, KILL_GRACE = 5000, MANY = 256, SWEEP_AF
 static struct {
 	struct conn *buckets[BUCKETS];
 	size_t count;
-	struct conn *spare;
 	int64_t sweep_at;       /* 0: none is needed */
 	bool draining, is_over; /* the time that a stop leaves has begun, or is over */
 } conns;
 
 static struct conn **bucket_of(pid_t pid) {
 	return &conns.buckets[(size_t)pid % BUCKETS];
-}
-
-/* Sees that the next conn_add cannot fail, so that no child runs uncounted. Returns -1 for want of memory. */
-int conn_reserve(void) {
-	if (conns.spare == NULL) conns.spare = malloc(sizeof *conns.spare);
-	return conns.spare == NULL ? -1 : 0;
 }
 
 static int64_t drain_deadline(const struct conn *conn) {
@@ -38,14 +31,14 @@ static void link_conn(struct conn *conn) {
 	conns.count++;
 }
 
-/* Notes a child that has been started. Its `deadline` may be INT64_MAX. */
-void conn_add(const struct conn *conn) {
-	struct conn *added = conns.spare;
-	conns.spare = NULL;
-	*added = *conn;
-	if (conns.draining) added->deadline = drain_deadline(added);
-	link_conn(added);
-	loop_wake_at(added->deadline);
+/*
+ * Notes a child that has been started, and will free its `conn`, which was allocated before that, so that no child runs
+ * uncounted. Its `deadline` may be INT64_MAX.
+ */
+void conn_add(struct conn *conn) {
+	if (conns.draining) conn->deadline = drain_deadline(conn);
+	link_conn(conn);
+	loop_wake_at(conn->deadline);
 }
 
 static struct conn **find(pid_t pid) {

@@ -35,11 +35,10 @@ static void give_up_pid_file(int fd) {
 }
 
 static void write_pid_file(int fd) {
-	char text[24];
-	int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	if (fd >= 0 && (ftruncate(fd, 0) < 0 || write(fd, text, (size_t)length) != length))
+	if (fd < 0) return;
+	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
 		log_warning("-P %s: %s", options.pid_file, strerror(errno));
-	if (fd >= 0) close(fd);
+	close(fd);
 }
 
 static void stop(void) {

@@ -65,18 +65,19 @@ static void refuse(const struct client *client, enum verdict verdict) {
 	close_gently(client->fd);
 }
 
-static void note_child(const struct client *client, pid_t pid, struct client *asking) {
+static void note_child(struct conn *conn, const struct client *client, pid_t pid, struct client *asking) {
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
 	bool lingers = service->linger > 0 && !service->wait;
 	long seconds = asking != NULL ? DNS_PATIENCE : service->time_limit;
-	conn_add(&(struct conn){.listener = listener,
+	*conn = (struct conn){.listener = listener,
 	    .pid = pid,
 	    .linger_fd = lingers && asking == NULL ? client->fd : -1,
 	    .asking = asking,
 	    .began = loop_now(),
 	    .deadline = seconds > 0 ? loop_now() + seconds * 1000 : INT64_MAX,
-	    .source = client->source});
+	    .source = client->source};
+	conn_add(conn);
 	listener->running++;
 	limits_count(listener, client->source, +1);
 }
@@ -126,19 +127,21 @@ static void proceed(const struct client *client) {
 	struct spawn_failure failure = {"memory", ENOMEM};
 	bool must_ask = !client->is_confirmed && domain_must_ask(client->listener->service, client->source);
 	struct client *asking = must_ask ? malloc(sizeof *asking) : NULL;
+	struct conn *conn = malloc(sizeof *conn);
 	pid_t pid = -1;
 	bool is_alone = conn_count() == 0;
 	if (!must_ask && !serve_settle(SPAWN_MOST - 1, PATIENCE))
 		failure = (struct spawn_failure){"fork", EAGAIN};
-	else if (conn_reserve() == 0 && must_ask == (asking != NULL))
+	else if (conn != NULL && must_ask == (asking != NULL))
 		pid = must_ask ? spawn_question(client, &failure) : spawn_program(client, is_alone, &failure);
 	if (pid < 0) {
 		free(asking);
+		free(conn);
 		cannot_start(client, &failure);
 		return;
 	}
 	if (asking != NULL) *asking = *client;
-	note_child(client, pid, asking);
+	note_child(conn, client, pid, asking);
 	if (is_alone) serve_settle(0, 1);
 }
 
@@ -302,10 +305,12 @@ void serve_tick(void) {
 }
 
 /* Goes on counting a child that an earlier image of superd started. */
-void serve_adopt(const char *id, size_t nth, struct conn *conn) {
+void serve_adopt(const char *id, size_t nth, const struct conn *child) {
 	struct listener *listener = listener_find(id, nth);
 	if (listener == NULL) listener = listener_make_retired(id);
-	if (listener == NULL || conn_reserve() < 0) return;
+	struct conn *conn = listener != NULL ? malloc(sizeof *conn) : NULL;
+	if (conn == NULL) return;
+	*conn = *child;
 	conn->listener = listener;
 	listener->running++;
 	limits_count(listener, conn->source, +1);

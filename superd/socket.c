@@ -29,17 +29,14 @@ static int clear_path(const struct endpoint *address, int socket_type, struct re
 	return unlink(path) < 0 ? reason_set(why, "%s: %s", path, strerror(errno)) : 0;
 }
 
-/* The socket is made with its mode, so that at no time more may connect. */
-static int bind_path(int fd, const struct service *service, const struct endpoint *address) {
+/* A path is made with its mode, so that at no time more may connect. */
+static int bind_at(int fd, const struct service *service, const struct endpoint *address) {
+	const struct identity *owner = &service->socket_user;
 	mode_t saved = umask((mode_t)(~service->socket_mode & 0777));
 	int bound = bind(fd, &address->at.any, address->length);
-	int error = errno;
 	umask(saved);
-	errno = error;
-	const struct identity *owner = &service->socket_user;
-	if (bound == 0 && owner->set)
-		bound = chown(address->at.un.sun_path, owner->uid, owner->group_set ? owner->gid : (gid_t)-1);
-	return bound;
+	if (bound < 0 || address->at.any.sa_family != AF_UNIX || !owner->set) return bound;
+	return chown(address->at.un.sun_path, owner->uid, owner->group_set ? owner->gid : (gid_t)-1);
 }
 
 static int set_options(int fd, const struct service *service, const struct endpoint *address) {
@@ -62,8 +59,11 @@ static int set_up(int fd, const struct service *service) {
 	return is_connected ? listen(fd, (int)service->backlog) : 0;
 }
 
-/* Makes a socket at the address. Returns the descriptor, or -1 with errno and why. */
-static int make(const struct service *service, const struct endpoint *address, struct reason *why) {
+/*
+ * Makes a socket at the address; nobody can connect to one that is only `tried`. Returns the descriptor, or -1 with
+ * errno and why.
+ */
+static int make(const struct service *service, const struct endpoint *address, bool tried, struct reason *why) {
 	char text[ADDR_TEXT];
 	int family = address->at.any.sa_family, type = (int)service->socket_type;
 	if (family == AF_UNIX && clear_path(address, type, why) < 0) {
@@ -71,11 +71,9 @@ static int make(const struct service *service, const struct endpoint *address, s
 		return -1;
 	}
 	int fd = socket(family, type, family == AF_UNIX ? 0 : service->protocol_number);
-	if (fd >= 0 && set_options(fd, service, address) == 0) {
-		int bound =
-		    family == AF_UNIX ? bind_path(fd, service, address) : bind(fd, &address->at.any, address->length);
-		if (bound == 0 && set_up(fd, service) == 0) return fd;
-	}
+	if (fd >= 0 && set_options(fd, service, address) == 0 && bind_at(fd, service, address) == 0 &&
+	    (tried || set_up(fd, service) == 0))
+		return fd;
 	int error = errno;
 	if (fd >= 0) close(fd);
 	reason_set(why, "cannot listen on %s: %s", addr_format(address, text), strerror(error));
@@ -175,16 +173,13 @@ void socket_read_address(int fd, struct endpoint *address) {
 
 /* Whether socket_open would find or make a socket; nobody can connect to what is tried. Returns 0, or -1 and why. */
 int socket_check(const struct service *service, const struct endpoint *configured, struct reason *why) {
-	char text[ADDR_TEXT];
 	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
 		if (fits(spare, service, configured)) return 0;
 	if (configured->at.any.sa_family == AF_UNIX) return 0;
-	int fd = socket(configured->at.any.sa_family, (int)service->socket_type, service->protocol_number), error = 0;
-	if (fd < 0 || set_options(fd, service, configured) < 0 || bind(fd, &configured->at.any, configured->length) < 0)
-		error = errno;
-	if (fd >= 0) close(fd);
-	if (error == 0 || error == EADDRNOTAVAIL || error == EAFNOSUPPORT) return 0;
-	return reason_set(why, "cannot listen on %s: %s", addr_format(configured, text), strerror(error));
+	int fd = make(service, configured, true, why);
+	if (fd < 0) return errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT ? 0 : -1;
+	close(fd);
+	return 0;
 }
 
 /* Moves a descriptor out of the way of those that a child needs (sys_own_descriptors), if that is to be had. */
@@ -205,13 +200,13 @@ int socket_open(const struct service *service, const struct endpoint *configured
 	int fd = take(service, configured);
 	if (fd >= 0) return lift(fd);
 	if (addr_port(&address) == 0) addr_set_port(&address, port);
-	do fd = make(service, &address, why);
+	do fd = make(service, &address, false, why);
 	while (fd < 0 && errno == EADDRINUSE && give_way(addr_port(&address)));
 	bool lacks_v6 = errno == EAFNOSUPPORT || service->socket_type == SOCK_RAW;
 	if (fd < 0 && lacks_v6 && addr_is_wildcard(&address) && !(service->flags & FLAG_IPV6)) {
 		address = (struct endpoint){.length = sizeof address.at.in, .at.in.sin_family = AF_INET};
 		addr_set_port(&address, addr_port(configured) ? addr_port(configured) : port);
-		fd = make(service, &address, why);
+		fd = make(service, &address, false, why);
 	}
 	return lift(fd);
 }

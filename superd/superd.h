@@ -291,7 +291,7 @@ void serve_greeted(const struct client *client, bool is_good);
 void serve_ended(struct conn *conn, int status);
 void serve_tick(void);
 void serve_stop(bool at_once);
-void serve_adopt(const char *id, size_t nth, struct conn *conn);
+void serve_adopt(const char *id, size_t nth, const struct conn *child);
 void serve_pause(bool paused);
 void serve_log_state(void);
 
@@ -353,8 +353,7 @@ void state_take(bool late);
 
 /* conn.c: the running children */
 bool conn_is_asking(void);
-int conn_reserve(void);
-void conn_add(const struct conn *conn);
+void conn_add(struct conn *conn);
 void conn_forget(pid_t pid);
 size_t conn_count(void);
 struct conn *conn_next(const struct conn *last);
