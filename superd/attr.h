@@ -24,6 +24,7 @@ struct attr_type {
 	void (*print)(const void *field, FILE *to); /* NULL: as written */
 	bool is_number;                             /* the field is a long, UNSET unless something sets it */
 	bool is_set;                                /* += and -= work, and = in `defaults` adds */
+	const struct attr_word *words, *units;      /* of a number: what may stand in its place, and behind it */
 };
 
 enum attr_scope { IN_SERVICE = 1, IN_DEFAULTS = 2, IN_BOTH = 3 };

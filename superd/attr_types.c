@@ -15,6 +15,11 @@ enum { ANY = INT_MAX, BANNER_MAX = 16 * 1024 };
 static const struct attr_word no_units[] = {{"", 1}, {NULL, 0}};
 static const struct attr_word byte_units[] = {{"", 1}, {"K", 1024}, {"M", 1024L * 1024}, {NULL, 0}};
 
+/* What may stand in place of a number. */
+static const struct attr_word no_words[] = {{NULL, 0}};
+static const struct attr_word unlimited[] = {{"UNLIMITED", UNLIMITED}, {NULL, 0}};
+static const struct attr_word deny_words[] = {{"FOREVER", DENY_FOREVER}, {"NEVER", DENY_NEVER}, {NULL, 0}};
+
 const struct attr_word attr_yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
 const struct attr_word attr_socket_types[] = {
     {"stream", SOCK_STREAM}, {"dgram", SOCK_DGRAM}, {"raw", SOCK_RAW}, {"seqpacket", SOCK_SEQPACKET}, {NULL, 0}};
@@ -53,13 +58,12 @@ static int parse_number(
 	return 0;
 }
 
+/* A number, with its unit, or a word in its place. */
 static int number_read(void *field, const struct reading *in) {
-	return parse_number(in->word[0], no_units, in->attr->min, in->attr->max, field, in->why);
-}
-
-static int limit_read(void *field, const struct reading *in) {
-	if (strcasecmp(in->word[0], "UNLIMITED") != 0) return number_read(field, in);
-	*(long *)field = UNLIMITED;
+	const struct attr *attr = in->attr;
+	const struct attr_word *word = attr_find_word(attr->type->words, in->word[0]);
+	if (word == NULL) return parse_number(in->word[0], attr->type->units, attr->min, attr->max, field, in->why);
+	*(long *)field = word->value;
 	return 0;
 }
 
@@ -70,11 +74,6 @@ static int octal_read(void *field, const struct reading *in) {
 		return reason_set(in->why, "'%s' is not an octal number up to %lo", text, (unsigned long)in->attr->max);
 	*(long *)field = value;
 	return 0;
-}
-
-static int bytes_read(void *field, const struct reading *in) {
-	if (strcasecmp(in->word[0], "UNLIMITED") == 0) return limit_read(field, in);
-	return parse_number(in->word[0], byte_units, in->attr->min, in->attr->max, field, in->why);
 }
 
 /* A load average, kept in hundredths: 2 or 2.5. */
@@ -88,28 +87,23 @@ static int load_read(void *field, const struct reading *in) {
 	return 0;
 }
 
-/* The value of one of `words`. Returns 0, or -1 and why. */
-static int parse_word(const char *text, const struct attr_word *words, long *value, struct reason *why) {
+/* Notes that a word is none of the row's. Returns -1. */
+static int fail_word(const struct reading *in, const char *text) {
 	char expected[160] = "";
-	const struct attr_word *found = attr_find_word(words, text);
-	for (const struct attr_word *word = words; found == NULL && word->name != NULL; word++)
-		text_add(expected, sizeof expected, "%s%s", word == words ? "" : ", ", word->name);
-	if (found == NULL) return reason_set(why, "'%s' is none of %s", text, expected);
-	*value = found->value;
-	return 0;
+	for (const struct attr_word *word = in->attr->words; word->name != NULL; word++)
+		text_add(expected, sizeof expected, "%s%s", word == in->attr->words ? "" : ", ", word->name);
+	return reason_set(in->why, "'%s' is none of %s", text, expected);
 }
 
-static int word_read(void *field, const struct reading *in) {
-	return parse_word(in->word[0], in->attr->words, field, in->why);
-}
-
-static int bits_read(void *field, const struct reading *in) {
-	long bits = 0, bit = 0;
+/* What the row's word stands for; of several, their bits together. */
+static int words_read(void *field, const struct reading *in) {
+	long value = 0;
 	for (size_t i = 0; i < in->count; i++) {
-		if (parse_word(in->word[i], in->attr->words, &bit, in->why) < 0) return -1;
-		bits |= bit;
+		const struct attr_word *word = attr_find_word(in->attr->words, in->word[i]);
+		if (word == NULL) return fail_word(in, in->word[i]);
+		value |= word->value;
 	}
-	*(long *)field = bits;
+	*(long *)field = value;
 	return 0;
 }
 
@@ -121,7 +115,7 @@ static int text_read(void *field, const struct reading *in) {
 /* What superd does not do, said by the row's doc, unless it is only switched off. */
 static int ignored_read(void *field, const struct reading *in) {
 	long is_on = true;
-	if (in->attr->words != NULL && parse_word(in->word[0], in->attr->words, &is_on, in->why) < 0) return -1;
+	if (in->attr->words != NULL && words_read(&is_on, in) < 0) return -1;
 	if (is_on) log_warning_at(in->place, "%s: %s", in->attr->name, in->attr->doc);
 	return text_read(field, in);
 }
@@ -193,17 +187,16 @@ static int rate_read(void *field, const struct reading *in) {
 	return 0;
 }
 
-/* A decimal user or group id. Returns -1 if `text` is not one. */
-static long parse_id(const char *text) {
-	struct reason unused = {.text = ""};
-	long id = -1;
-	return parse_number(text, no_units, 0, UINT_MAX - 1L, &id, &unused) < 0 ? -1 : id;
+/* A decimal user or group id. Returns -1 if the word is not one. */
+static long parse_id(const struct reading *in) {
+	long id;
+	return parse_number(in->word[0], no_units, 0, UINT_MAX - 1L, &id, in->why) < 0 ? -1 : id;
 }
 
 /* A number need not be in /etc/passwd; its group is then the same number, as xinetd has it. */
 static int user_read(void *field, const struct reading *in) {
 	const char *word = in->word[0];
-	long id = parse_id(word);
+	long id = parse_id(in);
 	const struct passwd *entry = id < 0 ? getpwnam(word) : getpwuid((uid_t)id);
 	if (entry == NULL && id < 0) return reason_set(in->why, "unknown user '%s'", word);
 	struct identity user = {.word = mem_copy(in->arena, word), .uid = (uid_t)id, .gid = (gid_t)id, .set = true};
@@ -218,7 +211,7 @@ static int user_read(void *field, const struct reading *in) {
 
 static int group_read(void *field, const struct reading *in) {
 	struct identity *group = field;
-	long id = parse_id(in->word[0]);
+	long id = parse_id(in);
 	const struct group *entry = id < 0 ? getgrnam(in->word[0]) : NULL;
 	if (entry == NULL && id < 0) return reason_set(in->why, "unknown group '%s'", in->word[0]);
 	group->word = mem_copy(in->arena, in->word[0]);
@@ -291,36 +284,33 @@ static int redirect_read(void *field, const struct reading *in) {
 	return 0;
 }
 
-/* Minutes, FOREVER or NEVER. */
-static int minutes_read(void *field, const struct reading *in) {
-	static const struct attr_word words[] = {{"FOREVER", DENY_FOREVER}, {"NEVER", DENY_NEVER}, {NULL, 0}};
-	if (attr_find_word(words, in->word[0]) != NULL) return parse_word(in->word[0], words, field, in->why);
-	return number_read(field, in);
-}
-
-const struct attr_type attr_number = {"NUMBER", 1, 1, number_read, NULL, true, false};
-const struct attr_type attr_limit = {"NUMBER UNLIMITED", 1, 1, limit_read, NULL, true, false};
-const struct attr_type attr_octal = {"OCTAL", 1, 1, octal_read, NULL, true, false};
-const struct attr_type attr_bytes = {"BYTES UNLIMITED", 1, 1, bytes_read, NULL, true, false};
-const struct attr_type attr_load = {"LOAD", 1, 1, load_read, NULL, true, false};
-const struct attr_type attr_word = {"WORD", 1, 1, word_read, NULL, true, false};
-const struct attr_type attr_bits = {"WORD...", 1, ANY, bits_read, NULL, false, false};
-const struct attr_type attr_bit_set = {"WORD...", 0, ANY, bits_read, NULL, false, true};
-const struct attr_type attr_text = {"WORD", 1, 1, text_read, NULL, false, false};
-const struct attr_type attr_ignored = {"WORD", 1, 1, ignored_read, NULL, false, false};
-const struct attr_type attr_path = {"PATH", 1, 1, text_read, NULL, false, false};
-const struct attr_type attr_list = {"WORD...", 0, ANY, list_read, NULL, false, false};
-const struct attr_type attr_hosts = {"ADDRESS...", 1, ANY, list_read, NULL, false, false};
-const struct attr_type attr_word_set = {"WORD...", 0, ANY, list_read, NULL, false, true};
-const struct attr_type attr_environment = {"NAME=VALUE...", 0, ANY, environment_read, NULL, false, true};
-const struct attr_type attr_addresses = {"ADDRESS...", 0, ANY, addresses_read, addresses_print, false, true};
-const struct attr_type attr_times = {"H:MM-H:MM...", 1, ANY, times_read, NULL, false, false};
-const struct attr_type attr_rate = {"RATE SECONDS", 1, 2, rate_read, NULL, false, false};
-const struct attr_type attr_user = {"USER", 1, 1, user_read, NULL, false, false};
-const struct attr_type attr_group = {"GROUP", 1, 1, group_read, NULL, false, false};
-const struct attr_type attr_owner = {"USER[:GROUP]", 1, 1, owner_read, NULL, false, false};
-const struct attr_type attr_banner = {"PATH", 1, 1, banner_read, NULL, false, false};
-const struct attr_type attr_log = {
-    "SYSLOG FACILITY [LEVEL] | FILE PATH [SOFT [HARD]]", 2, 4, log_read, NULL, false, false};
-const struct attr_type attr_redirect = {"HOST PORT", 2, 2, redirect_read, NULL, false, false};
-const struct attr_type attr_minutes = {"MINUTES FOREVER NEVER", 1, 1, minutes_read, NULL, true, false};
+const struct attr_type attr_number = {
+    "NUMBER", 1, 1, number_read, .is_number = true, .words = no_words, .units = no_units};
+const struct attr_type attr_limit = {
+    "NUMBER UNLIMITED", 1, 1, number_read, .is_number = true, .words = unlimited, .units = no_units};
+const struct attr_type attr_octal = {"OCTAL", 1, 1, .read = octal_read, .is_number = true};
+const struct attr_type attr_bytes = {
+    "BYTES UNLIMITED", 1, 1, number_read, .is_number = true, .words = unlimited, .units = byte_units};
+const struct attr_type attr_load = {"LOAD", 1, 1, .read = load_read, .is_number = true};
+const struct attr_type attr_word = {"WORD", 1, 1, .read = words_read, .is_number = true};
+const struct attr_type attr_bits = {"WORD...", 1, ANY, .read = words_read};
+const struct attr_type attr_bit_set = {"WORD...", 0, ANY, .read = words_read, .is_set = true};
+const struct attr_type attr_text = {"WORD", 1, 1, .read = text_read};
+const struct attr_type attr_ignored = {"WORD", 1, 1, .read = ignored_read};
+const struct attr_type attr_path = {"PATH", 1, 1, .read = text_read};
+const struct attr_type attr_list = {"WORD...", 0, ANY, .read = list_read};
+const struct attr_type attr_hosts = {"ADDRESS...", 1, ANY, .read = list_read};
+const struct attr_type attr_word_set = {"WORD...", 0, ANY, .read = list_read, .is_set = true};
+const struct attr_type attr_environment = {"NAME=VALUE...", 0, ANY, .read = environment_read, .is_set = true};
+const struct attr_type attr_addresses = {
+    "ADDRESS...", 0, ANY, addresses_read, .print = addresses_print, .is_set = true};
+const struct attr_type attr_times = {"H:MM-H:MM...", 1, ANY, .read = times_read};
+const struct attr_type attr_rate = {"RATE SECONDS", 1, 2, .read = rate_read};
+const struct attr_type attr_user = {"USER", 1, 1, .read = user_read};
+const struct attr_type attr_group = {"GROUP", 1, 1, .read = group_read};
+const struct attr_type attr_owner = {"USER[:GROUP]", 1, 1, .read = owner_read};
+const struct attr_type attr_banner = {"PATH", 1, 1, .read = banner_read};
+const struct attr_type attr_log = {"SYSLOG FACILITY [LEVEL] | FILE PATH [SOFT [HARD]]", 2, 4, .read = log_read};
+const struct attr_type attr_redirect = {"HOST PORT", 2, 2, .read = redirect_read};
+const struct attr_type attr_minutes = {
+    "MINUTES FOREVER NEVER", 1, 1, number_read, .is_number = true, .words = deny_words, .units = no_units};
