@@ -44,19 +44,6 @@ int addr_from_path(const char *path, struct endpoint *endpoint, struct reason *w
 	return 0;
 }
 
-bool addr_equal(const struct endpoint *a, const struct endpoint *b) {
-	if (a->at.any.sa_family != b->at.any.sa_family) return false;
-	switch (a->at.any.sa_family) {
-	case AF_INET:
-		return a->at.in.sin_port == b->at.in.sin_port && a->at.in.sin_addr.s_addr == b->at.in.sin_addr.s_addr;
-	case AF_INET6:
-		return a->at.in6.sin6_port == b->at.in6.sin6_port &&
-		       a->at.in6.sin6_scope_id == b->at.in6.sin6_scope_id &&
-		       memcmp(&a->at.in6.sin6_addr, &b->at.in6.sin6_addr, sizeof a->at.in6.sin6_addr) == 0;
-	default: return strcmp(a->at.un.sun_path, b->at.un.sun_path) == 0;
-	}
-}
-
 unsigned addr_port(const struct endpoint *endpoint) {
 	switch (endpoint->at.any.sa_family) {
 	case AF_INET: return ntohs(endpoint->at.in.sin_port);
@@ -96,11 +83,9 @@ const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEX
 /* The address with its port: 127.0.0.1:80, [::1]:80; of a UNIX-domain socket, its path. Returns `text`. */
 const char *addr_format(const struct endpoint *endpoint, char text[ADDR_TEXT]) {
 	char host[ADDR_TEXT];
+	if (endpoint->at.any.sa_family == AF_UNIX) return addr_format_host(endpoint, text);
 	addr_format_host(endpoint, host);
-	if (endpoint->at.any.sa_family == AF_UNIX)
-		snprintf(text, ADDR_TEXT, "%.*s", ADDR_TEXT - 1, host);
-	else
-		snprintf(text, ADDR_TEXT, strchr(host, ':') ? "[%.100s]:%u" : "%.100s:%u", host, addr_port(endpoint));
+	snprintf(text, ADDR_TEXT, strchr(host, ':') ? "[%.100s]:%u" : "%.100s:%u", host, addr_port(endpoint));
 	return text;
 }
 
@@ -124,6 +109,21 @@ struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
 
 bool addr_source_equal(struct source a, struct source b) {
 	return a.high == b.high && a.low == b.low;
+}
+
+/* Whether all of where to listen, at least one word, are paths, which need no port. */
+bool addr_are_paths(const struct words *words) {
+	for (size_t i = 0; i < words->count; i++)
+		if (words->word[i][0] != '/') return false;
+	return words->count > 0;
+}
+
+bool addr_equal(const struct endpoint *a, const struct endpoint *b) {
+	sa_family_t family = a->at.any.sa_family;
+	if (family != b->at.any.sa_family) return false;
+	if (family == AF_UNIX) return strcmp(a->at.un.sun_path, b->at.un.sun_path) == 0;
+	if (family == AF_INET6 && a->at.in6.sin6_scope_id != b->at.in6.sin6_scope_id) return false;
+	return addr_port(a) == addr_port(b) && addr_source_equal(addr_source(a, 0), addr_source(b, 0));
 }
 
 /* The source with all but its first `bits` (0 to 128) bits cleared. */

@@ -15,9 +15,8 @@ int command_read_assignment(struct arena *arena, const char *text, struct entry 
 	const char *sign = strchr(text, '=');
 	entry->place = here;
 	if (sign == NULL || sign == text) return reason_set(why, "-o %s: not ATTRIBUTE=VALUE", text);
-	struct words words = {0};
-	words_split(arena, &words, sign + 1);
-	*entry = (struct entry){.operator= OPERATOR_SET, .word = words.word, .count = words.count, .place = here};
+	*entry = (struct entry){.operator= OPERATOR_SET, .place = here};
+	words_split(arena, &entry->words, sign + 1);
 	if (sign[-1] == '+' || sign[-1] == '-') entry->operator= * -- sign == '+' ? OPERATOR_ADD : OPERATOR_REMOVE;
 	while (sign > text && (sign[-1] == ' ' || sign[-1] == '\t')) sign--;
 	entry->name = mem_print(arena, "%.*s", (int)(sign - text), text);
@@ -25,7 +24,7 @@ int command_read_assignment(struct arena *arena, const char *text, struct entry 
 }
 
 static int set_words(struct service *service, const char *name, const char **word, size_t count, struct reason *why) {
-	struct entry entry = {NULL, name, OPERATOR_SET, word, count, here};
+	struct entry entry = {NULL, name, OPERATOR_SET, {word, count, true}, here};
 	return count == 0 ? 0 : attr_apply(service, &entry, false, why);
 }
 
@@ -73,12 +72,11 @@ static int find_program(struct service *service, const char *word, struct reason
 }
 
 static int set_port(struct service *service, const char *word, struct reason *why) {
-	char number[16];
 	const struct servent *listed = getservbyname(word, "tcp");
 	if (listed == NULL && strspn(word, "0123456789") != strlen(word))
 		return reason_set(why, "port: no tcp service '%s' in /etc/services", word);
-	snprintf(number, sizeof number, "%d", listed != NULL ? ntohs((uint16_t)listed->s_port) : 0);
-	return attr_set(service, "port", listed != NULL ? number : word, why);
+	if (listed != NULL) word = mem_print(service->loading, "%d", ntohs((uint16_t)listed->s_port));
+	return attr_set(service, "port", word, why);
 }
 
 static int set_user(struct service *service, const char *word, struct reason *why) {

@@ -76,8 +76,8 @@ static void find_defaults(struct config *config) {
 /* A service that is switched off is not read at all, so what is wrong with it does not matter. */
 static bool is_switched_off(const struct config *config, const struct block *block) {
 	const struct entry *disable = find_first(block, "disable"), *id = find_first(block, "id");
-	const char *name = id != NULL && id->count > 0 ? id->word[0] : block->name;
-	if (disable != NULL && disable->count == 1 && strcasecmp(disable->word[0], "yes") == 0) return true;
+	const char *name = id != NULL && id->words.count > 0 ? id->words.word[0] : block->name;
+	if (disable != NULL && disable->words.count == 1 && strcasecmp(disable->words.word[0], "yes") == 0) return true;
 	if (config->common->enabled.set && !words_contain(&config->common->enabled, name)) return true;
 	return words_contain(&config->common->disabled, name);
 }
@@ -87,23 +87,6 @@ static void leave_out(struct config *config, struct service *service) {
 	const char *id = service->id != NULL ? service->id : service->name;
 	words_add(config->loading, &config->failed, mem_copy(config->loading, id));
 	service_free(service);
-}
-
-static struct service *read_block(struct config *config, const struct block *block) {
-	struct reason why;
-	struct service *service = service_new(block->name, &block->place);
-	bool is_good = apply(config, config->defaults, service, false);
-	is_good &= apply(config, block, service, true) && !block->broken;
-	int resolved = is_good ? service_resolve(service, config->options->check, &why) : -1;
-	if (resolved == 0) return service;
-	if (resolved == SERVICE_LEFT_OUT) {
-		log_warning_at(&why.place, "%s is left out: %s", service->id, why.text);
-		service_free(service);
-		return NULL;
-	}
-	if (is_good) fail(config, &why.place, "%s", why.text);
-	leave_out(config, service);
-	return NULL;
 }
 
 static bool shares_address(const struct service *a, const struct service *b) {
@@ -133,17 +116,29 @@ static void add_service(struct config *config, struct service *service) {
 	config->services[config->count++] = service;
 }
 
+static void read_block(struct config *config, const struct block *block) {
+	struct reason why;
+	struct service *service = service_new(block->name, &block->place);
+	bool is_good = apply(config, config->defaults, service, false);
+	is_good &= apply(config, block, service, true) && !block->broken;
+	int resolved = is_good ? service_resolve(service, config->options->check, &why) : -1;
+	if (resolved == SERVICE_LEFT_OUT) {
+		log_warning_at(&why.place, "%s is left out: %s", service->id, why.text);
+		service_free(service);
+		return;
+	}
+	if (is_good && resolved < 0) fail(config, &why.place, "%s", why.text);
+	if (resolved == 0 && !is_duplicate(config, service))
+		add_service(config, service);
+	else
+		leave_out(config, service);
+}
+
 static void load_files(struct config *config) {
 	for (size_t i = 0; i < config->options->paths.count; i++) lex_read_path(config, config->options->paths.word[i]);
 	find_defaults(config);
-	for (const struct block *block = config->blocks; block != NULL; block = block->next) {
-		if (block->is_defaults || is_switched_off(config, block)) continue;
-		struct service *service = read_block(config, block);
-		if (service != NULL && is_duplicate(config, service))
-			leave_out(config, service);
-		else if (service != NULL)
-			add_service(config, service);
-	}
+	for (const struct block *block = config->blocks; block != NULL; block = block->next)
+		if (!block->is_defaults && !is_switched_off(config, block)) read_block(config, block);
 	service_free(config->common);
 }
 

@@ -22,7 +22,7 @@ struct reader {
 
 #define wrong(reader, ...) (log_error_at(&(reader)->here, __VA_ARGS__), count_error(reader))
 
-static void count_error(struct reader *reader) {
+static void count_error(const struct reader *reader) {
 	reader->config->errors++;
 	*(reader->block != NULL ? &reader->block->broken : &reader->config->broken) = true;
 }
@@ -93,25 +93,22 @@ static void read_assignment(struct reader *reader, char *line) {
 		return;
 	}
 	struct entry *entry = mem_alloc(arena, sizeof *entry);
-	struct words words = {0};
 	*entry = (struct entry){.name = line, .place = reader->here, .operator= OPERATOR_SET };
 	if (rest > sign) entry->operator= * sign == '+' ? OPERATOR_ADD : OPERATOR_REMOVE;
 	rest++;
 	line[length] = '\0';
 	for (char *word = next_word(&rest); *word != '\0'; word = next_word(&rest)) {
 		if (*word == '#' && takes_comment(line)) break;
-		if (words.count == WORDS) {
+		if (entry->words.count == WORDS) {
 			wrong(reader, "too many values; use += for the rest, from '%.100s'", word);
 			return;
 		}
-		words_add(arena, &words, word);
+		words_add(arena, &entry->words, word);
 	}
 	if (reader->block->count++ == ASSIGNMENTS) {
 		wrong(reader, "too many assignments in one block");
 		return;
 	}
-	entry->word = words.word;
-	entry->count = words.count;
 	*reader->block->last = entry;
 	reader->block->last = &entry->next;
 }
@@ -145,35 +142,28 @@ static void read_line(struct reader *reader, char *line) {
 		read_assignment(reader, line);
 }
 
-/* The whole file in the arena, ended by a newline and a NUL. NULL if it cannot be read, which has been said. */
-static char *load_file(struct reader *reader, FILE *file, const char *path, size_t *size) {
+/* The whole file, kept in the arena. Its last line need not end with a newline. */
+static void read_text(struct reader *reader, FILE *file) {
 	static char text[FILE_MAX_SIZE + 1]; /* of which only as much is ever touched as the largest file has */
 	size_t length = fread(text, 1, sizeof text, file);
 	if (ferror(file) || length > FILE_MAX_SIZE) {
-		wrong(reader, "%s: '%.100s'", length > FILE_MAX_SIZE ? "larger than 16 MiB" : "cannot be read", path);
-		return NULL;
+		wrong(reader->outer, "%s: '%.100s'", length > FILE_MAX_SIZE ? "larger than 16 MiB" : "cannot be read",
+		    reader->here.file);
+		return;
 	}
-	*size = length + 1;
-	char *copy = mem_alloc(reader->config->loading, *size + 1);
-	memcpy(copy, text, length);
-	copy[length] = '\n';
-	return copy;
-}
-
-static void read_text(struct reader *reader, char *text, size_t size) {
-	char *end = text + size;
-	while (text < end) {
-		char *newline = memchr(text, '\n', (size_t)(end - text));
-		reader->here.line++;
+	char *line = mem_alloc(reader->config->loading, length + 2), *end = line + length, *newline;
+	memcpy(line, text, length);
+	*end = '\n';
+	for (; line <= end; line = newline + 1) {
+		newline = memchr(line, '\n', (size_t)(end - line) + 1);
 		*newline = '\0';
-		if (strlen(text) < (size_t)(newline - text))
+		reader->here.line++;
+		if (strlen(line) < (size_t)(newline - line))
 			wrong(reader, "a NUL byte");
 		else
-			read_line(reader, text);
-		text = newline + 1;
+			read_line(reader, line);
 	}
 	if (reader->block != NULL) wrong(reader, "the file ends without '}'");
-	reader->block = NULL;
 }
 
 static bool is_being_read(const struct reader *reader, const struct stat *about) {
@@ -184,7 +174,6 @@ static bool is_being_read(const struct reader *reader, const struct stat *about)
 
 static void read_file(struct reader *reader, const char *path) {
 	struct stat about;
-	size_t size;
 	if (reader->config->files++ == FILES) wrong(reader, "more than %d files in one configuration", FILES);
 	if (reader->config->files > FILES) return; /* includes that fan out could go on for ever */
 	FILE *file = fopen(path, "r");
@@ -193,11 +182,12 @@ static void read_file(struct reader *reader, const char *path) {
 	} else if (is_being_read(reader, &about)) {
 		wrong(reader, "'%.100s' includes itself", path);
 	} else {
-		struct reader inner = {
-		    .config = reader->config, .outer = reader, .device = about.st_dev, .inode = about.st_ino};
-		inner.here = (struct place){mem_copy(reader->config->loading, path), 0};
-		char *text = load_file(reader, file, path, &size);
-		if (text != NULL) read_text(&inner, text, size);
+		struct reader inner = {.config = reader->config,
+		    .here = {mem_copy(reader->config->loading, path), 0},
+		    .outer = reader,
+		    .device = about.st_dev,
+		    .inode = about.st_ino};
+		read_text(&inner, file);
 	}
 	if (file != NULL) fclose(file);
 }

@@ -58,7 +58,8 @@ static void tidy(void) {
 }
 
 /* The count of a source, if wanted made where there is none yet. NULL if there is none, or for want of memory. */
-static struct source_count *find(const struct listener *listener, struct source source, bool make) {
+static struct source_count *find(const struct listener *listener, struct source peer, bool make) {
+	struct source source = source_of(listener, peer);
 	struct source_count **bucket = bucket_of(listener, source), *count = *bucket;
 	while (count != NULL && (count->listener != listener || !addr_source_equal(count->source, source)))
 		count = count->next;
@@ -107,7 +108,7 @@ enum verdict limits_check_rate(const struct client *client) {
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
 	if (service->per_source_cps != UNSET) {
-		struct source_count *count = find(listener, source_of(listener, client->source), true);
+		struct source_count *count = find(listener, client->source, true);
 		if (count == NULL || count_second(&count->second_began, &count->second_count) > service->per_source_cps)
 			return VERDICT_PER_SOURCE_CPS;
 	}
@@ -128,7 +129,7 @@ enum verdict limits_check_room(const struct client *client) {
 	const struct service *service = listener->service;
 	if (service->instances != UNLIMITED && listener->running >= service->instances) return VERDICT_SERVICE_LIMIT;
 	if (service->per_source == UNLIMITED) return VERDICT_WELCOME;
-	const struct source_count *count = find(listener, source_of(listener, client->source), false);
+	const struct source_count *count = find(listener, client->source, false);
 	if (service->per_source == 0 || (count != NULL && count->running >= service->per_source))
 		return VERDICT_PER_SOURCE_LIMIT;
 	return VERDICT_WELCOME;
@@ -138,7 +139,6 @@ enum verdict limits_check_room(const struct client *client) {
 void limits_count(struct listener *listener, struct source source, int change) {
 	const struct service *service = listener->service;
 	if (service->per_source == UNLIMITED && service->per_source_cps == UNSET) return;
-	source = source_of(listener, source);
 	struct source_count *count = find(listener, source, change > 0);
 	if (count != NULL) count->running += change;
 }

@@ -6,43 +6,39 @@
 
 #include <stdarg.h>
 
-struct chunk {
-	struct chunk *next;
+/* One block of a list of them; the first has no bytes of its own, and is the arena. */
+struct arena {
+	struct arena *next;
 	max_align_t bytes[];
 };
 
-struct arena {
-	struct chunk *chunks;
-};
-
-static _Noreturn void mem_exhausted(void) {
+static struct arena *new_block(size_t size) {
+	struct arena *block = calloc(1, sizeof *block + size);
+	if (block != NULL) return block;
 	log_error("out of memory while the configuration is read");
 	exit(1);
 }
 
 /* A new, empty arena. A configuration that does not fit into memory ends the program. */
 struct arena *mem_arena_new(void) {
-	struct arena *arena = calloc(1, sizeof *arena);
-	if (arena == NULL) mem_exhausted();
-	return arena;
+	return new_block(0);
 }
 
+/* Frees the arena and all that was taken from it; NULL: nothing. */
 void mem_arena_free(struct arena *arena) {
-	struct chunk *next;
-	for (struct chunk *chunk = arena->chunks; chunk != NULL; chunk = next) {
-		next = chunk->next;
-		free(chunk);
+	struct arena *next;
+	for (; arena != NULL; arena = next) {
+		next = arena->next;
+		free(arena);
 	}
-	free(arena);
 }
 
 /* `size` zeroed bytes that live as long as the arena. Never NULL. */
 void *mem_alloc(struct arena *arena, size_t size) {
-	struct chunk *chunk = calloc(1, sizeof *chunk + size);
-	if (chunk == NULL) mem_exhausted();
-	chunk->next = arena->chunks;
-	arena->chunks = chunk;
-	return chunk->bytes;
+	struct arena *block = new_block(size);
+	block->next = arena->next;
+	arena->next = block;
+	return block->bytes;
 }
 
 /* The array of `count` elements with room for one more and a NULL after it: as it is, or a copy twice as large. */

@@ -12,7 +12,8 @@ enum { INTERVAL = 1000, FAMILY_REFUSED = 4 };
 struct totals metrics_totals;
 
 static struct {
-	const char *path, *new_path;
+	const char *path;
+	char new_path[PATH_MAX];
 	bool changed, failed;
 	int64_t next;
 } metrics;
@@ -101,12 +102,10 @@ void metrics_write(void) {
 
 /* Keeps `path` up to date from now on; NULL: there is none. */
 void metrics_open(const char *path) {
-	static char new_path[PATH_MAX];
 	if (metrics_totals.start_time == 0) metrics_totals.start_time = time(NULL);
 	if (path == NULL) return;
-	snprintf(new_path, sizeof new_path, "%s.new", path);
+	snprintf(metrics.new_path, sizeof metrics.new_path, "%s.new", path);
 	metrics.path = path;
-	metrics.new_path = new_path;
 	metrics_write();
 }
 
@@ -118,9 +117,6 @@ void metrics_touch(void) {
 }
 
 void metrics_tick(void) {
-	if (!metrics.changed) return;
-	if (loop_now() >= metrics.next)
-		metrics_write();
-	else
-		loop_wake_at(metrics.next);
+	if (metrics.changed && loop_now() >= metrics.next) metrics_write();
+	if (metrics.changed) loop_wake_at(metrics.next);
 }

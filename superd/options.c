@@ -85,12 +85,6 @@ static void read_option(struct options *options, int option) {
 	}
 }
 
-static bool listens_on_paths_only(const struct options *options) {
-	for (size_t i = 0; i < options->addresses.count; i++)
-		if (options->addresses.word[i][0] != '/') return false;
-	return options->addresses.count > 0;
-}
-
 static void check_together(const struct options *options) {
 	if (options->paths.count > 0) {
 		if (options->program != NULL)
@@ -101,7 +95,7 @@ static void check_together(const struct options *options) {
 	}
 	if (options->program == NULL) wrong_usage("PROGRAM, or -c PATH, is missing");
 	bool is_handed_sockets = options->addresses.count == 0 && (getenv("LISTEN_FDS") != NULL || state_is_upgrade());
-	if (options->port == NULL && !listens_on_paths_only(options) && !is_handed_sockets)
+	if (options->port == NULL && !addr_are_paths(&options->addresses) && !is_handed_sockets)
 		wrong_usage("-p PORT is missing");
 }
 

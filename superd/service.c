@@ -23,7 +23,7 @@ struct service *service_new(const char *name, const struct place *place) {
 
 /* Frees what was needed only to load the service. */
 static void end_loading(struct service *service) {
-	if (service->loading != NULL) mem_arena_free(service->loading);
+	mem_arena_free(service->loading);
 	service->loading = NULL;
 	service->values = NULL;
 }
@@ -79,25 +79,18 @@ static int resolve_socket(struct service *service, struct reason *why) {
 	return 0;
 }
 
-static void set_number(struct service *service, const char *name, bool octal, long number) {
-	char text[24];
-	struct reason why;
-	snprintf(text, sizeof text, octal ? "%04lo" : "%ld", number);
-	attr_set(service, name, text, &why);
-}
-
 /* The port: as given, or as /etc/services has it. */
 static int resolve_port(struct service *service, struct reason *why) {
 	const struct servent *listed = getservbyname(service->name, service->protocol);
+	int listed_port = listed != NULL ? ntohs((uint16_t)listed->s_port) : 0;
 	if (service->port == UNSET && listed == NULL)
 		return attr_fail(service, "port", why, "missing, and no %s service '%s' is in /etc/services",
 		    service->protocol, service->name);
 	if (service->port == UNSET)
-		set_number(service, "port", false, ntohs((uint16_t)listed->s_port));
-	else if (listed != NULL && ntohs((uint16_t)listed->s_port) != service->port &&
-		 !(service->type & TYPE_UNLISTED) && service->port != 0)
+		return attr_set(service, "port", mem_print(service->loading, "%d", listed_port), why);
+	if (listed != NULL && listed_port != service->port && !(service->type & TYPE_UNLISTED) && service->port != 0)
 		log_warning_at(&service->place, "port: %ld, though /etc/services has %d for %s; %ld is used",
-		    service->port, ntohs((uint16_t)listed->s_port), service->name, service->port);
+		    service->port, listed_port, service->name, service->port);
 	return 0;
 }
 
@@ -115,11 +108,10 @@ static bool is_wanted_family(const struct service *service, int family) {
 }
 
 static int add_host(struct service *service, const char *host, struct reason *why) {
-	char port[16];
+	const char *port = mem_print(service->loading, "%ld", service->port);
 	struct endpoint *found;
 	size_t count, before = service->address_count;
 	struct reason detail = {.text = ""};
-	snprintf(port, sizeof port, "%ld", service->port);
 	if (addr_resolve(service->loading, host, port, &found, &count, &detail) < 0)
 		return attr_fail(service, "bind", why, "%s", detail.text);
 	for (size_t i = 0; i < count; i++)
@@ -153,14 +145,11 @@ static int resolve_addresses(struct service *service, struct reason *why) {
 	service->any_loopback = service->from_command_line && !service->bind.set;
 	if (service->any_loopback) attr_set(service, "bind", "127.0.0.1 ::1", why);
 	struct words words = service->bind;
-	bool needs_port = false;
 	if (!words.set) words_add(service->loading, &words, "*");
-	for (size_t i = 0; i < words.count; i++) needs_port |= words.word[i][0] != '/';
-	if (needs_port && resolve_port(service, why) < 0) return -1;
+	if (!addr_are_paths(&words) && resolve_port(service, why) < 0) return -1;
 	for (size_t i = 0; i < words.count; i++) {
 		const char *word = words.word[i];
-		if (strcmp(word, "*") == 0)
-			word = service->flags & FLAG_IPV4 && !(service->flags & FLAG_IPV6) ? "0.0.0.0" : "::";
+		if (strcmp(word, "*") == 0) word = is_wanted_family(service, AF_INET6) ? "::" : "0.0.0.0";
 		if ((word[0] == '/' ? add_path(service, word, why) : add_host(service, word, why)) < 0) return -1;
 	}
 	return 0;
@@ -264,11 +253,12 @@ static void resolve_environment(struct service *service) {
 	service->environment_count = count;
 }
 
-static void resolve_world(struct service *service) {
+static void resolve_world(struct service *service, struct reason *why) {
 	char own_directory[PATH_MAX];
 	mode_t own_umask = umask(022);
 	umask(own_umask);
-	if (service->umask == UNSET) set_number(service, "umask", true, own_umask | 022);
+	if (service->umask == UNSET)
+		attr_set(service, "umask", mem_print(service->loading, "%04o", (unsigned)own_umask | 022), why);
 	service->change_umask = (mode_t)service->umask != own_umask;
 	service->change_directory = service->chroot != NULL || getcwd(own_directory, sizeof own_directory) == NULL ||
 				    strcmp(own_directory, service->directory) != 0;
@@ -322,7 +312,7 @@ static int check_accepting(const struct service *service, struct reason *why) {
 int service_resolve(struct service *service, bool checking, struct reason *why) {
 	if (service->id == NULL) attr_set(service, "id", service->name, why);
 	if (check_refused(service, why) != 0) return SERVICE_LEFT_OUT;
-	resolve_world(service);
+	resolve_world(service, why);
 	if (check_directories(service, why) < 0 || resolve_socket(service, why) < 0 ||
 	    check_accepting(service, why) < 0)
 		return -1;

@@ -38,7 +38,12 @@ struct words {
 	bool set;
 };
 
-struct value {
+/* One assignment as it was written, not yet understood. */
+enum entry_operator { OPERATOR_SET = 1, OPERATOR_ADD = 2, OPERATOR_REMOVE = 4 };
+struct entry {
+	struct entry *next;
+	const char *name;
+	enum entry_operator operator;
 	struct words words;
 	struct place place;
 };
@@ -141,9 +146,9 @@ struct service {
 	bool from_command_line;
 	uint64_t fingerprint; /* of the whole service as it prints */
 
-	/* while it is loaded: the words of each attribute, and where they stand */
+	/* while it is loaded: what each attribute of the table was set to, and where */
 	struct arena *loading;
-	struct value *values;
+	struct entry *values;
 
 	const char *id;
 	long type, flags;
@@ -188,17 +193,6 @@ struct service {
 	bool change_user, change_directory, change_umask;
 	gid_t *group_ids;
 	size_t group_count;
-};
-
-/* One assignment as it was written, not yet understood. */
-enum entry_operator { OPERATOR_SET = 1, OPERATOR_ADD = 2, OPERATOR_REMOVE = 4 };
-struct entry {
-	struct entry *next;
-	const char *name;
-	enum entry_operator operator;
-	const char **word;
-	size_t count;
-	struct place place;
 };
 
 /* A word that may be a value, and what it stands for. A list of them ends with a NULL name. */

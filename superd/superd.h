@@ -195,6 +195,7 @@ extern bool addr_numeric_only;
 int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, size_t *count,
     struct reason *why);
 int addr_from_path(const char *path, struct endpoint *endpoint, struct reason *why);
+bool addr_are_paths(const struct words *words);
 bool addr_equal(const struct endpoint *a, const struct endpoint *b);
 unsigned addr_port(const struct endpoint *endpoint);
 void addr_set_port(struct endpoint *endpoint, unsigned port);
