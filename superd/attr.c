@@ -9,23 +9,41 @@
 
 #define F(member) offsetof(struct service, member)
 
+/* The words that rows take; a flag that does nothing is 0. */
+static const struct attr_word yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
+static const struct attr_word socket_types[] = {
+    {"stream", SOCK_STREAM}, {"dgram", SOCK_DGRAM}, {"raw", SOCK_RAW}, {"seqpacket", SOCK_SEQPACKET}, {NULL, 0}};
+static const struct attr_word service_types[] = {{"INTERNAL", TYPE_INTERNAL}, {"UNLISTED", TYPE_UNLISTED},
+    {"RPC", TYPE_RPC}, {"TCPMUX", TYPE_TCPMUX}, {"TCPMUXPLUS", TYPE_TCPMUXPLUS}, {NULL, 0}};
+static const struct attr_word flags[] = {{"REUSE", 0}, {"NAMEINARGS", FLAG_NAMEINARGS}, {"NODELAY", FLAG_NODELAY},
+    {"KEEPALIVE", FLAG_KEEPALIVE}, {"IPv4", FLAG_IPV4}, {"IPv6", FLAG_IPV6}, {"NORETRY", FLAG_NORETRY},
+    {"IDONLY", FLAG_IDONLY}, {"NOLIBWRAP", 0}, {"SENSOR", FLAG_SENSOR}, {"INTERCEPT", FLAG_INTERCEPT},
+    {"LABELED", FLAG_LABELED}, {NULL, 0}};
+static const struct attr_word success_items[] = {{"PID", LOG_ITEM_PID}, {"HOST", LOG_ITEM_HOST},
+    {"USERID", LOG_ITEM_USERID}, {"EXIT", LOG_ITEM_EXIT}, {"DURATION", LOG_ITEM_DURATION},
+    {"TRAFFIC", LOG_ITEM_TRAFFIC}, {NULL, 0}};
+static const struct attr_word failure_items[] = {
+    {"HOST", LOG_ITEM_HOST}, {"USERID", LOG_ITEM_USERID}, {"ATTEMPT", LOG_ITEM_ATTEMPT}, {NULL, 0}};
+static const struct attr_word on_limit[] = {{"refuse", ON_LIMIT_REFUSE}, {"wait", ON_LIMIT_WAIT}, {NULL, 0}};
+static const struct attr_word stderr_ways[] = {{"client", STDERR_CLIENT}, {"log", STDERR_LOG}, {NULL, 0}};
+
 /* name, kind of value, field, scope, what it is unless set, doc; then the words or the bounds */
 /* clang-format off */
 static const struct attr table[] = {
 	{ "id", &attr_text, F(id), IN_SERVICE, NULL, "the name in logs, enabled and disabled; unless set, the service's", NULL, 0, 0 },
-	{ "type", &attr_bits, F(type), IN_SERVICE, NULL, "INTERNAL: superd is the program; UNLISTED: not in /etc/services", attr_service_types, 0, 0 },
-	{ "flags", &attr_bits, F(flags), IN_SERVICE, NULL, "switches of the socket and the program", attr_flags, 0, 0 },
-	{ "disable", &attr_word, F(disable), IN_SERVICE, "no", "leave this service out", attr_yes_no, 0, 0 },
+	{ "type", &attr_bits, F(type), IN_SERVICE, NULL, "INTERNAL: superd is the program; UNLISTED: not in /etc/services", service_types, 0, 0 },
+	{ "flags", &attr_bits, F(flags), IN_SERVICE, NULL, "switches of the socket and the program", flags, 0, 0 },
+	{ "disable", &attr_word, F(disable), IN_SERVICE, "no", "leave this service out", yes_no, 0, 0 },
 	{ "enabled", &attr_word_set, F(enabled), IN_DEFAULTS, NULL, "the only services that run, by id", NULL, 0, 0 },
 	{ "disabled", &attr_word_set, F(disabled), IN_DEFAULTS, NULL, "services left out, by id", NULL, 0, 0 },
 
-	{ "socket_type", &attr_word, F(socket_type), IN_SERVICE, NULL, "the kind of socket; unless set, the protocol's", attr_socket_types, 0, 0 },
+	{ "socket_type", &attr_word, F(socket_type), IN_SERVICE, NULL, "the kind of socket; unless set, the protocol's", socket_types, 0, 0 },
 	{ "protocol", &attr_text, F(protocol), IN_SERVICE, NULL, "a name in /etc/protocols; unless set, the socket_type's", NULL, 0, 0 },
-	{ "wait", &attr_word, F(wait), IN_SERVICE, NULL, "yes: one program gets the listening socket itself", attr_yes_no, 0, 0 },
+	{ "wait", &attr_word, F(wait), IN_SERVICE, NULL, "yes: one program gets the listening socket itself", yes_no, 0, 0 },
 	{ "port", &attr_number, F(port), IN_SERVICE, NULL, "the port; 0: the kernel chooses; unless set, as /etc/services has it", NULL, 0, 65535 },
 	{ "bind", &attr_hosts, F(bind), IN_SERVICE, NULL, "where to listen: addresses, host names, * or a path; unless set, every interface", NULL, 0, 0 },
 	{ "interface", &attr_hosts, F(bind), IN_SERVICE, NULL, "another name for bind", NULL, 0, 0 },
-	{ "v6only", &attr_word, F(v6only), IN_BOTH, "no", "an IPv6 socket takes no IPv4", attr_yes_no, 0, 0 },
+	{ "v6only", &attr_word, F(v6only), IN_BOTH, "no", "an IPv6 socket takes no IPv4", yes_no, 0, 0 },
 	{ "backlog", &attr_number, F(backlog), IN_BOTH, "65535", "how many may wait to be accepted, if the kernel allows so many", NULL, 0, INT_MAX },
 	{ "socket_mode", &attr_octal, F(socket_mode), IN_SERVICE, "0600", "the mode of a UNIX-domain socket", NULL, 0, 0777 },
 	{ "socket_user", &attr_owner, F(socket_user), IN_SERVICE, NULL, "the owner of a UNIX-domain socket; unless set, superd's user", NULL, 0, 0 },
@@ -43,21 +61,21 @@ static const struct attr table[] = {
 	{ "per_source_prefix6", &attr_number, F(per_source_prefix6), IN_BOTH, "64", "how many bits of an IPv6 address make one source", NULL, 1, 128 },
 	{ "cps", &attr_rate, F(cps), IN_BOTH, "50 10", "connections a second, and how many seconds to stay shut past that; 0: no limit", NULL, 0, INT_MAX },
 	{ "max_load", &attr_load, F(max_load), IN_BOTH, NULL, "refuse at this one-minute load or more", NULL, 0, 0 },
-	{ "on_limit", &attr_word, F(on_limit), IN_BOTH, "refuse", "at instances and cps: close the connection, or let it wait in the backlog", attr_on_limit, 0, 0 },
+	{ "on_limit", &attr_word, F(on_limit), IN_BOTH, "refuse", "at instances and cps: close the connection, or let it wait in the backlog", on_limit, 0, 0 },
 
 	{ "server", &attr_path, F(server), IN_SERVICE, NULL, "the program", NULL, 0, 0 },
 	{ "server_args", &attr_list, F(server_args), IN_SERVICE, NULL, "its arguments, without its own name unless NAMEINARGS", NULL, 0, 0 },
 	{ "user", &attr_user, F(user), IN_SERVICE, NULL, "the user that the program runs as", NULL, 0, 0 },
 	{ "group", &attr_group, F(group), IN_SERVICE, NULL, "its group; unless set, the user's own", NULL, 0, 0 },
-	{ "groups", &attr_word, F(groups), IN_BOTH, "no", "the user's supplementary groups too", attr_yes_no, 0, 0 },
+	{ "groups", &attr_word, F(groups), IN_BOTH, "no", "the user's supplementary groups too", yes_no, 0, 0 },
 	{ "env", &attr_environment, F(env), IN_SERVICE, NULL, "variables to add, NAME=VALUE", NULL, 0, 0 },
 	{ "passenv", &attr_word_set, F(passenv), IN_BOTH, NULL, "the variables of superd's own that pass; unless set, all", NULL, 0, 0 },
 	{ "directory", &attr_path, F(directory), IN_BOTH, "/", "where the program starts", NULL, 0, 0 },
 	{ "chroot", &attr_path, F(chroot), IN_SERVICE, NULL, "its root directory", NULL, 0, 0 },
 	{ "nice", &attr_number, F(nice), IN_BOTH, NULL, "added to the priority, as nice(2) does", NULL, -40, 40 },
 	{ "umask", &attr_octal, F(umask), IN_BOTH, NULL, "the file mode creation mask; unless set, superd's own and 022", NULL, 0, 0777 },
-	{ "no_new_privs", &attr_word, F(no_new_privs), IN_BOTH, "no", "no privilege can be gained by exec (Linux)", attr_yes_no, 0, 0 },
-	{ "stderr", &attr_word, F(stderr_to), IN_BOTH, "client", "what descriptor 2 is: the connection, or superd's own stderr", attr_stderr, 0, 0 },
+	{ "no_new_privs", &attr_word, F(no_new_privs), IN_BOTH, "no", "no privilege can be gained by exec (Linux)", yes_no, 0, 0 },
+	{ "stderr", &attr_word, F(stderr_to), IN_BOTH, "client", "what descriptor 2 is: the connection, or superd's own stderr", stderr_ways, 0, 0 },
 	{ "rlimit_as", &attr_bytes, F(rlimits[0]), IN_BOTH, NULL, "bytes of address space", NULL, 0, LONG_MAX },
 	{ "rlimit_cpu", &attr_limit, F(rlimits[1]), IN_BOTH, NULL, "seconds of processor time", NULL, 0, LONG_MAX },
 	{ "rlimit_data", &attr_bytes, F(rlimits[2]), IN_BOTH, NULL, "bytes of data", NULL, 0, LONG_MAX },
@@ -72,11 +90,11 @@ static const struct attr table[] = {
 	{ "banner_success", &attr_banner, F(banner_success), IN_BOTH, NULL, "a file for who is let in", NULL, 0, 0 },
 	{ "banner_fail", &attr_banner, F(banner_fail), IN_BOTH, NULL, "a file for who is not", NULL, 0, 0 },
 	{ "log_type", &attr_log, F(log_type), IN_BOTH, NULL, "where START, EXIT and FAIL lines go; unless set, superd's log", NULL, 0, 0 },
-	{ "log_on_success", &attr_bit_set, F(log_on_success), IN_BOTH, NULL, "what START and EXIT say", attr_success_items, 0, 0 },
-	{ "log_on_failure", &attr_bit_set, F(log_on_failure), IN_BOTH, NULL, "what FAIL says", attr_failure_items, 0, 0 },
+	{ "log_on_success", &attr_bit_set, F(log_on_success), IN_BOTH, NULL, "what START and EXIT say", success_items, 0, 0 },
+	{ "log_on_failure", &attr_bit_set, F(log_on_failure), IN_BOTH, NULL, "what FAIL says", failure_items, 0, 0 },
 
 	{"libwrap", &attr_ignored, F(libwrap), IN_SERVICE, NULL, "ignored, with a warning: superd does not read hosts.allow and hosts.deny", NULL, 0, 0 },
-	{"mdns", &attr_ignored, F(mdns), IN_BOTH, NULL, "ignored, with a warning: superd does not announce services", attr_yes_no, 0, 0 },
+	{"mdns", &attr_ignored, F(mdns), IN_BOTH, NULL, "ignored, with a warning: superd does not announce services", yes_no, 0, 0 },
 	{ "rpc_version", &attr_text, F(rpc_version), IN_SERVICE, NULL, "of an RPC service, which superd leaves out", NULL, 0, 0 },
 	{ "rpc_number", &attr_number, F(rpc_number), IN_SERVICE, NULL, "of an RPC service, which superd leaves out", NULL, 0, INT_MAX },
 };

@@ -24,7 +24,7 @@ struct attr_type {
 	void (*print)(const void *field, FILE *to); /* NULL: as written */
 	bool is_number;                             /* the field is a long, UNSET unless something sets it */
 	bool is_set;                                /* += and -= work, and = in `defaults` adds */
-	const struct attr_word *words, *units;      /* of a number: what may stand in its place, and behind it */
+	const struct attr_word *words, *units; /* of a number: what may stand in its place, and behind it; or NULL */
 };
 
 enum attr_scope { IN_SERVICE = 1, IN_DEFAULTS = 2, IN_BOTH = 3 };
@@ -39,9 +39,6 @@ struct attr {
 	const struct attr_word *words;
 	long min, max;
 };
-
-extern const struct attr_word attr_yes_no[], attr_socket_types[], attr_service_types[], attr_flags[],
-    attr_success_items[], attr_failure_items[], attr_on_limit[], attr_stderr[];
 
 extern const struct attr_type attr_number, attr_limit, attr_octal, attr_bytes, attr_load, attr_word, attr_bits,
     attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_hosts, attr_word_set, attr_environment,

@@ -16,26 +16,8 @@ static const struct attr_word no_units[] = {{"", 1}, {NULL, 0}};
 static const struct attr_word byte_units[] = {{"", 1}, {"K", 1024}, {"M", 1024L * 1024}, {NULL, 0}};
 
 /* What may stand in place of a number. */
-static const struct attr_word no_words[] = {{NULL, 0}};
 static const struct attr_word unlimited[] = {{"UNLIMITED", UNLIMITED}, {NULL, 0}};
 static const struct attr_word deny_words[] = {{"FOREVER", DENY_FOREVER}, {"NEVER", DENY_NEVER}, {NULL, 0}};
-
-const struct attr_word attr_yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
-const struct attr_word attr_socket_types[] = {
-    {"stream", SOCK_STREAM}, {"dgram", SOCK_DGRAM}, {"raw", SOCK_RAW}, {"seqpacket", SOCK_SEQPACKET}, {NULL, 0}};
-const struct attr_word attr_service_types[] = {{"INTERNAL", TYPE_INTERNAL}, {"UNLISTED", TYPE_UNLISTED},
-    {"RPC", TYPE_RPC}, {"TCPMUX", TYPE_TCPMUX}, {"TCPMUXPLUS", TYPE_TCPMUXPLUS}, {NULL, 0}};
-const struct attr_word attr_flags[] = {{"REUSE", FLAG_REUSE}, {"NAMEINARGS", FLAG_NAMEINARGS},
-    {"NODELAY", FLAG_NODELAY}, {"KEEPALIVE", FLAG_KEEPALIVE}, {"IPv4", FLAG_IPV4}, {"IPv6", FLAG_IPV6},
-    {"NORETRY", FLAG_NORETRY}, {"IDONLY", FLAG_IDONLY}, {"NOLIBWRAP", FLAG_NOLIBWRAP}, {"SENSOR", FLAG_SENSOR},
-    {"INTERCEPT", FLAG_INTERCEPT}, {"LABELED", FLAG_LABELED}, {NULL, 0}};
-const struct attr_word attr_success_items[] = {{"PID", LOG_ITEM_PID}, {"HOST", LOG_ITEM_HOST},
-    {"USERID", LOG_ITEM_USERID}, {"EXIT", LOG_ITEM_EXIT}, {"DURATION", LOG_ITEM_DURATION},
-    {"TRAFFIC", LOG_ITEM_TRAFFIC}, {NULL, 0}};
-const struct attr_word attr_failure_items[] = {
-    {"HOST", LOG_ITEM_HOST}, {"USERID", LOG_ITEM_USERID}, {"ATTEMPT", LOG_ITEM_ATTEMPT}, {NULL, 0}};
-const struct attr_word attr_on_limit[] = {{"refuse", ON_LIMIT_REFUSE}, {"wait", ON_LIMIT_WAIT}, {NULL, 0}};
-const struct attr_word attr_stderr[] = {{"client", STDERR_CLIENT}, {"log", STDERR_LOG}, {NULL, 0}};
 
 /* The one of `words` that `text` is, in any case, or NULL. */
 const struct attr_word *attr_find_word(const struct attr_word *words, const char *text) {
@@ -43,13 +25,13 @@ const struct attr_word *attr_find_word(const struct attr_word *words, const char
 	return words->name != NULL ? words : NULL;
 }
 
-/* The whole decimal number, with its unit, that `text` is, from min to max. Returns 0, or -1 and why. */
+/* The whole decimal number, with its unit (NULL: it has none), that `text` is. Returns 0, or -1 and why. */
 static int parse_number(
     const char *text, const struct attr_word *units, long min, long max, long *number, struct reason *why) {
 	char *end;
 	errno = 0;
 	long value = strtol(text, &end, 10);
-	const struct attr_word *unit = attr_find_word(units, end);
+	const struct attr_word *unit = attr_find_word(units != NULL ? units : no_units, end);
 	if (end == text || unit == NULL || isspace((unsigned char)*text))
 		return reason_set(why, "'%s' is not a number", text);
 	if (errno == ERANGE || value > max / unit->value || value < min / unit->value || value * unit->value < min)
@@ -61,7 +43,8 @@ static int parse_number(
 /* A number, with its unit, or a word in its place. */
 static int number_read(void *field, const struct reading *in) {
 	const struct attr *attr = in->attr;
-	const struct attr_word *word = attr_find_word(attr->type->words, in->word[0]);
+	const struct attr_word *words = attr->type->words;
+	const struct attr_word *word = words != NULL ? attr_find_word(words, in->word[0]) : NULL;
 	if (word == NULL) return parse_number(in->word[0], attr->type->units, attr->min, attr->max, field, in->why);
 	*(long *)field = word->value;
 	return 0;
@@ -178,9 +161,8 @@ static int times_read(void *field, const struct reading *in) {
 
 static int rate_read(void *field, const struct reading *in) {
 	struct rate rate = {0, 0};
-	if (parse_number(in->word[0], no_units, 0, in->attr->max, &rate.connections, in->why) < 0) return -1;
-	if (in->count == 2 && parse_number(in->word[1], no_units, 0, in->attr->max, &rate.seconds, in->why) < 0)
-		return -1;
+	if (parse_number(in->word[0], NULL, 0, in->attr->max, &rate.connections, in->why) < 0) return -1;
+	if (in->count == 2 && parse_number(in->word[1], NULL, 0, in->attr->max, &rate.seconds, in->why) < 0) return -1;
 	if (in->count == 1 && rate.connections > 0)
 		return reason_set(in->why, "needs a rate and the seconds to stay shut past it");
 	*(struct rate *)field = rate;
@@ -189,8 +171,8 @@ static int rate_read(void *field, const struct reading *in) {
 
 /* A decimal user or group id. Returns -1 if the word is not one. */
 static long parse_id(const struct reading *in) {
-	long id;
-	return parse_number(in->word[0], no_units, 0, UINT_MAX - 1L, &id, in->why) < 0 ? -1 : id;
+	long id = -1;
+	return parse_number(in->word[0], NULL, 0, UINT_MAX - 1L, &id, in->why) < 0 ? -1 : id;
 }
 
 /* A number need not be in /etc/passwd; its group is then the same number, as xinetd has it. */
@@ -284,10 +266,8 @@ static int redirect_read(void *field, const struct reading *in) {
 	return 0;
 }
 
-const struct attr_type attr_number = {
-    "NUMBER", 1, 1, number_read, .is_number = true, .words = no_words, .units = no_units};
-const struct attr_type attr_limit = {
-    "NUMBER UNLIMITED", 1, 1, number_read, .is_number = true, .words = unlimited, .units = no_units};
+const struct attr_type attr_number = {"NUMBER", 1, 1, number_read, .is_number = true};
+const struct attr_type attr_limit = {"NUMBER UNLIMITED", 1, 1, number_read, .is_number = true, .words = unlimited};
 const struct attr_type attr_octal = {"OCTAL", 1, 1, .read = octal_read, .is_number = true};
 const struct attr_type attr_bytes = {
     "BYTES UNLIMITED", 1, 1, number_read, .is_number = true, .words = unlimited, .units = byte_units};
@@ -313,4 +293,4 @@ const struct attr_type attr_banner = {"PATH", 1, 1, .read = banner_read};
 const struct attr_type attr_log = {"SYSLOG FACILITY [LEVEL] | FILE PATH [SOFT [HARD]]", 2, 4, .read = log_read};
 const struct attr_type attr_redirect = {"HOST PORT", 2, 2, .read = redirect_read};
 const struct attr_type attr_minutes = {
-    "MINUTES FOREVER NEVER", 1, 1, number_read, .is_number = true, .words = deny_words, .units = no_units};
+    "MINUTES FOREVER NEVER", 1, 1, number_read, .is_number = true, .words = deny_words};

@@ -131,10 +131,8 @@ static void read_line(struct reader *reader, char *line) {
 	}
 	if (reader->block == NULL)
 		read_top(reader, line);
-	else if (!reader->opened && strcmp(line, "{") == 0)
-		reader->opened = true;
 	else if (!reader->opened) {
-		wrong(reader, "expected '{' instead of '%.100s'", line);
+		if (strcmp(line, "{") != 0) wrong(reader, "expected '{' instead of '%.100s'", line);
 		reader->opened = true;
 	} else if (strcmp(line, "}") == 0)
 		reader->block = NULL;
