@@ -12,24 +12,23 @@ bool addr_numeric_only;
 
 /*
  * All addresses of a host name or numeric address, at least one, with `port` a number, a name in /etc/services, or
- * NULL. The array is in the arena. Returns 0, or -1 and why.
+ * NULL. The array is in the arena. Returns how many there are, or -1 and why.
  */
-int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, size_t *count,
-    struct reason *why) {
+int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, struct reason *why) {
 	struct addrinfo *list, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
 	if (addr_numeric_only) hints.ai_flags |= AI_NUMERICHOST;
 	int error = getaddrinfo(host, port, &hints, &list);
 	if (error != 0) return reason_set(why, "%s: %s", host, gai_strerror(error));
+	int count = 0;
 	*found = NULL;
-	*count = 0;
 	for (const struct addrinfo *info = list; info != NULL; info = info->ai_next) {
-		*found = mem_grow(arena, *found, *count, sizeof **found);
-		struct endpoint *endpoint = &(*found)[(*count)++];
+		*found = mem_grow(arena, *found, (size_t)count, sizeof **found);
+		struct endpoint *endpoint = &(*found)[count++];
 		endpoint->length = info->ai_addrlen;
 		memcpy(&endpoint->at, info->ai_addr, info->ai_addrlen);
 	}
 	freeaddrinfo(list);
-	return 0;
+	return count;
 }
 
 /* The UNIX-domain address of a path. Returns 0, or -1 and why if the path is too long for one. */

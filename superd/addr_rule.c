@@ -90,16 +90,12 @@ static bool looks_like_name(const char *word) {
 	return strspn(word, LETTERS "0123456789-_.") == strlen(word) && strpbrk(word, LETTERS) != NULL;
 }
 
-static int read_host(struct arena *arena, const char *word, const struct place *place, struct address_rule *rule) {
+static void read_host(struct arena *arena, const char *word, const struct place *place, struct address_rule *rule) {
 	struct endpoint *found;
-	size_t count;
 	struct reason why = {.text = ""};
-	if (addr_resolve(arena, word, NULL, &found, &count, &why) < 0) {
-		log_warning_at(place, "%s; it matches nobody", why.text);
-		return 0;
-	}
-	for (size_t i = 0; i < count; i++) rule_add(arena, rule, (struct prefix){addr_source(&found[i], 0), 128});
-	return 0;
+	int count = addr_resolve(arena, word, NULL, &found, &why);
+	if (count < 0) log_warning_at(place, "%s; it matches nobody", why.text);
+	for (int i = 0; i < count; i++) rule_add(arena, rule, (struct prefix){addr_source(&found[i], 0), 128});
 }
 
 /* Reads one word. A host name that does not resolve is warned about, and matches nobody. Returns 0, or -1 and why. */
@@ -113,7 +109,10 @@ int addr_read_rule(
 	if (word[0] == '.')
 		return addr_numeric_only ? reason_set(why, "'%s' needs the DNS, which -n forbids", word) : 0;
 	const struct netent *network = getnetbyname(word);
-	if (network == NULL || network->n_addrtype != AF_INET) return read_host(arena, word, place, rule);
+	if (network == NULL || network->n_addrtype != AF_INET) {
+		read_host(arena, word, place, rule);
+		return 0;
+	}
 	uint32_t address = network->n_net;
 	while (address != 0 && (address & 0xff000000) == 0) address <<= 8;
 	rule_add(arena, rule, prefix_v4_wildcard(address));

@@ -258,10 +258,9 @@ static int log_read(void *field, const struct reading *in) {
 static int redirect_read(void *field, const struct reading *in) {
 	struct redirect *redirect = field;
 	struct endpoint *found;
-	size_t count;
 	redirect->host = mem_copy(in->arena, in->word[0]);
 	redirect->port = mem_copy(in->arena, in->word[1]);
-	if (addr_resolve(in->arena, redirect->host, redirect->port, &found, &count, in->why) < 0) return -1;
+	if (addr_resolve(in->arena, redirect->host, redirect->port, &found, in->why) < 0) return -1;
 	redirect->to = found[0];
 	return 0;
 }

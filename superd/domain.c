@@ -28,12 +28,12 @@ static bool find_name(const struct endpoint *peer, char *name, size_t size) {
 	struct arena *arena = mem_arena_new();
 	struct endpoint *found;
 	struct reason why = {.text = ""};
-	size_t count = 0;
+	int count = 0;
 	bool is_confirmed = false;
-	if (getnameinfo(&peer->at.any, peer->length, name, (socklen_t)size, NULL, 0, NI_NAMEREQD) == 0 &&
-	    addr_resolve(arena, name, NULL, &found, &count, &why) == 0)
-		for (size_t i = 0; i < count; i++)
-			is_confirmed |= addr_source_equal(addr_source(&found[i], 0), addr_source(peer, 0));
+	if (getnameinfo(&peer->at.any, peer->length, name, (socklen_t)size, NULL, 0, NI_NAMEREQD) == 0)
+		count = addr_resolve(arena, name, NULL, &found, &why);
+	for (int i = 0; i < count; i++)
+		is_confirmed |= addr_source_equal(addr_source(&found[i], 0), addr_source(peer, 0));
 	mem_arena_free(arena);
 	return is_confirmed;
 }

@@ -110,13 +110,13 @@ static bool is_wanted_family(const struct service *service, int family) {
 static int add_host(struct service *service, const char *host, struct reason *why) {
 	const char *port = mem_print(service->loading, "%ld", service->port);
 	struct endpoint *found;
-	size_t count, before = service->address_count;
+	size_t before = service->address_count;
 	struct reason detail = {.text = ""};
-	if (addr_resolve(service->loading, host, port, &found, &count, &detail) < 0)
-		return attr_fail(service, "bind", why, "%s", detail.text);
-	for (size_t i = 0; i < count; i++)
+	int count = addr_resolve(service->loading, host, port, &found, &detail);
+	if (count < 0) return attr_fail(service, "bind", why, "%s", detail.text);
+	for (int i = 0; i < count; i++)
 		if (is_wanted_family(service, found[i].at.any.sa_family)) add_address(service, &found[i]);
-	for (size_t i = 0; i < count && service->address_count == before; i++)
+	for (int i = 0; i < count && service->address_count == before; i++)
 		add_address(service, &found[i]); /* a host with addresses of the other family only: they decide */
 	return 0;
 }

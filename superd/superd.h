@@ -192,8 +192,7 @@ const struct attr_word *attr_find_word(const struct attr_word *words, const char
 /* addr.c: socket addresses as text; addr_rule.c: the words of only_from and the like */
 enum { ADDR_TEXT = 160 };
 extern bool addr_numeric_only;
-int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, size_t *count,
-    struct reason *why);
+int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, struct reason *why);
 int addr_from_path(const char *path, struct endpoint *endpoint, struct reason *why);
 bool addr_are_paths(const struct words *words);
 bool addr_equal(const struct endpoint *a, const struct endpoint *b);
