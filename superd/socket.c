@@ -54,7 +54,7 @@ static int set_options(int fd, const struct service *service, const struct endpo
 static int set_up(int fd, const struct service *service) {
 	int flags = fcntl(fd, F_GETFL);
 	flags = service->wait ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-	if (fcntl(fd, F_SETFL, flags) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -1;
+	if (fcntl(fd, F_SETFL, flags) < 0) return -1;
 	bool is_connected = service->socket_type == SOCK_STREAM || service->socket_type == SOCK_SEQPACKET;
 	return is_connected ? listen(fd, (int)service->backlog) : 0;
 }
@@ -70,7 +70,7 @@ static int make(const struct service *service, const struct endpoint *address, b
 		errno = EEXIST;
 		return -1;
 	}
-	int fd = socket(family, type, family == AF_UNIX ? 0 : service->protocol_number);
+	int fd = sys_socket(family, type, family == AF_UNIX ? 0 : service->protocol_number);
 	if (fd >= 0 && set_options(fd, service, address) == 0 && bind_at(fd, service, address) == 0 &&
 	    (tried || set_up(fd, service) == 0))
 		return fd;

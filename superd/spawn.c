@@ -88,7 +88,7 @@ static _Noreturn void child_main(void *argument) {
 	int fd = launch->client.fd;
 	sigset_t none;
 	setsid();
-	if (!service->is_internal && sys_own_descriptors(fd) < 0) child_fail(launch, "close_range");
+	if (sys_own_descriptors(&launch->task) < 0) child_fail(launch, "close_range");
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) child_fail(launch, "dup2");
 	if (service->stderr_to == STDERR_CLIENT && !service->is_internal && dup2(fd, STDERR_FILENO) < 0)
 		child_fail(launch, "dup2");
@@ -218,6 +218,8 @@ pid_t spawn_program(const struct client *client, bool sleeps, struct spawn_failu
 	launch->failure.step = NULL;
 	launch->task.child = child_main;
 	launch->task.argument = launch;
+	/* A socket that the program takes itself may be closed under way, by a stop. */
+	launch->task.shares = !service->is_internal && !service->wait && client->fd < LISTENING_FROM;
 	*why = (struct spawn_failure){"memory", ENOMEM};
 	if (prepare_environment(launch) < 0) return -1;
 	pid_t pid = service->is_internal ? fork() /* a child that goes on as superd itself needs memory of its own */

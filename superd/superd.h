@@ -61,6 +61,7 @@ struct watch {
 struct task {
 	void (*child)(void *);
 	void *argument;
+	bool shares; /* our descriptors, until sys_own_descriptors */
 	_Atomic pid_t running;
 	_Alignas(16) char stack[32 * 1024];
 };
@@ -380,11 +381,12 @@ pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, siz
 bool sys_has_executed(const struct task *task);
 void sys_await_exec(struct task *task);
 void sys_task_ended(struct task *task);
-int sys_own_descriptors(int kept);
+int sys_own_descriptors(const struct task *task);
 void sys_child_report(volatile const void *report, size_t size);
 int sys_poll(struct pollfd *polls, size_t count, int timeout);
 int sys_signals_open(const sigset_t *signals);
 int sys_pipe(int ends[2]);
+int sys_socket(int family, int type, int protocol);
 int sys_signal_read(int fd, pid_t *sender);
 int sys_accept(int fd, struct endpoint *peer);
 void sys_close_from(int first, bool at_exec);

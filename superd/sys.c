@@ -26,10 +26,25 @@ enum { DESCRIPTORS_CHECKED = 65536 };
 
 /* A pipe of which both ends are closed on exec. Returns 0, or -1 and errno. */
 int sys_pipe(int ends[2]) {
+#ifndef SUPERD_POSIX
+	return pipe2(ends, O_CLOEXEC); /* at once: a child that shares our descriptors may copy them in any moment */
+#else
 	if (pipe(ends) < 0) return -1;
 	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
 	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
 	return 0;
+#endif
+}
+
+/* A socket that is closed on exec, as sys_pipe's ends are. Returns the descriptor, or -1 and errno. */
+int sys_socket(int family, int type, int protocol) {
+#ifndef SUPERD_POSIX
+	return socket(family, type | SOCK_CLOEXEC, protocol);
+#else
+	int fd = socket(family, type, protocol);
+	if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return fd;
+#endif
 }
 
 #ifndef SUPERD_POSIX
@@ -58,19 +73,19 @@ static int run_child(void *argument) {
 }
 
 /*
- * Starts a child that shares our memory, and our descriptors until sys_own_descriptors, so that nothing is copied, and
- * runs on the task's own stack. It is on its way while the kernel has not cleared `running`, at its exec or its end;
- * what the task points to must stay as it is for so long. With `sleeps` we sleep until then, as in vfork(2), which is
- * quicker when there is nothing else to do; not for a child that becomes another user, any process of whom could stop
- * it, and us. errno is shared, too, but a child sets it only where it fails for good; in the same moment we may take one
- * error of ours for another, and try again later than we would have. `task->child` must not return. Returns the process
- * id, or -1 and errno.
+ * Starts a child that shares our memory, and with `shares` our descriptors, so that nothing is copied, and runs on the
+ * task's own stack. It is on its way while the kernel has not cleared `running`, at its exec or its end; what the task
+ * points to must stay as it is for so long. With `sleeps` we sleep until then, as in vfork(2), which is quicker when
+ * there is nothing else to do; not for a child that becomes another user, any process of whom could stop it, and us.
+ * errno is shared, too, but a child sets it only where it fails for good; in the same moment we may take one error of
+ * ours for another, and try again later than we would have. `task->child` must not return. Returns the process id, or
+ * -1 and errno.
  */
 pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, size_t size) {
 	(void)report, (void)size;
 	pid_t *running = (pid_t *)&task->running;
 	if (shared < 0) shared = close_range_unshared(~0u) == 0 ? CLONE_FILES : 0;
-	int flags = CLONE_VM | shared | CLONE_PARENT_SETTID | (sleeps ? CLONE_VFORK : 0) | SIGCHLD;
+	int flags = CLONE_VM | (task->shares ? shared : 0) | CLONE_PARENT_SETTID | (sleeps ? CLONE_VFORK : 0) | SIGCHLD;
 	return clone(run_child, task->stack + sizeof task->stack, flags, task, running);
 }
 
@@ -104,11 +119,11 @@ void sys_await_exec(struct task *task) {
 }
 
 /*
- * Gives the child descriptors of its own, `kept` among them. Those of the listening sockets are not copied, only to be
- * closed at exec: of 500 that would be a fifth of what a connection costs. Returns 0, or -1 and errno.
+ * Gives the child descriptors of its own. Those of the listening sockets are not copied, only to be closed at exec: of
+ * 500 that would be a fifth of what a connection costs. Returns 0, or -1 and errno.
  */
-int sys_own_descriptors(int kept) {
-	return shared == 0 ? 0 : close_range_unshared(kept < LISTENING_FROM ? LISTENING_FROM : ~0u);
+int sys_own_descriptors(const struct task *task) {
+	return shared == 0 || !task->shares ? 0 : close_range_unshared(LISTENING_FROM);
 }
 
 /* The report is where the parent looks for it. */
@@ -150,8 +165,8 @@ void sys_await_exec(struct task *task) {
 	(void)task;
 }
 
-int sys_own_descriptors(int kept) {
-	(void)kept;
+int sys_own_descriptors(const struct task *task) {
+	(void)task;
 	return 0;
 }
 

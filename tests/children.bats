@@ -139,6 +139,34 @@ descriptors_are_told() {
 	descriptors_are_told
 }
 
+# slow_first_step [OPTION...]: children take their first step a second later. The options are strace's.
+slow_first_step() {
+	background strace -f -q -o /dev/null -e trace=setsid,pipe,pipe2 -e inject=setsid:delay_enter=1s "$@" \
+		-p "$SUPERD_PID" 2>"$BATS_TEST_TMPDIR/strace"
+	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
+}
+
+@test "a program that takes the socket itself has it, though superd stops meanwhile (Linux)" {
+	service dgram wait=yes socket_type=dgram user=nobody stderr=log server=/bin/dd \
+		server_args='of=/dev/null count=1' >"$BATS_TEST_TMPDIR/conf"
+	superd_start -c "$BATS_TEST_TMPDIR/conf"
+	slow_first_step
+	printf hello >"/dev/udp/127.0.0.1/$(port_of dgram)"
+	wait_until children_are 1
+	signal_and_wait TERM stopping
+	wait_for_line 'EXIT: dgram status=0'
+}
+
+@test "a child has nothing of what superd opens meanwhile (Linux)" {
+	start_telling -u nobody
+	slow_first_step -e inject=pipe,pipe2:delay_exit=2s
+	background "$TALK" "$PORT" all >"$BATS_TEST_TMPDIR/reply"
+	wait_until children_are 1
+	kill -USR2 "$SUPERD_PID"
+	wait "$BG_PID"
+	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = $'0\n1\n2' ]
+}
+
 @test "no child of any kind has a signal ignored, blocked, or handled by superd" {
 	start_all_kinds
 	for pid in $(children_of_superd); do

@@ -76,3 +76,10 @@ calls_of_children() {
 	run grep -E "^$SUPERD_PID +clone\(.*CLONE_VM.*CLONE_CHILD_CLEARTID" "$TRACE"
 	assert_output ''
 }
+
+@test "a listening socket is closed on exec from the first: a child may copy it in any moment (Linux)" {
+	trace_connections
+	assert grep -qE "^$SUPERD_PID +socket\(AF_INET," "$TRACE"
+	run grep -E "^$SUPERD_PID +socket\(AF_INET, SOCK_[A-Z]+," "$TRACE"
+	assert_output ''
+}
