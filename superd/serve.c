@@ -48,6 +48,7 @@ static void note_refusal(const struct client *client, enum verdict verdict) {
 static void pass_over(const struct client *client) {
 	struct listener *listener = client->listener;
 	char unread;
+	if (listener->socket_count == 0) return; /* closed by a stop: the number may be another's by now */
 	if (listener->service->socket_type == SOCK_DGRAM)
 		sys_receive_unblocked(client->fd, &unread, sizeof unread);
 	else

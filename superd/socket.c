@@ -20,7 +20,7 @@ static int clear_path(const struct endpoint *address, int socket_type, struct re
 	struct stat about;
 	if (lstat(path, &about) < 0) return 0;
 	if (!S_ISSOCK(about.st_mode)) return reason_set(why, "%s: in the way, and not a socket", path);
-	int probe = socket(AF_UNIX, socket_type, 0);
+	int probe = sys_socket(AF_UNIX, socket_type, 0);
 	int answered = connect(probe, &address->at.any, address->length);
 	int error = errno;
 	close(probe);

@@ -120,8 +120,8 @@ static void describe(struct launch *launch, size_t *count, const char *name, con
 static void describe_peer(struct launch *launch, size_t *count) {
 	const struct client *client = &launch->client;
 	char local[ADDR_TEXT], peer[ADDR_TEXT], number[NUMBER_TEXT];
-	if (client->peer.length ==
-	    0) { /* the program accepts by itself, and there is no peer yet: this is xinetd's way */
+	if (client->peer.length == 0) {
+		/* The program accepts by itself, and there is no peer yet: this is xinetd's way to say so. */
 		describe(launch, count, "REMOTE_HOST=", "<no address>");
 		return;
 	}

@@ -1,5 +1,6 @@
 /*
- * superd: the map. What is asked for stands in service.h; here what is at work, then each file's functions under its name.
+ * superd: the map. What is asked for stands in service.h; here what is at work, then each file's functions under its
+ * name.
  *
  * For one connection: loop wakes serve -> access, then limits, give a verdict -> spawn -> the child walks one way to
  * exec -> SIGCHLD -> conn reaps -> listener and limits count down -> log_service.

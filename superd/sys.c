@@ -78,8 +78,8 @@ static int run_child(void *argument) {
  * points to must stay as it is for so long. With `sleeps` we sleep until then, as in vfork(2), which is quicker when
  * there is nothing else to do; not for a child that becomes another user, any process of whom could stop it, and us.
  * errno is shared, too, but a child sets it only where it fails for good; in the same moment we may take one error of
- * ours for another, and try again later than we would have. `task->child` must not return. Returns the process id, or
- * -1 and errno.
+ * ours for another, and try again later than we would have, or refuse one client whom we would have held.
+ * `task->child` must not return. Returns the process id, or -1 and errno.
  */
 pid_t sys_start_child(struct task *task, bool sleeps, volatile void *report, size_t size) {
 	(void)report, (void)size;
