@@ -168,7 +168,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	unsigned state = data[0];
 	data++, size--;
 
-	require(proxy_greet(&client) == 0 && proxy_is_waiting());
+	proxy_greet(&client);
+	require(proxy_is_waiting());
 	size_t arrived = deliver(ends[1], data, size, state);
 	close(ends[1]);
 	if (!verdict.given) watched->ready(watched);
