@@ -7,9 +7,9 @@ setup() {
 	ulimit -n "$(ulimit -H -n)"
 }
 
-# superd's own memory in bytes: what it does not share.
+# superd's own memory in bytes: what it has written. (Its code is shared, or not, as other tests come and go.)
 memory() {
-	awk '/^Private_/ { sum += $2 } END { print sum * 1024 }' "/proc/$SUPERD_PID/smaps_rollup"
+	awk '/^Private_Dirty/ { print $2 * 1024 }' "/proc/$SUPERD_PID/smaps_rollup"
 }
 
 @test "5,000 connections in a burst are all served" {
@@ -49,11 +49,12 @@ memory() {
 	superd_start -o log_on_success= -p 0 -b 127.0.0.1 -o instances=UNLIMITED -o per_source=10000 cat
 	"$LOAD" -c 300 "$PORT"
 	before=$(memory)
-	for _ in 1 2 3 4; do
-		"$LOAD" -c 300 "$PORT"
-	done
+	"$LOAD" -c 300 -n 6000 "$PORT"
+	wait_until children_are 0
 	after=$(memory)
-	is_sanitized || ((after - before <= 65536))
+	echo "$(((after - before) / 1024)) KB"
+	# On a busy machine fewer were there at once at first; a loss of 22 bytes a connection would be more.
+	is_sanitized || ((after - before <= 128 * 1024))
 }
 
 @test "20,000 sources cost no more than the table of them holds" {

@@ -104,7 +104,7 @@ ends_clean() {
 		done
 	} >"$CONF"
 	superd_start -c "$CONF"
-	memory() { awk '/^Private_/ { sum += $2 } END { print sum }' "/proc/$SUPERD_PID/smaps_rollup"; }
+	memory() { awk '/^Private_Dirty/ { print $2 }' "/proc/$SUPERD_PID/smaps_rollup"; }
 	for _ in 1 2 3; do
 		reload
 	done
