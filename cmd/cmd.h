@@ -14,6 +14,17 @@
 #include <sys/types.h>
 #include <time.h>
 
+/*
+ * Goes before a variable of some pages. A linker puts common variables behind all others, libc's too, which so are
+ * together in one page, and a start touches no other. Such a variable cannot be static; nor can sanitizers watch it,
+ * so they do without.
+ */
+#if defined __GNUC__ && !defined __SANITIZE_ADDRESS__
+#define LARGE __attribute__((common))
+#else
+#define LARGE
+#endif
+
 /* A run of bytes; no NUL ends it. */
 struct text {
 	const char *start;

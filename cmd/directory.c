@@ -21,7 +21,8 @@
 /* How many bytes of a program may hold its summary. */
 enum { DIRECTORY_SUMMARY_WITHIN = 1024 };
 
-static char directory[PATH_MAX]; /* resolved; empty where there is none */
+LARGE char directory[PATH_MAX];      /* resolved; empty where there is none */
+LARGE char directory_path[PATH_MAX]; /* of the program that was asked for last */
 static uid_t directory_owner;
 
 /* Why others could change a file or what is in a directory; NULL where they cannot. */
@@ -115,20 +116,19 @@ static bool is_inside(const char *path) {
  * One that others could have written is none, and the screen says so.
  */
 const char *directory_program(struct text name) {
-	static char path[PATH_MAX];
 	char resolved[PATH_MAX];
 	struct stat status;
 	int length;
 
 	if (directory[0] == '\0' || !is_name(name)) return NULL;
-	length = snprintf(path, sizeof path, "%s/%.*s", directory, (int)name.length, name.start);
-	if ((size_t)length >= sizeof path || realpath(path, resolved) == NULL) return NULL;
+	length = snprintf(directory_path, sizeof directory_path, "%s/%.*s", directory, (int)name.length, name.start);
+	if ((size_t)length >= sizeof directory_path || realpath(directory_path, resolved) == NULL) return NULL;
 	if (!is_inside(resolved)) {
-		screen_error("%s leads out of %s", path, directory);
+		screen_error("%s leads out of %s", directory_path, directory);
 		return NULL;
 	}
 	if (stat(resolved, &status) == -1 || !S_ISREG(status.st_mode) || access(resolved, X_OK) == -1) return NULL;
-	return check_path(resolved) == -1 ? NULL : path;
+	return check_path(resolved) == -1 ? NULL : directory_path;
 }
 
 /* Returns what stands after `# summary:` in the first lines of a program, or an empty text. */

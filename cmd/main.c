@@ -14,7 +14,7 @@
 
 #include "cmd.h"
 
-static char usual_buffer[LINE_BUFFER_SIZE(OPTIONS_LIMIT_DEFAULT)];
+LARGE char usual_buffer[LINE_BUFFER_SIZE(OPTIONS_LIMIT_DEFAULT)];
 
 /*
  * Takes descriptors 0, 1 and 2 where they are closed, so that no other file gets one of those numbers.

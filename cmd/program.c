@@ -36,6 +36,8 @@ static volatile sig_atomic_t group;      /* of the program that runs; 0 where no
 static volatile sig_atomic_t time_is_up; /* for that program */
 static int wake_pipe[2];                 /* has a byte in it when a child may have ended */
 
+LARGE char program_output[PROGRAM_READ_SIZE]; /* what was read last */
+
 /* Kills the group, and the leader by itself, should it have joined another one. */
 static void kill_group(void) {
 	pid_t leader = (pid_t)group;
@@ -118,11 +120,10 @@ int program_open(unsigned seconds) {
 
 /* Relays what one read(2) returns. Returns its count: 0 at the end, -1 when there is nothing now. */
 static ssize_t relay_output(int fd) {
-	static char bytes[PROGRAM_READ_SIZE];
-	ssize_t count = read(fd, bytes, sizeof bytes);
+	ssize_t count = read(fd, program_output, sizeof program_output);
 
 	if (count > 0) {
-		struct text text = {bytes, (size_t)count};
+		struct text text = {program_output, (size_t)count};
 
 		reply_out_bytes(text);
 	}

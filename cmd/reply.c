@@ -16,7 +16,7 @@
 enum { REPLY_BUFFER_SIZE = 65536 };
 
 /* In one struct, so that a short session touches one page. */
-static struct {
+LARGE struct {
 	size_t used;
 	int failure; /* an errno; 0 while the client is there */
 	bool out_line_open;

@@ -24,7 +24,7 @@ enum {
 	SCREEN_MESSAGE_SIZE = 1024
 };
 
-static char buffer[SCREEN_BUFFER_SIZE + 1]; /* one more for the NUL that syslog(3) wants */
+LARGE char screen_buffer[SCREEN_BUFFER_SIZE + 1]; /* one more for the NUL that syslog(3) wants */
 static size_t used;
 
 /* Tells whether descriptor 2 is the socket that descriptor 1 is. Asked once, when first needed. */
@@ -44,7 +44,7 @@ static void write_buffer(void) {
 	size_t done = 0;
 
 	while (done < used) {
-		ssize_t count = write(STDERR_FILENO, buffer + done, used - done);
+		ssize_t count = write(STDERR_FILENO, screen_buffer + done, used - done);
 		struct pollfd screen = {.fd = STDERR_FILENO, .events = POLLOUT};
 
 		if (count >= 0)
@@ -58,8 +58,8 @@ static void write_buffer(void) {
 
 static void show_buffer(void) {
 	if (stderr_is_client()) {
-		buffer[used] = '\0';
-		syslog(LOG_INFO, "%s", buffer);
+		screen_buffer[used] = '\0';
+		syslog(LOG_INFO, "%s", screen_buffer);
 	} else
 		write_buffer();
 	used = 0;
@@ -110,16 +110,16 @@ static void add_escaped(struct text text) {
 		size_t length = printable(position, (size_t)(end - position));
 
 		/* One byte is kept for the line feed. */
-		if (sizeof buffer - 2 - used < SCREEN_ESCAPE_SIZE) show_buffer();
+		if (sizeof screen_buffer - 2 - used < SCREEN_ESCAPE_SIZE) show_buffer();
 		if (length > 0) {
-			memcpy(buffer + used, position, length);
+			memcpy(screen_buffer + used, position, length);
 			used += length;
 			position += length;
 		} else {
-			buffer[used++] = '\\';
-			buffer[used++] = 'x';
-			buffer[used++] = hex[*position >> 4];
-			buffer[used++] = hex[*position & 15];
+			screen_buffer[used++] = '\\';
+			screen_buffer[used++] = 'x';
+			screen_buffer[used++] = hex[*position >> 4];
+			screen_buffer[used++] = hex[*position & 15];
 			position++;
 		}
 	}
@@ -129,7 +129,7 @@ static void add_escaped(struct text text) {
 void screen_line(struct text prefix, struct text line) {
 	add_escaped(prefix);
 	add_escaped(line);
-	if (!stderr_is_client()) buffer[used++] = '\n';
+	if (!stderr_is_client()) screen_buffer[used++] = '\n';
 	show_buffer();
 }
 
