@@ -58,8 +58,8 @@ start() {
 @test "a connection that lingers does not count as running" {
 	start -o linger=1000 -o instances=1 -o on_limit=refuse -o per_source=1 cat "$BATS_TEST_TMPDIR/answer"
 	for _ in 1 2 3; do
-		background "$TALK" "$PORT" all hold
-		wait_until children_are 0
+		background "$TALK" "$PORT" all hold >"$BATS_TEST_TMPDIR/lingering"
+		wait_for_line holding "$BATS_TEST_TMPDIR/lingering"
 	done
 	run "$TALK" "$PORT" line
 	assert_output 'the whole answer'
