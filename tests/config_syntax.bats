@@ -1,4 +1,4 @@
-# The syntax of configuration files, what is an error in it, and what -t says and prints.
+# The syntax of configuration files, and what is an error in it.
 
 load helper
 load config
@@ -288,89 +288,6 @@ log_on_success = HOST EXIT'
 service x'
 }
 
-@test "include reads a file, and includedir a directory's in the order of their bytes" {
-	mkdir "$BATS_TEST_TMPDIR/d" "$BATS_TEST_TMPDIR/d/folder"
-	for name in b a B c.conf d~ .e; do
-		service "$name" >"$BATS_TEST_TMPDIR/d/$name"
-	done
-	service first >"$BATS_TEST_TMPDIR/first.conf"
-	printf 'include %s\nincludedir %s\n' "$BATS_TEST_TMPDIR/first.conf" "$BATS_TEST_TMPDIR/d" >"$CONF"
-	check
-	assert_success
-	run grep ^service <<<"$output"
-	assert_output 'service first
-service B
-service a
-service b'
-}
-
-@test "-c DIR reads as includedir does" {
-	mkdir "$BATS_TEST_TMPDIR/d"
-	for name in b a c.x d~; do
-		service "$name" >"$BATS_TEST_TMPDIR/d/$name"
-	done
-	run "$SUPERD" -t -c "$BATS_TEST_TMPDIR/d"
-	assert_success
-	run grep ^service <<<"$output"
-	assert_output 'service a
-service b'
-}
-
-@test "more than one -c is read, and defaults are for them all" {
-	service a >"$CONF"
-	printf 'defaults\n{\nnice = 7\n}\n' >"$CONF.defaults"
-	printf 'defaults\n{\ntime_limit = 7\n}\n' >"$CONF.defaults"
-	check -c "$CONF.defaults"
-	assert_success
-	grep -qx 'time_limit = 7' <<<"$(squeeze "$output")"
-}
-
-@test "-c reads a pipe" {
-	run "$SUPERD" -t -c /dev/stdin < <(service a)
-	assert_success
-	assert_output --partial 'service a'
-}
-
-@test "an error in an included file has that file's name and line" {
-	service a 'nice = x' >"$CONF.inner"
-	printf '#\n\ninclude %s\n' "$CONF.inner" >"$CONF"
-	check
-	assert_failure 1
-	grep -q "^conf.inner:9: nice: 'x' is not a number" <<<"$stderr"
-}
-
-@test "what is included and not there is an error at the include, and the rest is served" {
-	{
-		echo 'include /nosuch/file'
-		echo 'includedir /nosuch/directory'
-		service a
-	} >"$CONF"
-	assert_errors 'conf:1: /nosuch/file: No such file or directory' \
-		'conf:2: /nosuch/directory: No such file or directory'
-	superd_start -c "$CONF"
-	serves "$(port_of a)"
-}
-
-@test "a file that includes itself, at once or by way of another, is an error at the include" {
-	printf 'include %s\n' "$CONF" >"$CONF"
-	service a >>"$CONF"
-	check
-	assert_failure 1
-	[ "$stderr" = "conf:1: 'conf' includes itself" ]
-	assert_output --partial 'service a'
-	printf 'include %s\n' "$CONF.other" >"$CONF"
-	printf '\ninclude %s\n' "$CONF" >"$CONF.other"
-	check
-	assert_failure 1
-	[ "$stderr" = "conf.other:2: 'conf' includes itself" ]
-}
-
-@test "-c with a file that is not there is an error, and exits 1" {
-	run --separate-stderr "$SUPERD" -t -c /nosuch/file
-	assert_failure 1
-	[[ $stderr == *'/nosuch/file: No such file or directory' ]]
-}
-
 @test "a port other than /etc/services has is a warning, and is used" {
 	service echo 'port = 10007' >"$CONF"
 	sed -i '/UNLISTED/d' "$CONF"
@@ -501,86 +418,6 @@ service b'
 	[[ $stderr == *'larger than 16 MiB'* ]]
 }
 
-@test "-t prints each service complete, every default and every word resolved" {
-	service a 'only_from = 10.0.0.0' >"$CONF"
-	check
-	assert_success
-	printed=$(squeeze "$output")
-	for line in 'id = a' 'protocol = tcp' 'cps = 50 10' 'instances = UNLIMITED' 'per_source_prefix6 = 64' \
-		'stderr = client' 'on_limit = refuse' 'only_from = 10.0.0.0/8' 'drain_time = 30' 'directory = /' 'v6only = no'; do
-		grep -qxF "$line" <<<"$printed" || fail "no '$line' in: $printed"
-	done
-}
-
-@test "-t says nothing on stderr and exits 0 where all is well" {
-	service a >"$CONF"
-	check
-	assert_success
-	[ -z "$stderr" ]
-}
-
-@test "-t needs no root" {
-	service a 'user = daemon' 'group = sys' >"$CONF"
-	chmod 755 "$BATS_TEST_TMPDIR"
-	mkdir -p "$BATS_TEST_TMPDIR/bin"
-	run --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups "$SUPERD" -t -c /dev/stdin <"$CONF"
-	assert_success
-	[ -z "$stderr" ]
-	assert_output --partial 'user'
-}
-
-@test "-t opens no socket: a port in use is no matter" {
-	superd_start -p 0 -b 127.0.0.1 cat
-	service a "port = $PORT" 'bind = 127.0.0.1' >"$CONF"
-	check
-	assert_success
-}
-
-@test "what -t prints for a command line reads back to itself" {
-	run "$SUPERD" -t -p 10100 -u nobody -o 'only_from=10.0.0.0/8 ::1' -o time_limit=5 cat -u
-	assert_success
-	printf '%s\n' "$output" >"$CONF"
-	check
-	assert_success
-	[ "$output" = "$(cat "$CONF")" ]
-}
-
-@test "-o with -c is a last word in defaults: a service's own still holds" {
-	{
-		printf 'defaults\n{\ntime_limit = 1\nonly_from = 10.0.0.1\n}\n'
-		service a
-		service b 'time_limit = 3'
-	} >"$CONF"
-	check -o time_limit=2 -o only_from+=10.0.0.2
-	assert_success
-	run grep -xE '(time_limit|only_from) .*' <<<"$(squeeze "$output")"
-	assert_output 'only_from = 10.0.0.1/32 10.0.0.2/32
-time_limit = 2
-only_from = 10.0.0.1/32 10.0.0.2/32
-time_limit = 3'
-}
-
-@test "-o with -c takes only what defaults takes" {
-	service a >"$CONF"
-	check -o server=/bin/cat
-	assert_failure
-	[[ $stderr == *'server: not an attribute of defaults'* ]]
-}
-
-@test "includes that fan out end in an error, and soon" {
-	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
-		for _ in 1 2 3 4; do
-			echo "include $CONF.$((i + 1))"
-		done >"$CONF.$i"
-	done
-	: >"$CONF.15"
-	# Bounded, for it might print without end.
-	run --separate-stderr bash -c 'set -o pipefail; timeout -k 1 "$0" "$1" -t -c "$2" 2>&1 >/dev/null | head -n 10000 | wc -l' \
-		"$WAIT_SECONDS" "$SUPERD" "$CONF.1"
-	assert_failure 1
-	[ "$output" -lt 10000 ]
-}
-
 @test "rules of TCP wrappers, which superd does not read, are said at the start" {
 	mkdir "$BATS_TEST_TMPDIR/etc"
 	cp /etc/passwd /etc/group /etc/protocols /etc/services "$BATS_TEST_TMPDIR/etc"
@@ -592,11 +429,6 @@ time_limit = 3'
 	grep -q '^superd: warning: /etc/hosts.deny has rules, which superd does not read' "$LOG"
 	run grep -c hosts.allow "$LOG"
 	assert_output 0
-}
-
-@test "an include without a path, or with two" {
-	printf 'include\nincludedir a b\n' >"$CONF"
-	assert_errors "conf:1: a path is missing after 'include'" "conf:2: too many paths after 'includedir'"
 }
 
 @test "a { that is missing, and something else in its place" {
@@ -614,11 +446,4 @@ time_limit = 3'
 		echo '}'
 	} >"$CONF"
 	assert_errors 'conf:1003: too many assignments in one block'
-}
-
-@test "-o with -c that is no assignment is an error" {
-	service a >"$CONF"
-	check -o instances
-	assert_failure 1
-	[[ $stderr == *instances* ]]
 }
