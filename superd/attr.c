@@ -108,12 +108,12 @@ static const struct attr *find(const char *name) {
 }
 
 /* The words of the attribute as this assignment leaves them. */
-static void merge(struct words *words, const struct entry *entry, enum entry_operator operator, struct arena * arena) {
-	if (operator== OPERATOR_SET) *words = (struct words){.set = true};
+static void merge(struct words *words, const struct entry *entry, enum operation operation, struct arena *arena) {
+	if (operation == OPERATION_SET) *words = (struct words){.set = true};
 	for (size_t i = 0; i < entry->words.count; i++)
-		if (operator== OPERATOR_REMOVE)
+		if (operation == OPERATION_REMOVE)
 			words_remove(words, entry->words.word[i]);
-		else if (operator== OPERATOR_SET || !words_contain(words, entry->words.word[i]))
+		else if (operation == OPERATION_SET || !words_contain(words, entry->words.word[i]))
 			words_add(arena, words, entry->words.word[i]);
 	words->set = true;
 }
@@ -126,7 +126,7 @@ int attr_apply(struct service *service, const struct entry *entry, bool in_defau
 		return reason_set(why, "%s: not an attribute of defaults", attr->name);
 	if (!in_defaults && !(attr->scope & IN_SERVICE))
 		return reason_set(why, "%s: an attribute of defaults only", attr->name);
-	if (entry->operator!= OPERATOR_SET && !attr->type->is_set)
+	if (entry->operation != OPERATION_SET && !attr->type->is_set)
 		return reason_set(why, "%s: takes only '='", attr->name);
 	if (entry->words.count < attr->type->least)
 		return reason_set(why, "%s: needs %s", attr->name, attr->type->least == 1 ? "a value" : "more values");
@@ -135,8 +135,8 @@ int attr_apply(struct service *service, const struct entry *entry, bool in_defau
 		    why, "%s: too many values, from '%s' on", attr->name, entry->words.word[attr->type->most]);
 
 	struct entry *value = &service->values[attr - table];
-	bool adds = in_defaults && attr->type->is_set && entry->operator== OPERATOR_SET;
-	merge(&value->words, entry, adds ? OPERATOR_ADD : entry->operator, service->loading);
+	bool adds = in_defaults && attr->type->is_set && entry->operation == OPERATION_SET;
+	merge(&value->words, entry, adds ? OPERATION_ADD : entry->operation, service->loading);
 	value->place = entry->place;
 	struct reason detail = {.text = ""};
 	struct reading reading = {service->arena, attr, value->words.word, value->words.count, &entry->place, &detail};
@@ -147,7 +147,7 @@ int attr_apply(struct service *service, const struct entry *entry, bool in_defau
 
 /* Applies a value that superd itself knows; it cannot fail but for the want of a file or a name. */
 int attr_set(struct service *service, const char *name, const char *text, struct reason *why) {
-	struct entry entry = {.name = name, .operator= OPERATOR_SET, .place = service->place};
+	struct entry entry = {.name = name, .operation = OPERATION_SET, .place = service->place};
 	words_split(service->loading, &entry.words, text);
 	return attr_apply(service, &entry, false, why);
 }

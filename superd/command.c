@@ -15,16 +15,16 @@ int command_read_assignment(struct arena *arena, const char *text, struct entry 
 	const char *sign = strchr(text, '=');
 	entry->place = here;
 	if (sign == NULL || sign == text) return reason_set(why, "-o %s: not ATTRIBUTE=VALUE", text);
-	*entry = (struct entry){.operator= OPERATOR_SET, .place = here};
+	*entry = (struct entry){.operation = OPERATION_SET, .place = here};
 	words_split(arena, &entry->words, sign + 1);
-	if (sign[-1] == '+' || sign[-1] == '-') entry->operator= * -- sign == '+' ? OPERATOR_ADD : OPERATOR_REMOVE;
+	if (sign[-1] == '+' || sign[-1] == '-') entry->operation = *--sign == '+' ? OPERATION_ADD : OPERATION_REMOVE;
 	while (sign > text && (sign[-1] == ' ' || sign[-1] == '\t')) sign--;
 	entry->name = mem_print(arena, "%.*s", (int)(sign - text), text);
 	return 0;
 }
 
 static int set_words(struct service *service, const char *name, const char **word, size_t count, struct reason *why) {
-	struct entry entry = {NULL, name, OPERATOR_SET, {word, count, true}, here};
+	struct entry entry = {NULL, name, OPERATION_SET, {word, count, true}, here};
 	return count == 0 ? 0 : attr_apply(service, &entry, false, why);
 }
 

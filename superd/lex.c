@@ -93,8 +93,8 @@ static void read_assignment(struct reader *reader, char *line) {
 		return;
 	}
 	struct entry *entry = mem_alloc(arena, sizeof *entry);
-	*entry = (struct entry){.name = line, .place = reader->here, .operator= OPERATOR_SET };
-	if (rest > sign) entry->operator= * sign == '+' ? OPERATOR_ADD : OPERATOR_REMOVE;
+	*entry = (struct entry){.name = line, .place = reader->here, .operation = OPERATION_SET};
+	if (rest > sign) entry->operation = *sign == '+' ? OPERATION_ADD : OPERATION_REMOVE;
 	rest++;
 	line[length] = '\0';
 	for (char *word = next_word(&rest); *word != '\0'; word = next_word(&rest)) {

@@ -39,11 +39,11 @@ struct words {
 };
 
 /* One assignment as it was written, not yet understood. */
-enum entry_operator { OPERATOR_SET = 1, OPERATOR_ADD = 2, OPERATOR_REMOVE = 4 };
+enum operation { OPERATION_SET, OPERATION_ADD, OPERATION_REMOVE };
 struct entry {
 	struct entry *next;
 	const char *name;
-	enum entry_operator operator;
+	enum operation operation;
 	struct words words;
 	struct place place;
 };
