@@ -4,6 +4,7 @@ load helper
 load reliability
 
 EXAMPLES=$ROOT/examples
+BACK=127.4.0.1 # where HAProxy knocks on when a server is gone, and the port may be some other test's by then
 declare -gA PIDS PORTS
 
 setup() {
@@ -15,7 +16,7 @@ setup() {
 
 # The example's service, with a port that the kernel chooses, and HAProxy and the clients on this machine.
 start_server() {
-	sed -e 's|\(port.*=\) 10100|\1 0\n\tbind = 127.0.0.1|; s|/usr/local/bin/cmd|'"$CMD"'|' \
+	sed -e 's|\(port.*=\) 10100|\1 0\n\tbind = '$BACK'|; s|/usr/local/bin/cmd|'"$CMD"'|' \
 		-e 's|\(proxy_from.*=\).*|\1 127.0.0.1|; s|\(only_from.*=\).*|\1 127.0.0.0/8|' \
 		"$EXAMPLES/behind-haproxy.conf" >"$BATS_TEST_TMPDIR/conf"
 	SUPERD_LOG=$(log_of "$1") superd_start -c "$BATS_TEST_TMPDIR/conf"
@@ -38,10 +39,10 @@ start_haproxy() {
 	local config=$BATS_TEST_TMPDIR/haproxy.cfg
 	FRONT=$(free_port)
 	sed -e "s|bind :10100|bind 127.0.0.1:$FRONT|; s|/run/haproxy.sock|$STATS|" -e "${1:-}" \
-		-e "s|192.0.2.11:10100|127.0.0.1:${PORTS[one]}|; s|192.0.2.12:10100|127.0.0.1:${PORTS[two]}|" \
-		-e "s|192.0.2.13:10100|127.0.0.1:${PORTS[three]}|" "$EXAMPLES/haproxy.cfg" >"$config"
+		-e "s|192.0.2.11:10100|$BACK:${PORTS[one]}|; s|192.0.2.12:10100|$BACK:${PORTS[two]}|" \
+		-e "s|192.0.2.13:10100|$BACK:${PORTS[three]}|" "$EXAMPLES/haproxy.cfg" >"$config"
 	background haproxy -db -f "$config" >"$BATS_TEST_TMPDIR/haproxy.log" 2>&1
-	haproxy_listens() { [ -n "$(ss -ltnH "( sport = :$FRONT )")" ]; }
+	haproxy_listens() { [ -n "$(ss -ltnH "( sport = :$FRONT )")" ] && [ -n "$(stat one status)" ]; }
 	wait_until haproxy_listens
 }
 
