@@ -135,7 +135,6 @@ hello$"
 	silent=$BG_PID
 	background "$TALK" -c 50 "$PORT" 'send:PROXY TCP4 192.0.2.1' all
 	slow=$BG_PID
-	wait_until sockets_are 101
 	background "$TALK" -c 50 "$PORT" 'send:\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff' all
 	run send v1-tcp4
 	assert_output --partial hello

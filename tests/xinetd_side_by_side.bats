@@ -344,9 +344,12 @@ without() {
 	arrange flood
 	client() {
 		local i
+		# At once: all of them are to come in one second.
 		for i in 1 2 3 4 5 6; do
-			visit "${PORTS[0]}" 'exit 0' | head -n 1
+			say "${PORTS[0]}" 'exit 0' | head -n 1 &
 		done
+		wait
+		settle
 	}
 	mend() {
 		sed 's/connections per second/cps/'
