@@ -136,3 +136,11 @@ probe() {
 	run probe liveness
 	assert_failure 3
 }
+
+@test "the tests that the README's table is proved by are there" {
+	names=$(sed -n '/| proved by |/,/^$/s/.*| \(`.*`\) |$/\1/p' "$ROOT/README.md" | tr -d '`,')
+	[ "$(wc -w <<<"$names")" -ge 10 ]
+	for name in $names; do
+		[ -f "$ROOT/tests/$name.bats" ]
+	done
+}
