@@ -95,6 +95,25 @@ static struct listening_socket *open_all(const struct service *service, size_t *
 	return sockets;
 }
 
+/*
+ * The same for a service that a listener has in another way so far: where it cannot be, once more after what it will
+ * have no more has made way. On failure those listen again.
+ */
+static struct listening_socket *open_anew(
+    const struct listener *listener, const struct service *service, size_t *count, struct reason *why) {
+	struct listening_socket *sockets = open_all(service, count, why);
+	bool made_way = false;
+	int error = errno;
+	for (size_t i = 0; i < listener->socket_count && sockets == NULL; i++)
+		made_way |= socket_make_way(listener->sockets[i].watch.fd, &listener->sockets[i].configured, service);
+	errno = error;
+	if (!made_way || (sockets = open_all(service, count, why)) != NULL) return sockets;
+	for (size_t i = 0; i < listener->socket_count; i++)
+		listen(listener->sockets[i].watch.fd, (int)listener->service->backlog);
+	errno = 0;
+	return NULL;
+}
+
 static void say_listening(const struct listener *listener, const struct listening_socket *socket) {
 	char text[ADDR_TEXT];
 	if (socket->watch.fd >= 0)
@@ -140,7 +159,7 @@ static int replace_sockets(struct listener *listener, struct listening_socket *s
  */
 static int set_service(struct listener *listener, struct service *service, struct reason *why) {
 	size_t count;
-	struct listening_socket *sockets = open_all(service, &count, why);
+	struct listening_socket *sockets = open_anew(listener, service, &count, why);
 	for (int tries = 1; tries < PORT_TRIES && sockets == NULL && errno == EADDRINUSE; tries++)
 		sockets = open_all(service, &count, why);
 	if (sockets == NULL) return -1;
@@ -224,7 +243,8 @@ void listener_tick(void) {
 		for (size_t i = 0; i < listener->socket_count; i++) {
 			struct listening_socket *socket = &listener->sockets[i];
 			if (socket->watch.fd >= 0) continue;
-			if (open_socket(socket, listener->service, 0, &why) < 0) {
+			unsigned port = addr_port(&listener->sockets[0].address);
+			if (open_socket(socket, listener->service, port, &why) < 0) {
 				loop_wake_at(loop_now() + ADDRESS_RETRY);
 				continue;
 			}

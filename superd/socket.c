@@ -29,30 +29,42 @@ static int clear_path(const struct endpoint *address, int socket_type, struct re
 	return unlink(path) < 0 ? reason_set(why, "%s: %s", path, strerror(errno)) : 0;
 }
 
+/* Who may connect at a path. A supervisor's is its own. */
+static int set_path(const struct service *service, const struct endpoint *address, enum socket_owner owner) {
+	const struct identity *user = &service->socket_user;
+	const char *path = address->at.un.sun_path;
+	if (address->at.any.sa_family != AF_UNIX || owner == SOCKET_HANDED) return 0;
+	if (chmod(path, (mode_t)service->socket_mode) < 0) return -1;
+	return user->set ? chown(path, user->uid, user->group_set ? user->gid : (gid_t)-1) : 0;
+}
+
 /* A path is made with its mode, so that at no time more may connect. */
 static int bind_at(int fd, const struct service *service, const struct endpoint *address) {
-	const struct identity *owner = &service->socket_user;
 	mode_t saved = umask((mode_t)(~service->socket_mode & 0777));
 	int bound = bind(fd, &address->at.any, address->length);
 	umask(saved);
-	if (bound < 0 || address->at.any.sa_family != AF_UNIX || !owner->set) return bound;
-	return chown(address->at.un.sun_path, owner->uid, owner->group_set ? owner->gid : (gid_t)-1);
+	return bound < 0 ? bound : set_path(service, address, SOCKET_OWNED);
 }
 
 static int set_options(int fd, const struct service *service, const struct endpoint *address) {
 	int family = address->at.any.sa_family;
-	bool is_tcp = service->socket_type == SOCK_STREAM && family != AF_UNIX;
 	bool only_v6 = service->v6only || !addr_is_wildcard(address);
 	if (family != AF_UNIX && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return -1;
-	if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) < 0) return -1;
-	if (is_tcp && service->flags & FLAG_NODELAY && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0) return -1;
-	if (is_tcp && service->flags & FLAG_KEEPALIVE && set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0) return -1;
-	return 0;
+	return family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) : 0;
+}
+
+/* What connections have from their socket. A supervisor has its own word in that, unless the service says so, too. */
+static void set_flags(int fd, const struct service *service, enum socket_owner owner) {
+	bool is_delayed = !(service->flags & FLAG_NODELAY), is_kept = service->flags & FLAG_KEEPALIVE;
+	if (service->socket_type != SOCK_STREAM) return;
+	if (owner != SOCKET_HANDED || !is_delayed) set_option(fd, IPPROTO_TCP, TCP_NODELAY, !is_delayed);
+	if (owner != SOCKET_HANDED || is_kept) set_option(fd, SOL_SOCKET, SO_KEEPALIVE, is_kept);
 }
 
 /* Listens, and sets what may differ after a reload. A socket that is handed over whole blocks, as programs expect. */
-static int set_up(int fd, const struct service *service) {
+static int set_up(int fd, const struct service *service, enum socket_owner owner) {
 	int flags = fcntl(fd, F_GETFL);
+	set_flags(fd, service, owner);
 	flags = service->wait ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
 	if (fcntl(fd, F_SETFL, flags) < 0) return -1;
 	bool is_connected = service->socket_type == SOCK_STREAM || service->socket_type == SOCK_SEQPACKET;
@@ -72,7 +84,7 @@ static int make(const struct service *service, const struct endpoint *address, b
 	}
 	int fd = sys_socket(family, type, family == AF_UNIX ? 0 : service->protocol_number);
 	if (fd >= 0 && set_options(fd, service, address) == 0 && bind_at(fd, service, address) == 0 &&
-	    (tried || set_up(fd, service) == 0))
+	    (tried || set_up(fd, service, SOCKET_OWNED) == 0))
 		return fd;
 	int error = errno;
 	if (fd >= 0) close(fd);
@@ -112,12 +124,22 @@ bool socket_is_handed(const struct endpoint *address) {
 	return false;
 }
 
+/* Whether every interface's IPv6 socket takes IPv4 as the service wants it, which cannot be changed any more. */
+static bool has_families(int fd, const struct service *service, const struct endpoint *address) {
+	int only_v6 = 0;
+	socklen_t length = sizeof only_v6;
+	if (address->at.any.sa_family != AF_INET6 || !addr_is_wildcard(address)) return true;
+	return getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, &length) < 0 || only_v6 == service->v6only;
+}
+
 static bool fits(const struct spare *spare, const struct service *service, const struct endpoint *address) {
 	if (spare->type != service->socket_type) return false;
 	bool is_any_port = addr_port(address) == 0 && address->at.any.sa_family != AF_UNIX;
 	if (is_any_port && strcmp(spare->name, service->id) != 0) return false; /* many have asked for that */
+	bool is_equal = addr_equal(&spare->configured, address);
+	if (spare->owner != SOCKET_HANDED) return is_equal && has_families(spare->fd, service, address);
 	bool both_wild = addr_is_wildcard(&spare->configured) && addr_is_wildcard(address);
-	return addr_equal(&spare->configured, address) ||
+	return is_equal ||
 	       (both_wild && addr_port(address) != 0 && addr_port(&spare->configured) == addr_port(address));
 }
 
@@ -130,14 +152,29 @@ static void drop(struct spare **link) {
 static int take(const struct service *service, const struct endpoint *address) {
 	for (struct spare **link = &spares; *link != NULL; link = &(*link)->next) {
 		if (!fits(*link, service, address)) continue;
-		bool is_ours = (*link)->owner == SOCKET_OWNED;
-		int fd = is_ours ? (*link)->fd : fcntl((*link)->fd, F_DUPFD_CLOEXEC, 3);
+		enum socket_owner owner = (*link)->owner;
+		int fd = owner == SOCKET_OWNED ? (*link)->fd : fcntl((*link)->fd, F_DUPFD_CLOEXEC, 3);
 		(*link)->taken = true;
-		if (is_ours) drop(link);
-		if (fd >= 0 && set_up(fd, service) < 0) log_warning("%s: %s", service->id, strerror(errno));
+		if (owner == SOCKET_OWNED) drop(link);
+		if (fd >= 0 && (set_up(fd, service, owner) < 0 || set_path(service, address, owner) < 0))
+			log_warning("%s: %s", service->id, strerror(errno));
 		return fd;
 	}
 	return -1;
+}
+
+/*
+ * Ends the listening of a socket of ours that the service will have no more: at an address that is in the way of a new
+ * one, or with families that are. Its copies end with it. Returns whether it was one.
+ */
+bool socket_make_way(int fd, const struct endpoint *configured, const struct service *service) {
+	bool is_wanted = false, is_in_the_way = false;
+	for (size_t i = 0; i < service->address_count; i++) {
+		const struct endpoint *address = &service->addresses[i];
+		is_wanted |= addr_equal(configured, address) && has_families(fd, service, address);
+		is_in_the_way |= addr_port(configured) == addr_port(address);
+	}
+	return !is_wanted && is_in_the_way && addr_port(configured) != 0 && shutdown(fd, SHUT_RDWR) == 0;
 }
 
 /* Closes what is at hand at that port and has nobody to serve: it is in the way. */
@@ -174,7 +211,10 @@ void socket_read_address(int fd, struct endpoint *address) {
 /* Whether socket_open would find or make a socket; nobody can connect to what is tried. Returns 0, or -1 and why. */
 int socket_check(const struct service *service, const struct endpoint *configured, struct reason *why) {
 	for (const struct spare *spare = spares; spare != NULL; spare = spare->next)
-		if (fits(spare, service, configured)) return 0;
+		if (fits(spare, service, configured) ||
+		    (spare->owner == SOCKET_OWNED && strcmp(spare->name, service->id) == 0 &&
+			addr_port(configured) != 0 && addr_port(&spare->configured) == addr_port(configured)))
+			return 0; /* at hand, or will make way */
 	if (configured->at.any.sa_family == AF_UNIX) return 0;
 	int fd = make(service, configured, true, why);
 	if (fd < 0) return errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT ? 0 : -1;

@@ -266,6 +266,7 @@ bool socket_is_handed(const struct endpoint *address);
 void socket_drop_offers(enum socket_owner owner);
 int socket_check(const struct service *service, const struct endpoint *configured, struct reason *why);
 int socket_open(const struct service *service, const struct endpoint *configured, unsigned port, struct reason *why);
+bool socket_make_way(int fd, const struct endpoint *configured, const struct service *service);
 void socket_read_address(int fd, struct endpoint *address);
 
 /* listener.c: a service at work */

@@ -119,6 +119,72 @@ closed() {
 	closed "$old"
 }
 
+# Who is served at PORT, of 127.0.0.1, 127.0.0.2 and ::1.
+who_is_served() {
+	local host
+	for host in 127.0.0.1 127.0.0.2 ::1; do
+		! serves "$PORT" "$host" 2>/dev/null || echo "$host"
+	done | xargs
+}
+
+@test "a service is opened to more addresses at its port, and to fewer" {
+	local port
+	port="port = $(free_port)"
+	service a "$port" 'bind = 127.0.0.1' >"$CONF"
+	superd_start -c "$CONF"
+	assert_equal "$(who_is_served)" '127.0.0.1'
+	while read -r attribute served; do
+		service a "$port" "${attribute/=/ = }" >"$CONF"
+		hup
+		assert_equal "$attribute $(who_is_served)" "$attribute $served"
+	done <<-END
+		nice=1 127.0.0.1 127.0.0.2 ::1
+		flags=IPv4 127.0.0.1 127.0.0.2
+		flags=IPv6 127.0.0.1 127.0.0.2 ::1
+		v6only=yes ::1
+		bind=127.0.0.2 127.0.0.2
+		nice=2 127.0.0.1 127.0.0.2 ::1
+		bind=::1 ::1
+	END
+	run grep 'cannot listen' "$LOG"
+	assert_failure
+}
+
+@test "a service that cannot be opened to more addresses goes on as it was" {
+	local port
+	port="port = $(free_port)"
+	service a "$port" 'bind = 127.0.0.1' >"$CONF"
+	superd_start -c "$CONF"
+	background "$ROOT/tests/serve" -h 127.0.0.2 -p "$PORT" - accept hold >"$BATS_TEST_TMPDIR/other"
+	wait_for_line '^PORT' "$BATS_TEST_TMPDIR/other"
+	service a "$port" >"$CONF"
+	hup
+	grep -q 'a: cannot listen on \[::\]' "$LOG"
+	serves "$PORT"
+}
+
+@test "what connections have from their socket, and who may connect at a path, is as the service now says" {
+	options=$(program options <<-'END'
+		exec python3 -c 'from socket import *; s = socket(fileno=0)
+		print(s.getsockopt(IPPROTO_TCP, TCP_NODELAY), s.getsockopt(SOL_SOCKET, SO_KEEPALIVE))'
+	END
+	)
+	path=$BATS_TEST_TMPDIR/socket
+	write() {
+		service a "server = $options" "$@" >"$CONF"
+		service b "bind = $path" "socket_mode = $MODE" >>"$CONF"
+	}
+	MODE=0666 write
+	superd_start -c "$CONF"
+	assert_equal "$("$TALK" "$PORT" all) $(stat -c %a "$path")" '0 0 666'
+	MODE=0600 write 'flags = NODELAY KEEPALIVE'
+	hup
+	assert_equal "$("$TALK" "$PORT" all) $(stat -c %a "$path")" '1 1 600'
+	MODE=0660 write 'flags = KEEPALIVE'
+	hup
+	assert_equal "$("$TALK" "$PORT" all) $(stat -c %a "$path")" '0 1 660'
+}
+
 @test "two services may change places" {
 	one=$(free_port) two=$(free_port)
 	{

@@ -291,6 +291,25 @@ call_superd_by_name() {
 	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/b")" = 'to the end' ]
 }
 
+@test "a service is opened to more addresses at its port, and to fewer" {
+	local port
+	port=$(free_port)
+	write() {
+		printf '%s\n' 'service a' '{' 'type = UNLISTED' "port = $port" 'socket_type = stream' 'wait = no' \
+			'user = root' 'server = /bin/cat' "$@" '}' >"$CONF"
+	}
+	write 'bind = 127.0.0.1'
+	superd_start -c "$CONF"
+	write
+	upgrade
+	[ "$(ask "$PORT" 127.0.0.2 <<<more)" = more ]
+	write 'bind = 127.0.0.1'
+	upgrade
+	[ "$(ask "$PORT" <<<fewer)" = fewer ]
+	run ask "$PORT" 127.0.0.2 <<<fewer
+	assert_output ''
+}
+
 @test "a program does not see that superd was upgraded" {
 	superd_start -p 0 sh -c 'env; ls -l /proc/$$/fd | grep -v pipe | wc -l'
 	ask "$PORT" </dev/null | grep -v -e PORT= >"$BATS_TEST_TMPDIR/before"

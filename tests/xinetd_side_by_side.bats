@@ -344,7 +344,7 @@ without() {
 	arrange flood
 	client() {
 		local i
-		# At once: all of them are to come in one second.
+		# At once: all of them are to come in one second. So they are logged in any order.
 		for i in 1 2 3 4 5 6; do
 			say "${PORTS[0]}" 'exit 0' | head -n 1 &
 		done
@@ -352,7 +352,7 @@ without() {
 		settle
 	}
 	mend() {
-		sed 's/connections per second/cps/'
+		sed 's/connections per second/cps/' | sort
 	}
 	side_by_side client
 }
