@@ -188,6 +188,12 @@ void attr_begin(struct service *service) {
 	}
 }
 
+/* Whether two names, in any case, are of one attribute. */
+bool attr_is_same(const char *name, const char *other) {
+	const struct attr *attr = find(name);
+	return attr != NULL && attr == find(other);
+}
+
 /* Whether the attribute is a set, which may be assigned to again. */
 bool attr_is_set(const char *name) {
 	const struct attr *attr = find(name);

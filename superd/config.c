@@ -10,14 +10,14 @@
 
 static const struct entry *find_first(const struct block *block, const char *name) {
 	const struct entry *entry = block->entries;
-	while (entry != NULL && strcasecmp(entry->name, name) != 0) entry = entry->next;
+	while (entry != NULL && !attr_is_same(entry->name, name)) entry = entry->next;
 	return entry;
 }
 
 /* Of a scalar that is assigned twice, the first assignment holds, but for what the command line says with -o. */
 static bool is_repeated(const struct block *block, const struct entry *entry) {
 	const struct entry *first = find_first(block, entry->name);
-	if (first == entry || attr_is_set(entry->name) || entry->place.line == 0) return false;
+	if (first == NULL || first == entry || attr_is_set(entry->name) || entry->place.line == 0) return false;
 	log_warning_at(&entry->place, "%s: set already at line %d, which holds", entry->name, first->place.line);
 	return true;
 }

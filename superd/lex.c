@@ -105,8 +105,8 @@ static void read_assignment(struct reader *reader, char *line) {
 		}
 		words_add(arena, &entry->words, word);
 	}
-	if (reader->block->count++ == ASSIGNMENTS) {
-		wrong(reader, "too many assignments in one block");
+	if (++reader->block->count > ASSIGNMENTS) {
+		if (reader->block->count == ASSIGNMENTS + 1) wrong(reader, "too many assignments in one block");
 		return;
 	}
 	*reader->block->last = entry;

@@ -186,6 +186,7 @@ int attr_fail(const struct service *service, const char *name, struct reason *wh
     PRINTF_LIKE(4, 5);
 int attr_refuse(const struct service *service, const char *name, struct reason *why, const char *text);
 void attr_begin(struct service *service);
+bool attr_is_same(const char *name, const char *other);
 bool attr_is_set(const char *name);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);

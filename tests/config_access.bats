@@ -291,3 +291,11 @@ start_with_sensor() {
 	wait_until failures 'a address from=127\.0\.0\.1$' 2
 	children_are 0
 }
+
+@test "bind and interface are one attribute: the first of them holds" {
+	service a 'bind = 127.0.0.1' 'interface = 0.0.0.0' >"$CONF"
+	check
+	assert_success
+	grep -qx 'conf:[0-9]*: warning: interface: set already at line [0-9]*, which holds' <<<"$stderr"
+	grep -qx 'bind = 127.0.0.1' <<<"$(squeeze "$output")"
+}

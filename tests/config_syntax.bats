@@ -442,8 +442,9 @@ service x'
 	{
 		echo 'defaults'
 		echo '{'
-		yes 'per_source = 1' | head -n 1001
+		seq -f 'only_from += 10.0.0.0/%g' 100000
 		echo '}'
 	} >"$CONF"
 	assert_errors 'conf:1003: too many assignments in one block'
+	[ "$(grep -c 'too many assignments' <<<"$stderr")" -eq 1 ]
 }
