@@ -12,6 +12,7 @@ enum { LINE_MAX_LENGTH = 1000 };
 
 static struct {
 	bool to_syslog, to_terminal, bare, quiet, verbose, mute;
+	int facility;
 	struct outlet outlet;
 	unsigned long lost;
 } log_state = {.outlet.fd = STDERR_FILENO};
@@ -44,7 +45,7 @@ void log_open(const struct options *options) {
 	log_state.quiet = options->quiet;
 	log_state.verbose = options->verbose;
 	if (options->facility != NULL) {
-		openlog("superd", LOG_PID | LOG_NDELAY, (int)options->facility->value);
+		log_state.facility = (int)options->facility->value;
 		log_state.to_syslog = true;
 	} else {
 		log_state.to_terminal = isatty(STDERR_FILENO) == 1;
@@ -54,7 +55,7 @@ void log_open(const struct options *options) {
 
 /* In a child that closes all but descriptor 2: what it still has to say goes there, or to syslog anew. */
 void log_in_child(void) {
-	closelog();
+	syslog_close();
 	log_files_reopen();
 	log_state.outlet = (struct outlet){.fd = STDERR_FILENO, .kind = OUTLET_POLLED};
 }
@@ -73,22 +74,24 @@ size_t log_escape(char *line, size_t size, const char *text) {
 	return length;
 }
 
+/* Sends a line, which has room for one byte more, on its way. Returns 0, or -1 if it is lost. */
+static int send_line(int priority, char *line) {
+	size_t length = strlen(line);
+	if (log_state.to_syslog) return syslog_write(log_state.facility | priority, line);
+	line[length++] = '\n';
+	return sys_outlet_write(&log_state.outlet, line, length);
+}
+
 static void write_line(int priority, const char *prefix, const char *text) {
 	char line[LINE_MAX_LENGTH];
-	if (log_state.to_syslog) {
-		log_escape(line, sizeof line, text);
-		syslog(priority, "%s%s", prefix, line);
-		return;
-	}
+	const char *name = log_state.bare || log_state.to_syslog ? "" : "superd: ";
 	if (log_state.lost > 0) {
-		char lost[80];
-		int length = snprintf(lost, sizeof lost, "superd: warning: %lu log lines lost\n", log_state.lost);
-		if (sys_outlet_write(&log_state.outlet, lost, (size_t)length) == 0) log_state.lost = 0;
+		snprintf(line, sizeof line, "%swarning: %lu log lines lost", name, log_state.lost);
+		if (send_line(LOG_WARNING, line) == 0) log_state.lost = 0;
 	}
-	size_t length = (size_t)snprintf(line, sizeof line, "%s%s", log_state.bare ? "" : "superd: ", prefix);
-	length += log_escape(line + length, sizeof line - length - 1, text);
-	line[length++] = '\n';
-	if (sys_outlet_write(&log_state.outlet, line, length) < 0) log_state.lost++;
+	size_t length = (size_t)snprintf(line, sizeof line, "%s%s", name, prefix);
+	log_escape(line + length, sizeof line - length - 1, text);
+	if (send_line(priority, line) < 0) log_state.lost++;
 }
 
 /* Whether the options let a line of that level through. */

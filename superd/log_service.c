@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <syslog.h>
 #include <time.h>
 
 enum { PART = 300 };
@@ -111,7 +110,7 @@ static void PRINTF_LIKE(3, 4) say(const struct service *service, bool is_success
 		write_file(type, text);
 	} else if (type->set) {
 		log_escape(line, sizeof line, text);
-		syslog(type->priority, "%s", line);
+		syslog_write(type->priority, line);
 	} else {
 		log_say(is_success ? LEVEL_NOTICE : LEVEL_ALWAYS, NULL, "%s", text);
 	}

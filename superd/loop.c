@@ -31,16 +31,18 @@ static void read_signal(struct watch *watch) {
 
 /*
  * Takes the signals over. All get their default, so that a program that is started finds each as at a fresh login, and
- * those that superd answers are blocked. SIGPIPE is among them only to be out of the way. Returns 0, or -1 and errno.
+ * those that superd answers are blocked. SIGPIPE and SIGXFSZ are among them only to be out of the way: what cannot be
+ * written is an error like others. Returns 0, or -1 and errno.
  */
 int loop_open(void) {
-	static const int handled[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+	static const int handled[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
 	sigset_t blocked;
 	sigemptyset(&blocked);
 	for (size_t i = 0; i < LENGTH(handled); i++) sigaddset(&blocked, handled[i]);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	loop_close();
 	sigdelset(&blocked, SIGPIPE);
+	sigdelset(&blocked, SIGXFSZ);
 	loop.signals = (struct watch){.fd = sys_signals_open(&blocked), .ready = read_signal};
 	loop.taken[SIGCHLD] = true; /* one that was pending when an earlier image was replaced may have been lost */
 	read_clock();

@@ -7,7 +7,7 @@
 
 enum { EXIT_USAGE = 2 };
 
-/* Usage and help together fit a screen of 24 lines. */
+/* Usage and help together fit a screen of 24 lines, with the prompts before and after them. */
 static const char usage[] = "usage: superd [-nqv] [-l FACILITY] [-P FILE] [-m FILE] [-r FD] -p PORT\n"
 			    "              [-b ADDRESS]... [-u USER[:GROUP]] [-o ATTRIBUTE=VALUE]...\n"
 			    "              PROGRAM [ARGUMENT...]\n"
@@ -29,9 +29,7 @@ static const char help[] = "  -p PORT             listen on this port, a number 
 			   "  -P FILE             write the process id to FILE\n"
 			   "  -l FACILITY         log to syslog instead of stderr\n"
 			   "  -m FILE             keep metrics in FILE, in Prometheus text format\n"
-			   "  -A                  print the attribute table\n"
-			   "  -V                  print the version\n"
-			   "  -h                  print this help\n";
+			   "  -A, -V, -h          print the attribute table, the version, this help\n";
 
 static _Noreturn void PRINTF_LIKE(1, 2) wrong_usage(const char *format, ...) {
 	va_list arguments;

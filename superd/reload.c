@@ -82,7 +82,7 @@ static void warn_of_tcp_wrappers(void) {
 		char line[256];
 		bool has_rules = false;
 		while (file != NULL && fgets(line, sizeof line, file) != NULL)
-			has_rules |= line[strspn(line, " \t\r\n")] != '\0' && line[0] != '#';
+			has_rules |= strchr("#", line[strspn(line, " \t\r\n")]) == NULL;
 		if (file != NULL) fclose(file);
 		if (has_rules)
 			log_warning("%s has rules, which superd does not read; only_from and no_access say "

@@ -231,6 +231,10 @@ void log_mute_warnings(bool mute);
 size_t log_escape(char *line, size_t size, const char *text);
 const char *log_verdict_word(enum verdict verdict);
 
+/* syslog.c: the system's log */
+int syslog_write(int priority, const char *text);
+void syslog_close(void);
+
 /* terminal.c: what only people see */
 size_t terminal_quote(char *text, size_t size, const struct place *place, const char *message);
 void terminal_print_services(const struct config *config);

@@ -79,7 +79,7 @@ serve_help() {
 
 @test "the options of superd are offered, all that its help has" {
 	run offers 'superd -'
-	assert_output "$("$SUPERD" -h | grep -o '^  *-[A-Za-z]' | tr -d ' ' | sort -u)"
+	assert_output "$("$SUPERD" -h | grep -o '^  -[A-Za-z].\{12\}' | grep -o -- '-[A-Za-z]\b' | sort -u)"
 	assert_line -- -p
 }
 

@@ -294,8 +294,8 @@ start_with_sensor() {
 
 @test "bind and interface are one attribute: the first of them holds" {
 	service a 'bind = 127.0.0.1' 'interface = 0.0.0.0' >"$CONF"
-	check
+	run "$SUPERD" -t -c "$CONF"
 	assert_success
-	grep -qx 'conf:[0-9]*: warning: interface: set already at line [0-9]*, which holds' <<<"$stderr"
+	assert_line --regexp '^.*:[0-9]*: warning: interface: set already at line [0-9]*, which holds$'
 	grep -qx 'bind = 127.0.0.1' <<<"$(squeeze "$output")"
 }

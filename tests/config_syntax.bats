@@ -421,7 +421,7 @@ service x'
 @test "rules of TCP wrappers, which superd does not read, are said at the start" {
 	mkdir "$BATS_TEST_TMPDIR/etc"
 	cp /etc/passwd /etc/group /etc/protocols /etc/services "$BATS_TEST_TMPDIR/etc"
-	printf '# a comment\n\n' >"$BATS_TEST_TMPDIR/etc/hosts.allow"
+	printf '  # a comment\n\n' >"$BATS_TEST_TMPDIR/etc/hosts.allow"
 	echo 'ALL: ALL' >"$BATS_TEST_TMPDIR/etc/hosts.deny"
 	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /etc && exec "$@"' "$BATS_TEST_TMPDIR/etc")
 	service a 'bind = 127.0.0.1' >"$CONF"

@@ -359,3 +359,37 @@ fill_disk() {
 	rm "$BATS_TEST_TMPDIR/disk/fill"
 	wait_until metric_is "$METRICS" superd_connections_total 'service="cat"' 50
 }
+
+@test "superd goes on when nobody reads the system's log" {
+	mkdir "$BATS_TEST_TMPDIR/dev"
+	cp -a /dev/null /dev/zero /dev/urandom "$BATS_TEST_TMPDIR/dev/"
+	background python3 -c '
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+while True:
+    print(s.recv(4096).decode(), flush=True)
+' "$BATS_TEST_TMPDIR/dev/log" "$BATS_TEST_TMPDIR/read" >"$BATS_TEST_TMPDIR/syslog"
+	wait_until test -S "$BATS_TEST_TMPDIR/dev/log"
+	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$BATS_TEST_TMPDIR/dev")
+	local port
+	port=$(free_port)
+	superd_launch -l daemon -o log_type='SYSLOG daemon' -b 127.0.0.1 -p "$port" -u nobody cat
+	wait_until nc -z 127.0.0.1 "$port"
+	run "$LOAD" -c 10 -n 100 "$port"
+	assert_output --partial 'served=100 '
+	touch "$BATS_TEST_TMPDIR/read"
+	wait_for_line 'listening cat' "$BATS_TEST_TMPDIR/syslog"
+	kill -USR1 "$SUPERD_PID"
+	wait_for_line 'STATE: cat' "$BATS_TEST_TMPDIR/syslog"
+}
+
+@test "a limit of the size of files is like a full disk" {
+	SUPERD_PREFIX=(prlimit --fsize=400)
+	superd_start -m "$BATS_TEST_TMPDIR/metrics" -p 0 -b 127.0.0.1 -o log_type="FILE $BATS_TEST_TMPDIR/file" cat
+	run "$LOAD" -c 50 "$PORT"
+	assert_output --partial 'served=50 '
+	kill -0 "$SUPERD_PID"
+}

@@ -21,7 +21,8 @@ page_options() {
 }
 
 help_options() {
-	"$SUPERD" -h | sed -n 's/^  \(-[A-Za-z]\( [^ ]*\)\{0,1\}\)  *[^ ].*/\1/p' | sed 's/ *$//' | sort
+	"$SUPERD" -h | sed 's/^  \(-.\), \(-.\), \(-.\) /  \1 .\n  \2 .\n  \3 /' |
+		sed -n 's/^  \(-[A-Za-z]\( [^ .]*\)\{0,1\}\)  *[^ ].*/\1/p' | sed 's/ *$//' | sort
 }
 
 # The attributes as superd.conf.5 has them: name, values, operators, default, scope. The line that says so ends with .br.
