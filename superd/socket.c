@@ -165,10 +165,13 @@ static int take(const struct service *service, const struct endpoint *address) {
 
 /*
  * Ends the listening of a socket of ours that the service will have no more: at an address that is in the way of a new
- * one, or with families that are. Its copies end with it. Returns whether it was one.
+ * one, or with families that are. Its copies end with it, so a supervisor's is let be. Returns whether it was one.
  */
 bool socket_make_way(int fd, const struct endpoint *configured, const struct service *service) {
 	bool is_wanted = false, is_in_the_way = false;
+	struct endpoint own;
+	socket_read_address(fd, &own);
+	if (socket_is_handed(&own)) return false;
 	for (size_t i = 0; i < service->address_count; i++) {
 		const struct endpoint *address = &service->addresses[i];
 		is_wanted |= addr_equal(configured, address) && has_families(fd, service, address);
