@@ -11,6 +11,7 @@ enum { LINE_MOST = 1200 };
 
 static int fd = -1;
 
+/* Returns 0, or -1 and errno. */
 static int reopen(void) {
 	struct endpoint log = {.at.un = {.sun_family = AF_UNIX, .sun_path = "/dev/log"}, .length = sizeof log.at.un};
 	syslog_close();
@@ -39,6 +40,7 @@ int syslog_write(int priority, const char *text) {
 	if (fd >= 0 && sys_send_unblocked(fd, line, size) >= 0) return 0;
 	if (fd >= 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) return -1;
 	if (reopen() == 0) return sys_send_unblocked(fd, line, size) < 0 ? -1 : 0;
-	if (errno == EPROTOTYPE) syslog(priority, "%s", text); /* a stream, which libc can talk to as well */
-	return errno == EPROTOTYPE ? 0 : -1;
+	if (errno != EPROTOTYPE) return -1;
+	syslog(priority, "%s", text); /* a stream, which libc can talk to as well */
+	return 0;
 }

@@ -191,26 +191,15 @@ END
 }
 
 @test "log_type SYSLOG logs there with the facility and the level, and nowhere else" {
-	mkdir "$BATS_TEST_TMPDIR/dev"
-	# A private /dev with a log socket of our own.
-	cp -a /dev/null "$BATS_TEST_TMPDIR/dev/"
-	background python3 -c '
-import socket, sys
-log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-log.bind(sys.argv[1])
-while True:
-    print(log.recv(4096).decode(), flush=True)
-' "$BATS_TEST_TMPDIR/dev/log" >"$BATS_TEST_TMPDIR/syslog"
-	wait_until test -S "$BATS_TEST_TMPDIR/dev/log"
-	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$BATS_TEST_TMPDIR/dev")
+	private_syslog
 	start 'log_type = SYSLOG local3 notice' 'log_on_success = PID HOST EXIT' 'log_on_failure = HOST' \
 		'only_from = 127.0.0.1'
 	visit
 	"$TALK" -h ::1 "$PORT" all
 	# local3 is 19, notice 5: 19 * 8 + 5.
-	wait_for_line '^<157>.* START: a pid=[0-9]* from=127\.0\.0\.1 port=[0-9]*$' "$BATS_TEST_TMPDIR/syslog"
-	wait_for_line '^<157>.* EXIT: a status=0 pid=[0-9]*$' "$BATS_TEST_TMPDIR/syslog"
-	wait_for_line '^<157>.* FAIL: a address from=::1$' "$BATS_TEST_TMPDIR/syslog"
+	wait_for_line '^<157>.* START: a pid=[0-9]* from=127\.0\.0\.1 port=[0-9]*$' "$SYSLOG"
+	wait_for_line '^<157>.* EXIT: a status=0 pid=[0-9]*$' "$SYSLOG"
+	wait_for_line '^<157>.* FAIL: a address from=::1$' "$SYSLOG"
 	[ -z "$(events)" ]
 }
 

@@ -34,6 +34,26 @@ background() {
 	remember "$BG_PID"
 }
 
+# private_syslog [PATH]: the superd that is started next has a /dev of its own, with a system's log that is read into
+# $SYSLOG, with PATH from when that exists.
+private_syslog() {
+	local dev=$BATS_TEST_TMPDIR/dev
+	SYSLOG=$BATS_TEST_TMPDIR/syslog
+	mkdir "$dev"
+	cp -a /dev/null /dev/zero /dev/urandom "$dev/"
+	background python3 -c '
+import os, socket, sys, time
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.bind(sys.argv[1])
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+while True:
+    print(log.recv(4096).decode(), flush=True)
+' "$dev/log" "${1:-/}" >"$SYSLOG"
+	wait_until test -S "$dev/log"
+	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$dev")
+}
+
 # End what the test started, and the children of that. superd's children lead a group of their own. Whoever reads why
 # the test failed sees what superd said last.
 end_all() {

@@ -361,19 +361,7 @@ fill_disk() {
 }
 
 @test "superd goes on when nobody reads the system's log" {
-	mkdir "$BATS_TEST_TMPDIR/dev"
-	cp -a /dev/null /dev/zero /dev/urandom "$BATS_TEST_TMPDIR/dev/"
-	background python3 -c '
-import os, socket, sys, time
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-while not os.path.exists(sys.argv[2]):
-    time.sleep(0.05)
-while True:
-    print(s.recv(4096).decode(), flush=True)
-' "$BATS_TEST_TMPDIR/dev/log" "$BATS_TEST_TMPDIR/read" >"$BATS_TEST_TMPDIR/syslog"
-	wait_until test -S "$BATS_TEST_TMPDIR/dev/log"
-	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$BATS_TEST_TMPDIR/dev")
+	private_syslog "$BATS_TEST_TMPDIR/read"
 	local port
 	port=$(free_port)
 	superd_launch -l daemon -o log_type='SYSLOG daemon' -b 127.0.0.1 -p "$port" -u nobody cat
@@ -381,9 +369,9 @@ while True:
 	run "$LOAD" -c 10 -n 100 "$port"
 	assert_output --partial 'served=100 '
 	touch "$BATS_TEST_TMPDIR/read"
-	wait_for_line 'listening cat' "$BATS_TEST_TMPDIR/syslog"
+	wait_for_line 'listening cat' "$SYSLOG"
 	kill -USR1 "$SUPERD_PID"
-	wait_for_line 'STATE: cat' "$BATS_TEST_TMPDIR/syslog"
+	wait_for_line 'STATE: cat' "$SYSLOG"
 }
 
 @test "a limit of the size of files is like a full disk" {

@@ -223,24 +223,13 @@ END
 }
 
 @test "-l logs to syslog, as superd, and leaves stderr alone" {
-	# A private /dev with a log socket of our own.
-	mkdir "$BATS_TEST_TMPDIR/dev"
-	cp -a /dev/null /dev/zero /dev/urandom "$BATS_TEST_TMPDIR/dev/"
-	background python3 -c '
-import socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-while True:
-    print(s.recv(4096).decode(), flush=True)
-' "$BATS_TEST_TMPDIR/dev/log" >"$BATS_TEST_TMPDIR/syslog"
-	wait_until test -S "$BATS_TEST_TMPDIR/dev/log"
-	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$BATS_TEST_TMPDIR/dev")
+	private_syslog
 	superd_launch -l local3 -b 127.0.0.1 -p 0 -u nobody cat
 	# local3 is facility 19, info is severity 6.
-	wait_for_line '^<158>.*superd.*: listening cat 127\.0\.0\.1:[0-9]*$' "$BATS_TEST_TMPDIR/syslog"
-	ask "$(sed -n 's/.*listening.*://p' "$BATS_TEST_TMPDIR/syslog")" </dev/null
-	wait_for_line ' *superd.*: START: cat pid=' "$BATS_TEST_TMPDIR/syslog"
-	wait_for_line ' *superd.*: EXIT: cat status=0' "$BATS_TEST_TMPDIR/syslog"
+	wait_for_line '^<158>.*superd.*: listening cat 127\.0\.0\.1:[0-9]*$' "$SYSLOG"
+	ask "$(sed -n 's/.*listening.*://p' "$SYSLOG")" </dev/null
+	wait_for_line ' *superd.*: START: cat pid=' "$SYSLOG"
+	wait_for_line ' *superd.*: EXIT: cat status=0' "$SYSLOG"
 	[ ! -s "$LOG" ]
 }
 
