@@ -51,6 +51,7 @@ while True:
     print(log.recv(4096).decode(), flush=True)
 ' "$dev/log" "${1:-/}" >"$SYSLOG"
 	wait_until test -S "$dev/log"
+	# shellcheck disable=SC2016 # the inner shell's
 	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$dev")
 }
 
