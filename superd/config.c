@@ -18,7 +18,7 @@ static const struct entry *find_first(const struct block *block, const char *nam
 static bool is_repeated(const struct block *block, const struct entry *entry) {
 	const struct entry *first = find_first(block, entry->name);
 	if (first == NULL || first == entry || attr_is_set(entry->name) || entry->place.line == 0) return false;
-	log_warning_at(&entry->place, "%s: set already at line %d, which holds", entry->name, first->place.line);
+	log_warning_at(&entry->place, "%s: already set at line %d, which is used", entry->name, first->place.line);
 	return true;
 }
 

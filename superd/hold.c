@@ -22,7 +22,7 @@ bool hold_is_shortage(int error) {
 
 static void begin(struct shortage *shortage, const char *who, const char *step, int error) {
 	if (shortage->began == 0) {
-		log_error("%s: %s: %s; who comes has to wait", who, step, strerror(error));
+		log_error("%s: %s: %s; new connections wait", who, step, strerror(error));
 		shortage->began = loop_now();
 	}
 	shortage->until = loop_now() + RETRY;
@@ -33,7 +33,7 @@ static void begin(struct shortage *shortage, const char *who, const char *step, 
 static void end(struct shortage *shortage, const char *who) {
 	if (loop_now() < shortage->until) return;
 	if (shortage->began > 0)
-		log_warning("%s: the shortage is over after %ld s", who, (long)(loop_now() - shortage->began) / 1000);
+		log_warning("%s: resources are available again after %ld s", who, (long)(loop_now() - shortage->began) / 1000);
 	*shortage = (struct shortage){0, 0};
 }
 

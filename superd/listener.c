@@ -82,7 +82,7 @@ static struct listening_socket *open_all(const struct service *service, size_t *
 			   (*count > 0 || i + 1 < service->address_count)) {
 			continue;
 		} else if (errno == EADDRNOTAVAIL && !service->from_command_line) {
-			log_warning_at(&service->place, "%s: %s; tried again every %d s", service->id, why->text,
+			log_warning_at(&service->place, "%s: %s; retrying every %d s", service->id, why->text,
 			    ADDRESS_RETRY / 1000);
 		} else {
 			int error = errno;

@@ -44,7 +44,7 @@ static void write_pid_file(int fd) {
 static void stop(void) {
 	if (!stopping) {
 		notify_say("STOPPING=1");
-		log_notice("stopping; %zu still running", conn_count());
+		log_notice("stopping: %zu programs running, at most %ld s (again: now)", conn_count(), serve_drain_time());
 	}
 	serve_stop(stopping);
 	conn_drain(stopping);

@@ -27,14 +27,24 @@ static struct listener *find_former(const struct service *service) {
 	return former;
 }
 
+/* What a reload did, counted. */
+struct changes {
+	size_t opened, changed, removed, unchanged, failed;
+};
+
 /* Returns 0, or -1 and why; with 0 the service is the listener's. */
-static int put_to_work(struct service *service, struct reason *why) {
+static int put_to_work(struct service *service, struct changes *changes, struct reason *why) {
 	struct listener *listener = find_former(service);
-	if (listener == NULL) return listener_open(service, why);
+	if (listener == NULL) {
+		if (listener_open(service, why) < 0) return -1;
+		changes->opened++;
+		return 0;
+	}
 	listener->claimed = true;
 	if (listener->service->fingerprint == service->fingerprint) {
 		service_free(listener->service);
 		listener->service = service;
+		changes->unchanged++;
 		return 0;
 	}
 	if (listener_update(listener, service, why) < 0) return -1;
@@ -42,20 +52,23 @@ static int put_to_work(struct service *service, struct reason *why) {
 	for (struct conn *conn = conn_next(NULL); conn != NULL; conn = conn_next(conn))
 		if (conn->listener == listener) limits_count(listener, conn->source, +1);
 	log_detail("%s has changed", service->id);
+	changes->changed++;
 	return 0;
 }
 
 /* Whoever stands in another's way may not do so any more once that one has moved; so there are two rounds. */
-static void put_all_to_work(struct config *config) {
+static void put_all_to_work(struct config *config, struct changes *changes) {
 	struct reason why;
 	for (int round = 0; round < 2; round++)
 		for (size_t i = 0; i < config->count; i++) {
 			struct service *service = config->services[i];
 			if (service == NULL) continue;
-			if (put_to_work(service, &why) == 0)
+			if (put_to_work(service, changes, &why) == 0) {
 				config->services[i] = NULL;
-			else if (round == 1)
+			} else if (round == 1) {
 				log_error_at(&service->place, "%s: %s", service->id, why.text);
+				changes->failed++;
+			}
 		}
 }
 
@@ -134,9 +147,10 @@ static int count_unclaimed(void) {
 /* Reads the configuration and begins to serve. Returns 0, or -1 if superd cannot run, which has been said. */
 int reload_start(const struct options *options) {
 	struct config config;
+	struct changes changes = {0};
 	config_load(options, &config);
 	if (!config.defaults_broken) {
-		put_all_to_work(&config);
+		put_all_to_work(&config, &changes);
 		if (listener_first() == NULL && options->program == NULL) log_error("there is no service to run");
 	}
 	config_free(&config);
@@ -156,11 +170,12 @@ static size_t count_id(const struct config *config, const char *id) {
 }
 
 /* Lets go of the services that the configuration has no more. Of several with one id, the last ones go. */
-static void retire_removed(const struct config *config) {
+static void retire_removed(const struct config *config, struct changes *changes) {
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		listener->claimed = false;
 		if (listener->retired || listener_nth(listener) < count_id(config, listener->service->id)) continue;
 		log_notice("%s has been removed", listener->service->id);
+		changes->removed++;
 		listener->retired = true;
 		listener_close(listener);
 	}
@@ -169,22 +184,25 @@ static void retire_removed(const struct config *config) {
 /* Reads the configuration again. */
 void reload_again(const struct options *options) {
 	struct config config;
+	struct changes changes = {0};
 	if (options->program != NULL) {
 		log_notice("there is no configuration to read again");
 		return;
 	}
 	config_load(options, &config);
 	if (config.broken || config.defaults_broken) {
-		log_error("the configuration is broken; nothing has changed");
+		log_error("the configuration has errors; nothing was changed");
 	} else {
 		for (size_t i = 0; i < config.failed.count; i++)
 			if (listener_find(config.failed.word[i], 0) != NULL)
-				log_warning("%s is in error; it goes on as it was", config.failed.word[i]);
+				log_warning("%s has errors; the running configuration is kept", config.failed.word[i]);
+		changes.failed = config.failed.count;
 		listener_offer_all();
-		retire_removed(&config);
-		put_all_to_work(&config);
+		retire_removed(&config, &changes);
+		put_all_to_work(&config, &changes);
 		socket_drop_offers(SOCKET_OWNED);
-		log_notice("the configuration has been read again");
+		log_notice("reloaded: %zu new, %zu changed, %zu removed, %zu unchanged, %zu with errors", changes.opened,
+		    changes.changed, changes.removed, changes.unchanged, changes.failed);
 	}
 	config_free(&config);
 	listener_collect();

@@ -256,7 +256,7 @@ static void back_off(struct listener *listener, const struct conn *conn, int sta
 	int64_t pause = QUICK / 10 << (listener->failures < 7 ? listener->failures : 7);
 	if (listener->failures++ == 0) return; /* once is an accident */
 	if (listener->failures == 2)
-		log_warning("%s failed at once; it is started again more and more slowly", listener->service->id);
+		log_warning("%s: the program exits at once; restarting it with growing delays", listener->service->id);
 	listener->closed_until = loop_now() + pause;
 }
 
@@ -359,13 +359,19 @@ static void empty_backlog(const struct listener *listener) {
 			if (!serve_one(&listener->sockets[i])) break;
 }
 
+/* The longest drain_time of all services, in seconds. */
+long serve_drain_time(void) {
+	long longest = 0;
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+		if (listener->service->drain_time > longest) longest = listener->service->drain_time;
+	return longest;
+}
+
 /* Stops listening. Who is held still gets a program, if that can be had before the longest drain_time is over. */
 void serve_stop(bool at_once) {
-	long longest = 0;
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		if (!at_once && !listener->service->wait) empty_backlog(listener);
 		listener_close(listener);
-		if (listener->service->drain_time > longest) longest = listener->service->drain_time;
 	}
-	hold_give_up_at(loop_now() + (at_once ? 0 : longest * INT64_C(1000)));
+	hold_give_up_at(loop_now() + (at_once ? 0 : serve_drain_time() * INT64_C(1000)));
 }

@@ -58,7 +58,7 @@ void state_note_end(pid_t pid, int status) {
 	close(upgrade.said);
 	upgrade.checking = 0;
 	upgrade.is_due = status == 0;
-	if (status != 0) log_error("no upgrade: the superd on disk would not start: %s", said);
+	if (status != 0) log_error("upgrade cancelled: the new superd would not start: %s", said);
 }
 
 /* Whether the superd on disk has been found good and is now to take over. */
@@ -200,7 +200,7 @@ void state_begin(void) {
 	int ends[2];
 	if (upgrade.checking > 0 || upgrade.is_due) return;
 	if (sys_pipe(ends) < 0) {
-		log_error("no upgrade: %s", strerror(errno));
+		log_error("upgrade cancelled: %s", strerror(errno));
 		return;
 	}
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
@@ -208,7 +208,7 @@ void state_begin(void) {
 	if (pid == 0) check_child(ends[1]);
 	close(ends[1]);
 	if (pid < 0) {
-		log_error("no upgrade: fork: %s", strerror(errno));
+		log_error("upgrade cancelled: fork: %s", strerror(errno));
 		close(ends[0]);
 		return;
 	}
@@ -221,7 +221,7 @@ void state_execute(void) {
 	upgrade.is_due = false;
 	FILE *file = hand_on();
 	if (file != NULL) execve(upgrade.path, upgrade.argv, environ);
-	log_error("no upgrade: %s: %s", file == NULL ? "temporary file" : upgrade.path, strerror(errno));
+	log_error("upgrade cancelled: %s: %s", file == NULL ? "temporary file" : upgrade.path, strerror(errno));
 	if (file != NULL) fclose(file);
 	unsetenv(VARIABLE);
 	sys_close_from(STDERR_FILENO + 1, true);

@@ -298,6 +298,7 @@ bool serve_settle(size_t most, int sleeps);
 void serve_greeted(const struct client *client, bool is_good);
 void serve_ended(struct conn *conn, int status);
 void serve_tick(void);
+long serve_drain_time(void);
 void serve_stop(bool at_once);
 void serve_adopt(const char *id, size_t nth, const struct conn *child);
 void serve_pause(bool paused);

@@ -124,7 +124,7 @@ checks_well() {
 	switch_to one
 	kill -TERM "$SUPERD_PID"
 	# A check may be under way, too.
-	wait_for_line 'stopping; [12] still running'
+	wait_for_line 'stopping: [12] programs running'
 	touch "$BATS_TEST_TMPDIR/go"
 	wait_for_line 'ok<>still there' "$BATS_TEST_TMPDIR/session"
 	superd_wait

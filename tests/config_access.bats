@@ -296,6 +296,6 @@ start_with_sensor() {
 	service a 'bind = 127.0.0.1' 'interface = 0.0.0.0' >"$CONF"
 	run "$SUPERD" -t -c "$CONF"
 	assert_success
-	assert_line --regexp '^.*:[0-9]*: warning: interface: set already at line [0-9]*, which holds$'
+	assert_line --regexp '^.*:[0-9]*: warning: interface: already set at line [0-9]*, which is used$'
 	grep -qx 'bind = 127.0.0.1' <<<"$(squeeze "$output")"
 }

@@ -178,7 +178,7 @@ END
 	serves "$PORT"
 	wait_until has_lines 2 "$FILE.1"
 	kill -HUP "$SUPERD_PID"
-	wait_for_line 'read again'
+	wait_for_line 'reloaded:'
 	serves "$PORT"
 	wait_until has_lines 2 "$FILE.1"
 	wait_until has_lines 1 "$FILE"

@@ -76,7 +76,7 @@ load config
 	service a 'nice = 1' | sed '/nice/s/.*/&\n\tnice = 2/' >"$CONF"
 	check
 	assert_success
-	grep -qx 'conf:[0-9]*: warning: nice: set already at line [0-9]*, which holds' <<<"$stderr"
+	grep -qx 'conf:[0-9]*: warning: nice: already set at line [0-9]*, which holds' <<<"$stderr"
 	grep -qx 'nice = 1' <<<"$(squeeze "$output")"
 }
 
@@ -86,7 +86,7 @@ load config
 		service a
 	} >"$CONF"
 	check
-	grep -q '^conf:4: warning: instances: set already at line 3' <<<"$stderr"
+	grep -q '^conf:4: warning: instances: already set at line 3' <<<"$stderr"
 	grep -qx 'instances = 1' <<<"$(squeeze "$output")"
 }
 

@@ -152,7 +152,7 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"hello", sys.argv[1])' 
 	started=$(grep -c START "$LOG")
 	[ "$started" -ge 2 ]
 	[ "$started" -le 10 ]
-	[ "$(grep -c 'warning: a failed at once; it is started again more and more slowly' "$LOG")" -eq 1 ]
+	[ "$(grep -c 'warning: a: the program exits at once; restarting it with growing delays' "$LOG")" -eq 1 ]
 }
 
 @test "a program that ends well without reading its datagram does not spin either" {

@@ -88,7 +88,7 @@ ends_clean() {
 	reload
 	# A broken one changes nothing, and leaves nothing either.
 	echo 'defaults { nonsense' >"$CONF"
-	signal_and_wait HUP 'nothing has changed'
+	signal_and_wait HUP 'nothing was changed'
 	service a nonsense=1 >"$CONF"
 	signal_and_wait HUP 'a is in error'
 	wait_until descriptors_are "$before"
@@ -132,7 +132,7 @@ ends_clean() {
 	wait "$BG_PID"
 	wait_until children_are 0
 	kill -USR2 "$SUPERD_PID"
-	wait_for_line 'no upgrade'
+	wait_for_line 'upgrade cancelled'
 	wait_until descriptors_are "$before"
 	ends_clean
 }

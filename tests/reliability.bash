@@ -56,11 +56,11 @@ upgrade() {
 
 # USR2 is refused, superd goes on and says why: the reason matches the pattern.
 upgrade_fails() {
-	signal_and_wait USR2 "no upgrade: .*$1"
+	signal_and_wait USR2 "upgrade cancelled: .*$1"
 }
 
 reload() {
-	signal_and_wait HUP 'configuration has been read again'
+	signal_and_wait HUP 'superd: reloaded: '
 }
 
 # A superd of our own, whose file may be replaced.

@@ -3,7 +3,7 @@
 load helper
 load config
 
-# hup: send HUP, and wait until the configuration has been read again, or has not.
+# hup: send HUP, and wait until the superd: reloaded: , or has not.
 hup() {
 	local before
 	before=$(reloads)
@@ -11,7 +11,7 @@ hup() {
 	wait_until more_reloads "$before"
 }
 reloads() {
-	grep -cE 'the configuration has been read again|nothing has changed' "$LOG" || true
+	grep -cE 'superd: reloaded: |nothing was changed' "$LOG" || true
 }
 more_reloads() {
 	[ "$(reloads)" -gt "$1" ]
@@ -256,7 +256,7 @@ who_is_served() {
 	} >"$CONF"
 	hup
 	grep -q "^superd: $CONF:[0-9]*: unknown attribute 'olny_from'" "$LOG"
-	grep -q '^superd: warning: a is in error; it goes on as it was$' "$LOG"
+	grep -q '^superd: warning: a has errors; the running configuration is kept$' "$LOG"
 	serves "$PORT"
 	serves "$(port_of b)"
 }
@@ -378,7 +378,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	service a "bind = $address" "port = $(free_port)" >"$CONF"
 	service b >>"$CONF"
 	superd_start -c "$CONF"
-	wait_for_line "^superd: warning: .*$address.*tried again every"
+	wait_for_line "^superd: warning: .*$address.*retrying every"
 	serves "$(port_of b)"
 	ip -6 address add "$address/128" dev lo nodad
 	wait_until grep -q '^superd: listening a ' "$LOG"

@@ -62,7 +62,7 @@ EMFILE='Too many open files\|No file descriptors available'
 	clients 30
 	during prlimit --pid "$SUPERD_PID" --nofile="$limit":
 	[ "$(log_count "$EMFILE")" -eq 1 ]
-	[ "$(log_count 'shortage is over')" -eq 1 ]
+	[ "$(log_count 'resources are available again')" -eq 1 ]
 }
 
 @test "no descriptors in the whole system (ENFILE)" {
@@ -80,7 +80,7 @@ EMFILE='Too many open files\|No file descriptors available'
 	clients 30
 	during as_user prlimit --pid "$SUPERD_PID" --nproc=1000:
 	[ "$(log_count 'Resource temporarily unavailable')" -eq 1 ]
-	[ "$(log_count 'shortage is over')" -eq 1 ]
+	[ "$(log_count 'resources are available again')" -eq 1 ]
 }
 
 @test "no memory for a process (ENOMEM)" {
@@ -122,7 +122,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 		all_are_served
 	done
 	[ "$(log_count "$EMFILE")" -eq 2 ]
-	[ "$(log_count 'shortage is over')" -eq 2 ]
+	[ "$(log_count 'resources are available again')" -eq 2 ]
 }
 
 @test "what one service's user is short of holds up that service alone" {

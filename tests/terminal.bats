@@ -104,7 +104,7 @@ quotes() {
 @test "a warning quotes its line, too" {
 	checks 'port = 7008' 'port = 7009'
 	assert_success
-	assert_line --partial ':9: warning: port: set already at line 8'
+	assert_line --partial ':9: warning: port: already set at line 8'
 	quotes 'port = 7009' '       ^~~~'
 }
 

@@ -74,7 +74,7 @@ still_serves() {
 	wait_until children_are 1
 	run ask "$PORT" <<<meanwhile
 	assert_output meanwhile
-	wait_for_line 'no upgrade: '
+	wait_for_line 'upgrade cancelled: '
 	children_are 0
 	still_serves
 }
