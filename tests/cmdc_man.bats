@@ -53,9 +53,9 @@ page_options() {
 	usage | grep -q '(10100)'
 	usage | grep -q '(60)'
 	page | tr -s ' \n' ' ' >"$BATS_TEST_TMPDIR/page"
-	grep -qF 'Unless set, localhost.' "$BATS_TEST_TMPDIR/page"
-	grep -qF 'Unless set, 10100.' "$BATS_TEST_TMPDIR/page"
-	grep -qF 'Unless set, 60, which' "$BATS_TEST_TMPDIR/page"
+	grep -qF 'The default is localhost.' "$BATS_TEST_TMPDIR/page"
+	grep -qF 'The default is 10100.' "$BATS_TEST_TMPDIR/page"
+	grep -qF 'The default is 60, which' "$BATS_TEST_TMPDIR/page"
 }
 
 @test "the page lists each exit status of the usage" {
