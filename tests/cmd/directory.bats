@@ -1,0 +1,183 @@
+# Which files of cmd -d DIR are commands, and what help says of them.
+
+load ../lib/client
+
+setup() {
+	COMMANDS=$BATS_TEST_TMPDIR/parent/commands
+	mkdir -p "$COMMANDS"
+	chmod 755 "$BATS_TEST_TMPDIR/parent" "$COMMANDS"
+	# shellcheck disable=SC2034 # for serve and its like
+	CMD_OPTIONS=(-d "$COMMANDS")
+}
+
+@test "a name that is no plain file name is unknown" {
+	write_command good <<<'echo good'
+	mkdir "$COMMANDS/folder"
+	cp "$COMMANDS/good" "$COMMANDS/.hidden"
+	cp "$COMMANDS/good" "$COMMANDS/-option"
+	cp "$COMMANDS/good" "$COMMANDS/a b"
+	cp "$COMMANDS/good" "$COMMANDS/folder/good"
+	cp "$COMMANDS/good" "$BATS_TEST_TMPDIR/parent/outside"
+	run -0 run_cmd <<<$'./good\n../outside\nfolder/good\nfolder\n.hidden\n-option\na b\n.\n..\n/bin/sh\ngood\r\r'
+	refute_line --partial 'out<>'
+	assert_equal "$(grep -c '^error<>unknown<>' <<<"$output")" 11
+}
+
+@test "a name longer than a file name can be is unknown" {
+	local name
+	name=$(printf 'a%.0s' {1..255})
+	write_command "$name" <<<'echo long'
+	run -0 run_cmd <<<"$name"$'\n'"${name}a"
+	assert_output "out<>long"$'\nok\n'"error<>unknown<>${name}a"
+}
+
+@test "a file that is not executable is unknown" {
+	write_command data <<<'echo a'
+	chmod 644 "$COMMANDS/data"
+	run -0 run_cmd <<<data
+	assert_output 'error<>unknown<>data'
+}
+
+@test "a built-in wins over a program of its name" {
+	write_command echo <<<'exec printf program'
+	run -0 run_cmd <<<'echo<>a'
+	assert_output 'ok<>a'
+	run -0 run_cmd <<<help
+	assert_equal "$(grep -c '^out<>echo' <<<"$output")" 1
+}
+
+@test "help lists the programs after the built-ins, by name, with their summaries" {
+	write_command zebra <<<'# summary: shows stripes'
+	write_command ape <<<$'\n#\n#summary: not this\n# summary:   climbs, and\tmore  \necho'
+	write_command mute <<<'true'
+	run -0 run_cmd <<<help
+	assert_line --index $((${#lines[@]} - 4)) --regexp '^out<>ape  +climbs, and.more'
+	assert_line --index $((${#lines[@]} - 3)) 'out<>mute'
+	assert_line --index $((${#lines[@]} - 2)) --regexp '^out<>zebra  +shows stripes$'
+	assert_line --index $((${#lines[@]} - 1)) ok
+	run -0 run_cmd <<<'help<>zebra'
+	assert_line --index 0 --regexp '^out<>zebra  +shows stripes$'
+}
+
+@test "a summary is looked for in the first 1024 bytes, and a program without text has none" {
+	{
+		printf '# %01024d\n' 0
+		echo '# summary: too late'
+	} | write_command late
+	head -c 5000 /dev/zero >"$COMMANDS/zeros"
+	: >"$COMMANDS/empty"
+	chmod 755 "$COMMANDS/zeros" "$COMMANDS/empty"
+	run -0 run_cmd <<<help
+	assert_line 'out<>late'
+	assert_line 'out<>zeros'
+	assert_line 'out<>empty'
+}
+
+@test "a directory that others may write to is refused at start" {
+	chmod 757 "$COMMANDS"
+	run -2 run_cmd <<<'echo<>a'
+	assert_output ''
+	screen_is "cmd: $COMMANDS is writable by others"
+	chmod 1777 "$COMMANDS"
+	run -2 run_cmd <<<'echo<>a'
+}
+
+@test "a directory that a group other than root's may write to is refused at start" {
+	chgrp 1 "$COMMANDS"
+	chmod 775 "$COMMANDS"
+	run -2 run_cmd <<<'echo<>a'
+	screen_is "cmd: $COMMANDS is writable by its group"
+	chgrp 0 "$COMMANDS"
+	run -0 run_cmd <<<'echo<>a'
+}
+
+@test "a parent that others may write to is refused, unless it has the sticky bit" {
+	write_command good <<<'echo good'
+	chmod 777 "$BATS_TEST_TMPDIR/parent"
+	run -2 run_cmd <<<good
+	screen_is "cmd: $BATS_TEST_TMPDIR/parent is writable by others"
+	chmod 1777 "$BATS_TEST_TMPDIR/parent"
+	run -0 run_cmd <<<good
+	assert_output $'out<>good\nok'
+}
+
+@test "a parent that belongs to another user is refused" {
+	chown 1 "$BATS_TEST_TMPDIR/parent"
+	run -2 run_cmd <<<'echo<>a'
+	screen_is "cmd: $BATS_TEST_TMPDIR/parent belongs to another user"
+}
+
+@test "a program that others may write to is unknown, and the screen says why" {
+	write_command open <<<'echo open'
+	chmod 757 "$COMMANDS/open"
+	run -0 run_cmd <<<open
+	assert_output 'error<>unknown<>open'
+	screen_is "cmd: $COMMANDS/open is writable by others"
+	run -0 run_cmd <<<help
+	refute_line --partial 'out<>open'
+}
+
+@test "a program that belongs to another user is unknown, and the screen says why" {
+	write_command foreign <<<'echo foreign'
+	chown 1 "$COMMANDS/foreign"
+	run -0 run_cmd <<<foreign
+	assert_output 'error<>unknown<>foreign'
+	screen_is "cmd: $COMMANDS/foreign belongs to another user"
+}
+
+@test "a symbolic link inside the directory is followed, and one that leads out is refused" {
+	write_command good <<<'echo good'
+	cp "$COMMANDS/good" "$BATS_TEST_TMPDIR/parent/outside"
+	ln -s good "$COMMANDS/inside"
+	ln -s "$COMMANDS/good" "$COMMANDS/absolute"
+	ln -s ../outside "$COMMANDS/out"
+	ln -s /bin/true "$COMMANDS/true"
+	ln -s nowhere "$COMMANDS/dangling"
+	run -0 run_cmd <<<$'inside\nabsolute\nout\ntrue\ndangling'
+	assert_output $'out<>good\nok\nout<>good\nok\nerror<>unknown<>out\nerror<>unknown<>true\nerror<>unknown<>dangling'
+	screen_is "cmd: $COMMANDS/out leads out of $COMMANDS"$'\n'"cmd: $COMMANDS/true leads out of $COMMANDS"
+}
+
+@test "a folder within the directory that others may write to is no place for a link to lead to" {
+	mkdir "$COMMANDS/open"
+	write_command good <<<'echo good'
+	mv "$COMMANDS/good" "$COMMANDS/open/good"
+	ln -s open/good "$COMMANDS/good"
+	run -0 run_cmd <<<good
+	assert_output $'out<>good\nok'
+	chmod 1777 "$COMMANDS/open"
+	run -0 run_cmd <<<good
+	assert_output 'error<>unknown<>good'
+}
+
+@test "the directory may be named by a relative path and through a link" {
+	write_command good <<<'pwd'
+	ln -s parent/commands "$BATS_TEST_TMPDIR/link"
+	cd "$BATS_TEST_TMPDIR"
+	run -0 timeout "$WAIT_SECONDS" "$CMD" -d link <<<good
+	assert_output "out<>$BATS_TEST_TMPDIR"$'\nok'
+}
+
+@test "a directory that is missing or is none is refused at start" {
+	run -2 "$CMD" -d "$BATS_TEST_TMPDIR/nowhere" </dev/null
+	assert_output "cmd: -d $BATS_TEST_TMPDIR/nowhere: No such file or directory"
+	run -2 "$CMD" -d "$CMD" </dev/null
+	assert_output "cmd: -d $CMD: not a directory"
+}
+
+@test "a program that comes and goes while a session runs is found and lost" {
+	open_cmd
+	echo new >&7
+	wait_until grep -qx 'error<>unknown<>new' "$BATS_TEST_TMPDIR/replies"
+	write_command new <<<'echo new'
+	echo new >&7
+	wait_until grep -qx 'out<>new' "$BATS_TEST_TMPDIR/replies"
+	close_cmd
+}
+
+@test "without -d no file is a command" {
+	write_command good <<<'echo good'
+	cd "$COMMANDS"
+	run -0 "$CMD" <<<good
+	assert_output 'error<>unknown<>good'
+}

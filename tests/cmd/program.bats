@@ -1,0 +1,407 @@
+# Commands that are programs: cmd -d DIR.
+
+load ../lib/client
+
+setup() {
+	COMMANDS=$BATS_TEST_TMPDIR/parent/commands
+	mkdir -p "$COMMANDS"
+	chmod 755 "$BATS_TEST_TMPDIR/parent" "$COMMANDS"
+	# shellcheck disable=SC2034 # for serve and its like
+	CMD_OPTIONS=(-d "$COMMANDS")
+}
+
+# A program that says who it and its own child are, in files, and lets both sleep.
+sleeper() {
+	write_command sleeper <<-END
+		sleep 600 &
+		echo \$! >$BATS_TEST_TMPDIR/child
+		echo \$\$ >$BATS_TEST_TMPDIR/leader
+		wait
+	END
+}
+sleeper_runs() {
+	[ -s "$BATS_TEST_TMPDIR/leader" ] && kill -0 "$(cat "$BATS_TEST_TMPDIR/leader")" "$(cat "$BATS_TEST_TMPDIR/child")"
+}
+
+# A process that nobody has reaped yet has ended all the same.
+has_ended() {
+	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"
+}
+sleeper_has_ended() {
+	has_ended "$(cat "$BATS_TEST_TMPDIR/leader")" && has_ended "$(cat "$BATS_TEST_TMPDIR/child")"
+}
+
+@test "a program's lines are out lines, and status 0 is ok" {
+	write_command list <<<'echo one; echo; echo two'
+	run -0 run_cmd <<<list
+	assert_output $'out<>one\nout<>\nout<>two\nok'
+}
+
+@test "a program that says nothing is ok" {
+	write_command quiet <<<'true'
+	run -0 run_cmd <<<$'quiet\necho<>a'
+	assert_output $'ok\nok<>a'
+}
+
+@test "arguments reach the program as they were sent" {
+	# shellcheck disable=SC2016 # the program expands it
+	write_command arguments <<<'for word; do echo "[$word]"; done'
+	# shellcheck disable=SC2016 # nothing expands it
+	run -0 run_cmd <<<'arguments<>a b<><>*<>$(id) `id` $HOME;id|id&<>-n<>"\<>< > <>'
+	# shellcheck disable=SC2016
+	assert_output 'out<>[a b]
+out<>[]
+out<>[*]
+out<>[$(id) `id` $HOME;id|id&]
+out<>[-n]
+out<>["\]
+out<>[< > ]
+out<>[]
+ok'
+}
+
+@test "a name alone is no argument, and a separator behind it is one, empty" {
+	# shellcheck disable=SC2016
+	write_command count <<<'echo $#'
+	run -0 run_cmd <<<$'count\ncount<>\ncount<><>'
+	assert_output $'out<>0\nok\nout<>1\nok\nout<>2\nok'
+}
+
+@test "tens of thousands of arguments pass" {
+	# shellcheck disable=SC2016
+	write_command count <<<'echo $#'
+	printf 'count%s\n' "$(printf '<>%.0s' {1..32000})" | {
+		run -0 run_cmd
+		assert_output $'out<>32000\nok'
+	}
+}
+
+@test "output comes while the program runs" {
+	write_command slow <<-END
+		echo first
+		while [ ! -e $BATS_TEST_TMPDIR/go ]; do sleep 0.05; done
+		printf half
+		while [ ! -e $BATS_TEST_TMPDIR/on ]; do sleep 0.05; done
+		echo ' and half'
+	END
+	open_cmd
+	echo slow >&7
+	wait_until grep -qx 'out<>first' "$BATS_TEST_TMPDIR/replies"
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_until grep -qx 'out<>half' "$BATS_TEST_TMPDIR/replies"
+	touch "$BATS_TEST_TMPDIR/on"
+	wait_until grep -qx ok "$BATS_TEST_TMPDIR/replies"
+	close_cmd
+	[ "$(cat "$BATS_TEST_TMPDIR/replies")" = $'out<>first\nout<>half and half\nok' ]
+}
+
+@test "the replies to what came before do not wait for a program" {
+	write_command slow <<-END
+		while [ ! -e $BATS_TEST_TMPDIR/go ]; do sleep 0.05; done
+	END
+	open_cmd
+	printf 'echo<>a\nslow\n' >&7
+	wait_until grep -qx 'ok<>a' "$BATS_TEST_TMPDIR/replies"
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_until grep -qx ok "$BATS_TEST_TMPDIR/replies"
+	close_cmd
+}
+
+@test "any bytes pass, and a last line without LF gets one" {
+	write_command bytes <<<"printf 'a\\0b\\r\\n\\377\\033[2J<>ok\\n\\nlast'"
+	run_cmd <<<bytes >"$BATS_TEST_TMPDIR/replies"
+	printf 'out<>a\0b\r\nout<>\377\033[2J<>ok\nout<>\nout<>last\nok\n' | cmp - "$BATS_TEST_TMPDIR/replies"
+}
+
+@test "a line of 100 MB and 100 MB of lines pass in constant memory" {
+	write_command long <<<"head -c 100000000 /dev/zero | tr '\\0' a"
+	write_command many <<<"yes abcdefghi | head -c 100000000"
+	cat >"$BATS_TEST_TMPDIR/drain" <<-'END'
+		import subprocess, sys
+		handler = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+		def ask(request):
+		    handler.stdin.write(request)
+		    handler.stdin.flush()
+		def peak():
+		    return int(next(line for line in open("/proc/%d/status" % handler.pid) if "VmHWM" in line).split()[1])
+		ask(b"echo<>a\n")
+		assert handler.stdout.readline() == b"ok<>a\n"
+		before = peak()
+		ask(b"long\n")
+		assert handler.stdout.read(100000006) == b"out<>" + b"a" * 100000000 + b"\n"
+		assert handler.stdout.readline() == b"ok\n"
+		ask(b"many\n")
+		for i in range(10000000 // 1000):
+		    assert handler.stdout.read(15 * 1000) == b"out<>abcdefghi\n" * 1000
+		assert handler.stdout.readline() == b"ok\n"
+		assert peak() - before < 2048, (before, peak())
+	END
+	run -0 timeout 120 python3 "$BATS_TEST_TMPDIR/drain" "$CMD" -d "$COMMANDS"
+}
+
+@test "stderr goes to the screen, escaped, with the name before each line" {
+	write_command warn <<<"printf 'one\\ntwo \\033[2J\\ttab \\303\\244\\n\\nlast' >&2; echo out"
+	run -0 run_cmd <<<warn
+	assert_output $'out<>out\nok'
+	screen_is $'warn: one\nwarn: two \\x1b[2J\ttab ä\nwarn: \nwarn: last'
+}
+
+@test "a line of stderr without end is shown in pieces, and no character is cut" {
+	# shellcheck disable=SC2016
+	write_command flood <<<'i=0; while [ $i -lt 5000 ]; do printf "€" >&2; i=$((i + 1)); done'
+	run -0 run_cmd <<<flood
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/screen")" -eq 4 ]
+	[ "$(sed 's/^flood: //' "$BATS_TEST_TMPDIR/screen" | tr -d '\n' | sed 's/€//g')" = '' ]
+	[ "$(tr -cd '\342' <"$BATS_TEST_TMPDIR/screen" | wc -c)" -eq 5000 ]
+}
+
+@test "a flood on stderr that is no text is shown whole" {
+	write_command flood <<<"head -c 9000 /dev/zero | tr '\\0' '\\200' >&2"
+	run -0 run_cmd <<<flood
+	assert_output ok
+	[ "$(sed 's/^flood: //' "$BATS_TEST_TMPDIR/screen" | tr -d '\n' | sed 's/\\x80//g')" = '' ]
+	[ "$(tr -cd x <"$BATS_TEST_TMPDIR/screen" | wc -c)" -eq 9000 ]
+}
+
+@test "descriptors that are closed at the start are failures with programs, too" {
+	write_command quick <<<'echo quick'
+	local status=0
+	run_cmd <&- >"$BATS_TEST_TMPDIR/replies" || status=$?
+	[ "$status" -eq 1 ]
+	screen_is 'cmd: cannot read: Bad file descriptor'
+	status=0
+	echo quick | run_cmd >&- || status=$?
+	[ "$status" -eq 1 ]
+	screen_is 'cmd: cannot write: Bad file descriptor'
+	echo quick | timeout "$WAIT_SECONDS" "$CMD" -d "$COMMANDS" >"$BATS_TEST_TMPDIR/replies" 2>&-
+	replies_are $'out<>quick\nok'
+}
+
+@test "stdin is empty, and the session's input is not touched" {
+	write_command reader <<<'cat; wc -c'
+	run -0 run_cmd <<<$'reader\necho<>a'
+	assert_output $'out<>0\nok\nok<>a'
+}
+
+@test "the program has the descriptors 0, 1 and 2 and no other" {
+	write_command descriptors <<<'exec ls /proc/self/fd'
+	cat >"$BATS_TEST_TMPDIR/one" <<-'END'
+		import subprocess, sys
+		print(subprocess.run(sys.argv[1:], input=b"descriptors\n", stdout=subprocess.PIPE).stdout.decode())
+	END
+	run -0 timeout "$WAIT_SECONDS" python3 "$BATS_TEST_TMPDIR/one" "$CMD" -d "$COMMANDS"
+	# ls itself has the folder open, as 3.
+	assert_output $'out<>0\nout<>1\nout<>2\nout<>3\nok'
+}
+
+@test "the program's signals are as at a fresh login" {
+	write_command signals <<<'grep -E "^Sig(Blk|Ign)" /proc/self/status'
+	run -0 run_cmd <<<signals
+	assert_line --index 0 --regexp '^out<>SigBlk:.0+$'
+	assert_line --index 1 --regexp '^out<>SigIgn:.0+$'
+}
+
+@test "the peer's variables are in the environment" {
+	# shellcheck disable=SC2016
+	write_command who <<<'echo "$TCPREMOTEIP $TCPREMOTEPORT"'
+	TCPREMOTEIP=192.0.2.7 TCPREMOTEPORT=53124 run run_cmd <<<who
+	assert_output $'out<>192.0.2.7 53124\nok'
+}
+
+@test "the peer's variables come from the socket where the server has set none" {
+	# shellcheck disable=SC2016
+	write_command who <<<'echo "$TCPREMOTEIP<>$TCPREMOTEPORT"'
+	open_cmd_on_socket tcp
+	run -0 "$CLIENT" "$PORT" 'send:who\npeer\n' line line line
+	assert_equal "${lines[0]#out}" "${lines[2]#ok}"
+}
+
+@test "exit, signal and time-out are told apart" {
+	write_command fails <<<'exit 7'
+	# shellcheck disable=SC2016
+	write_command dies <<<'kill -SEGV $$'
+	# shellcheck disable=SC2016
+	write_command killed <<<'kill -KILL $$'
+	write_command sleeps <<<'sleep 600'
+	run -0 run_cmd -t 1 <<<$'fails\ndies\nkilled\nsleeps\necho<>after'
+	assert_output $'error<>exit<>7\nerror<>signal<>11\nerror<>signal<>9\nerror<>timeout<>1\nok<>after'
+}
+
+@test "output before the time-out comes, and its last line is whole" {
+	write_command sleeps <<<'echo one; printf two; sleep 600'
+	run -0 run_cmd -t 1 <<<sleeps
+	assert_output $'out<>one\nout<>two\nerror<>timeout<>1'
+}
+
+@test "a program that cannot be started is an error that says why" {
+	printf 'no program\n' >"$COMMANDS/text"
+	printf '#!/nonexistent/interpreter\n' >"$COMMANDS/lost"
+	chmod 755 "$COMMANDS/text" "$COMMANDS/lost"
+	run -0 run_cmd <<<$'text\nlost\necho<>after'
+	assert_output $'error<>failed<>Exec format error\nerror<>failed<>No such file or directory\nok<>after'
+}
+
+@test "at the time-out the whole process group ends" {
+	sleeper
+	run -0 run_cmd -t 1 <<<sleeper
+	assert_output 'error<>timeout<>1'
+	wait_until sleeper_has_ended
+}
+
+@test "the time-out comes to a program that ignores signals, and closed its output" {
+	write_command stubborn <<<'trap "" HUP INT TERM; exec >&- 2>&-; while :; do sleep 600; done'
+	run -0 run_cmd -t 1 <<<stubborn
+	assert_output 'error<>timeout<>1'
+}
+
+@test "the time-out comes also when the client reads nothing" {
+	write_command endless <<-END
+		echo \$\$ >$BATS_TEST_TMPDIR/leader
+		echo \$\$ >$BATS_TEST_TMPDIR/child
+		exec yes
+	END
+	open_cmd_on_socket tcp -t 1
+	start_background "$CLIENT" "$PORT" 'send:endless\n' hold
+	wait_until test -s "$BATS_TEST_TMPDIR/child"
+	wait_until sleeper_has_ended
+}
+
+@test "-t 0 is no limit" {
+	write_command sleeps <<<'sleep 2; echo done'
+	run -0 run_cmd -t 0 <<<sleeps
+	assert_output $'out<>done\nok'
+}
+
+@test "a program that has closed its output is waited for" {
+	write_command silent <<<'exec >&- 2>&-; sleep 1; exit 3'
+	run -0 run_cmd <<<silent
+	assert_output 'error<>exit<>3'
+}
+
+@test "the reply ends with the program, and what it left running in its group ends, too" {
+	write_command leaves <<-END
+		sleep 600 &
+		echo \$! >$BATS_TEST_TMPDIR/child
+		echo left
+	END
+	run -0 run_cmd <<<leaves
+	assert_output $'out<>left\nok'
+	wait_until has_ended "$(cat "$BATS_TEST_TMPDIR/child")"
+}
+
+@test "a daemon with a session of its own lives on, and its hold on the output keeps no one waiting" {
+	local daemon
+	write_command daemon <<-END
+		setsid sh -c 'echo \$\$ >$BATS_TEST_TMPDIR/child; exec sleep 600' &
+		while [ ! -s $BATS_TEST_TMPDIR/child ]; do sleep 0.05; done
+		echo started
+	END
+	run -0 run_cmd <<<$'daemon\necho<>after'
+	assert_output $'out<>started\nok\nok<>after'
+	daemon=$(cat "$BATS_TEST_TMPDIR/child")
+	run has_ended "$daemon"
+	kill "$daemon"
+	assert_failure
+}
+
+@test "a client that is gone takes the program with it" {
+	sleeper
+	open_cmd_on_socket tcp -t 0
+	start_background "$CLIENT" "$PORT" 'send:sleeper\n' "file:$BATS_TEST_TMPDIR/leader" reset
+	wait_until test -s "$BATS_TEST_TMPDIR/leader"
+	wait_until sleeper_has_ended
+	local status=0
+	wait_cmd || status=$?
+	[ "$status" -eq 1 ]
+	screen_is ''
+}
+
+@test "a client that is gone takes a program with it that writes" {
+	write_command endless <<<'exec yes'
+	local status=0
+	{ echo endless; sleep 600 3>&- & echo $! >"$BATS_TEST_TMPDIR/pids"; wait; } |
+		{ run_cmd -t 0 || echo $? >"$BATS_TEST_TMPDIR/status"; } | head -n 1 >"$BATS_TEST_TMPDIR/replies" &
+	wait_until test -s "$BATS_TEST_TMPDIR/status"
+	[ "$(cat "$BATS_TEST_TMPDIR/status")" -eq 1 ]
+	screen_is ''
+}
+
+@test "a reader of a pipe that is gone takes a silent program with it" {
+	sleeper
+	mkfifo "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
+	"$CMD" -t 0 -d "$COMMANDS" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
+	end_at_teardown $!
+	exec 7>"$BATS_TEST_TMPDIR/in" 8<"$BATS_TEST_TMPDIR/out"
+	echo sleeper >&7
+	wait_until sleeper_runs
+	exec 8<&-
+	wait_until sleeper_has_ended
+	exec 7>&-
+}
+
+@test "a client that only has ended its own side is not gone" {
+	write_command slow <<<'sleep 1; echo done'
+	open_cmd_on_socket tcp
+	run -0 "$CLIENT" "$PORT" 'send:slow\n' shut all
+	assert_output $'out<>done\nok'
+}
+
+@test "a signal that ends cmd ends the program, too" {
+	local signal
+	sleeper
+	for signal in TERM HUP; do
+		rm -f "$BATS_TEST_TMPDIR/leader" "$BATS_TEST_TMPDIR/child"
+		open_cmd
+		echo sleeper >&7
+		wait_until sleeper_runs
+		kill -"$signal" "$CMD_PID"
+		local status=0
+		wait_cmd || status=$?
+		[ "$status" -eq $((128 + $(kill -l "$signal"))) ]
+		wait_until sleeper_has_ended
+		exec 7>&-
+	done
+}
+
+all_served() {
+	[ "$(grep -cx ok "$BATS_TEST_TMPDIR/replies")" -eq "$1" ]
+}
+count_descriptors() {
+	find "/proc/$1/fd" -type l | wc -l
+}
+
+@test "many requests to programs leave no process and no descriptor behind" {
+	local before
+	write_command quick <<<'echo quick'
+	open_cmd
+	echo quick >&7
+	wait_until all_served 1
+	before=$(count_descriptors "$CMD_PID")
+	yes quick | head -n 1000 >&7
+	wait_until all_served 1001
+	[ "$(count_descriptors "$CMD_PID")" -eq "$before" ]
+	[ -z "$(pgrep -P "$CMD_PID")" ]
+	close_cmd
+}
+
+@test "a program that cannot have a process is an error that says so, and the session goes on" {
+	write_command quick <<<'echo quick'
+	# The leak sanitizer cannot look at a process that is traced.
+	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+	local forks=clone,clone3,fork,vfork
+	run timeout "$WAIT_SECONDS" strace -o /dev/null -e trace="$forks" -e inject="$forks:error=EAGAIN" \
+		"$CMD" "${CMD_OPTIONS[@]}" <<<$'quick\necho<>still here'
+	assert_output $'error<>failed<>Resource temporarily unavailable\nok<>still here'
+}
+
+@test "a program that cannot have descriptors is an error that says so, and the session goes on" {
+	local limit
+	write_command quick <<<'echo quick'
+	# cmd has five at rest. The first of the program's pipes cannot be had, the second, or the third.
+	for limit in 6 8 10; do
+		run timeout "$WAIT_SECONDS" sh -c 'for fd in 3 4 5 6 7 8 9; do eval "exec $fd>&-"; done; exec "$@"' sh \
+			prlimit --nofile="$limit" "$CMD" "${CMD_OPTIONS[@]}" <<<$'quick\necho<>still here'
+		assert_line --index 0 --regexp '^error<>failed<>(Too many open files|No file descriptors available)$'
+		assert_line --index 1 'ok<>still here'
+	done
+}

@@ -1,0 +1,393 @@
+# Each attribute: what it takes, what it does not, and how that is printed. What it does is tested where it belongs
+# (config_access, config_limits, config_log, dgram, redirect...).
+#
+# shellcheck disable=SC2154 # check sets stderr
+
+load ../lib/superd
+
+@test "id: a word" {
+	assert_accepted 'id = other'
+	assert_rejected 'id = a b' "id: too many values, from 'b' on"
+}
+
+@test "type: words" {
+	assert_accepted 'type = UNLISTED'
+	assert_rejected 'type = NOSUCH' "type: 'NOSUCH' is none of INTERNAL, UNLISTED, RPC, TCPMUX, TCPMUXPLUS"
+	assert_rejected 'type = INTERNAL' "type: there is no internal service 'wrong'"
+}
+
+@test "flags: words, with = alone" {
+	assert_accepted 'flags = REUSE NODELAY KEEPALIVE NORETRY NOLIBWRAP'
+	assert_rejected 'flags = NOSUCH' "flags: 'NOSUCH' is none of REUSE, NAMEINARGS, NODELAY, KEEPALIVE, IPv4, IPv6, NORETRY, IDONLY, NOLIBWRAP, SENSOR, INTERCEPT, LABELED"
+	assert_rejected 'flags += REUSE' "flags: takes only '='"
+}
+
+@test "disable: yes or no" {
+	assert_accepted 'disable = no'
+	assert_rejected 'disable = maybe' "disable: 'maybe' is none of yes, no"
+}
+
+@test "socket_type and protocol: one follows from the other" {
+	print_service a | sed '/socket_type/d; /wait/d; s/^{/{\nprotocol = udp\nwait = yes/' >"$CONF"
+	check_config
+	assert_success
+	grep -qx 'socket_type = dgram' <<<"$(squeeze_blanks "$output")"
+	assert_accepted 'socket_type = stream'
+	print_service a | sed '/socket_type/d' >"$CONF"
+	assert_config_errors 'conf:1: socket_type: missing, and protocol too'
+}
+
+@test "socket_type: what there is, and what goes together" {
+	assert_rejected 'socket_type = nosuch' "socket_type: 'nosuch' is none of stream, dgram, raw, seqpacket"
+	assert_rejected 'protocol = nosuch' "protocol: unknown protocol 'nosuch'"
+	assert_rejected 'protocol = udp' 'protocol: udp does not go with this socket_type'
+	print_service a 'socket_type = dgram' >"$CONF"
+	check_config
+	assert_failure 1
+	[[ $stderr == conf:*': wait: only a stream service can have wait = no' ]]
+}
+
+@test "wait: yes or no, and required" {
+	assert_accepted 'wait = yes'
+	assert_rejected 'wait = 1' "wait: '1' is none of yes, no"
+	print_service a | sed '/wait/d' >"$CONF"
+	assert_config_errors 'conf:1: wait: missing'
+}
+
+@test "port: a number up to 65535" {
+	assert_accepted 'port = 65535'
+	assert_rejected 'port = 65536' 'port: 65536 is out of range, 0 to 65535'
+	assert_rejected 'port = -1' 'port: -1 is out of range, 0 to 65535'
+	assert_rejected 'port = http' "port: 'http' is not a number"
+	assert_rejected 'port = 80x' "port: '80x' is not a number"
+}
+
+@test "bind: addresses, host names, paths; interface is the same" {
+	assert_accepted 'bind = 127.0.0.1 ::1'
+	assert_accepted 'bind = /run/some.sock'
+	assert_accepted 'interface = 127.0.0.1' 'bind = 127.0.0.1'
+	print_service a 'bind = nosuch.invalid' >"$CONF"
+	check_config
+	assert_failure 1
+	[[ $stderr == conf:*': bind: nosuch.invalid: '* ]]
+}
+
+@test "v6only: yes or no, in defaults too" {
+	assert_accepted 'v6only = yes'
+	assert_rejected 'v6only = 6' "v6only: '6' is none of yes, no"
+	print_service a >"$CONF"
+	check_config -o v6only=yes
+	assert_success
+	grep -qx 'v6only = yes' <<<"$(squeeze_blanks "$output")"
+}
+
+@test "user: a name or a number, and required" {
+	assert_accepted 'user = daemon'
+	assert_accepted 'user = 1'
+	assert_rejected 'user = nosuch-user' "user: unknown user 'nosuch-user'"
+	print_service a | sed '/user/d' >"$CONF"
+	assert_config_errors 'conf:1: user: missing'
+}
+
+@test "user: a number that no user has, with its own number for a group" {
+	assert_accepted 'user = 54321'
+}
+
+@test "group: a name or a number" {
+	assert_accepted 'group = daemon'
+	assert_accepted 'group = 54321'
+	assert_rejected 'group = nosuch-group' "group: unknown group 'nosuch-group'"
+}
+
+@test "groups: yes or no" {
+	assert_accepted 'groups = yes'
+	assert_rejected 'groups = all' "groups: 'all' is none of yes, no"
+}
+
+@test "server: an executable file, by its whole path, and required" {
+	assert_accepted 'server = /bin/sh'
+	assert_rejected 'server = /nosuch' 'server: /nosuch: No such file or directory'
+	assert_rejected 'server = /etc/passwd' 'server: /etc/passwd: not executable'
+	assert_rejected 'server = /etc' 'server: /etc: not a regular file'
+	assert_rejected 'server = cat' "server: 'cat' is not an absolute path"
+	print_service a | sed '/server/d' >"$CONF"
+	assert_config_errors 'conf:1: server: missing'
+}
+
+@test "server_args: words, as they stand" {
+	assert_accepted 'server_args = -a b=c $HOME * #'
+}
+
+@test "env: NAME=VALUE, and it adds up" {
+	assert_accepted 'env = A=1 B=x=y'
+	assert_rejected 'env = A' "env: 'A' is not NAME=VALUE"
+	assert_rejected 'env = =A' "env: '=A' is not NAME=VALUE"
+	print_service a 'env = A=1' 'env += B=2' 'env -= A=1' >"$CONF"
+	check_config
+	grep -qx 'env = B=2' <<<"$(squeeze_blanks "$output")"
+}
+
+@test "passenv: names, or none" {
+	assert_accepted 'passenv = PATH TERM'
+	assert_accepted 'passenv =' 'passenv ='
+}
+
+@test "nice: a number" {
+	assert_accepted 'nice = -5'
+	assert_rejected 'nice = x' "nice: 'x' is not a number"
+	assert_rejected 'nice = 41' 'nice: 41 is out of range, -40 to 40'
+}
+
+@test "umask: an octal number" {
+	assert_accepted 'umask = 077'
+	assert_rejected 'umask = 9' "umask: '9' is not an octal number up to 777"
+	assert_rejected 'umask = 1000' "umask: '1000' is not an octal number up to 777"
+}
+
+@test "rlimit_*: bytes with K and M, seconds, numbers, UNLIMITED" {
+	for name in as data rss stack; do
+		assert_accepted "rlimit_$name = 512M"
+		assert_accepted "rlimit_$name = 100000k"
+		assert_accepted "rlimit_$name = UNLIMITED"
+		assert_rejected "rlimit_$name = 5G" "rlimit_$name: '5G' is not a number"
+		assert_rejected "rlimit_$name = M" "rlimit_$name: 'M' is not a number"
+	done
+	for name in cpu files; do
+		assert_accepted "rlimit_$name = 64"
+		assert_accepted "rlimit_$name = unlimited"
+		assert_rejected "rlimit_$name = 5M" "rlimit_$name: '5M' is not a number"
+	done
+}
+
+@test "a number too large for the machine is out of range" {
+	assert_rejected 'rlimit_as = 99999999999999999999' \
+		'rlimit_as: 99999999999999999999 is out of range, 0 to 9223372036854775807'
+	print_service a 'rlimit_as = 9223372036854775807M' >"$CONF"
+	check_config
+	assert_failure 1
+}
+
+@test "instances and per_source: a number or UNLIMITED" {
+	for name in instances per_source; do
+		assert_accepted "$name = 0"
+		assert_accepted "$name = UNLIMITED"
+		assert_rejected "$name = -1" "$name: -1 is out of range, 0 to 2147483647"
+		assert_rejected "$name = many" "$name: 'many' is not a number"
+	done
+}
+
+@test "per_source_cps and per_source_prefix6: numbers" {
+	assert_accepted 'per_source_cps = 5'
+	assert_accepted 'per_source_prefix6 = 128'
+	assert_rejected 'per_source_prefix6 = 0' 'per_source_prefix6: 0 is out of range, 1 to 128'
+	assert_rejected 'per_source_prefix6 = 129' 'per_source_prefix6: 129 is out of range, 1 to 128'
+}
+
+@test "cps: a rate and seconds, or 0" {
+	assert_accepted 'cps = 25 30'
+	assert_accepted 'cps = 0'
+	assert_accepted 'cps = 0 10'
+	assert_rejected 'cps = 25' 'cps: needs a rate and the seconds to stay shut past it'
+	assert_rejected 'cps = 1 2 3' "cps: too many values, from '3' on"
+	assert_rejected 'cps = a b' "cps: 'a' is not a number"
+}
+
+@test "max_load: a load" {
+	assert_accepted 'max_load = 2.5'
+	assert_accepted 'max_load = 0'
+	assert_accepted 'max_load = .5'
+	assert_rejected 'max_load = high' "max_load: 'high' is not a load, such as 2 or 2.5"
+	assert_rejected 'max_load = -1' "max_load: '-1' is not a load, such as 2 or 2.5"
+	assert_rejected 'max_load = 1.5.2' "max_load: '1.5.2' is not a load, such as 2 or 2.5"
+}
+
+@test "on_limit and stderr: one of two words" {
+	assert_accepted 'on_limit = wait'
+	assert_accepted 'stderr = log'
+	assert_rejected 'on_limit = drop' "on_limit: 'drop' is none of refuse, wait"
+	assert_rejected 'stderr = none' "stderr: 'none' is none of client, log"
+}
+
+@test "access_times: spans within a day" {
+	assert_accepted 'access_times = 0:00-23:59'
+	assert_accepted 'access_times = 08:00-12:00 13:30-18:00'
+	assert_rejected 'access_times = 22:00-06:00' \
+		"access_times: '22:00-06:00' ends before it begins; write two spans"
+	for value in 8-12 8:00 08:00-24:00 8:0-9:00 8:60-9:00 8:00-9:00x 100:00-101:00; do
+		assert_rejected "access_times = $value" "access_times: '$value' is not H:MM-H:MM"
+	done
+}
+
+@test "only_from, no_access and proxy_from: addresses, as prefixes" {
+	for name in only_from no_access proxy_from; do
+		assert_accepted "$name =" "$name ="
+		assert_accepted "$name = 10.1.2.3 10.0.0.0/8 2001:db8::/32 ::1" \
+			"$name = 10.1.2.3/32 10.0.0.0/8 2001:db8::/32 ::1/128"
+		assert_rejected "$name = 10.0.0.0/33" "$name: '10.0.0.0/33': the prefix length is a number up to 32"
+		assert_rejected "$name = ::/129" "$name: '::/129': the prefix length is a number up to 128"
+	done
+}
+
+@test "addresses: what cannot be read is an error" {
+	for value in 256.1.1.1 1.2.3.4.5 10.0.0 '*' - '1.2.3.4,' ::1::2 '10.0.0.1,10.0.0.2' 10.0.0.0/ 10.0.0.0/x /8; do
+		print_service a "only_from = $value" >"$CONF"
+		check_config
+		[ "$status" -eq 1 ] || fail "$value is taken"
+		[[ $stderr == conf:*': only_from: '* ]] || fail "$stderr"
+	done
+}
+
+@test "addresses: braces that are not A.B.C.{D,E} are an error" {
+	for value in '10.0.0.{1,2' '10.0.0.{}' '10.0.0.{1,,2}' '10.0.0.{256}' '{1,2}.0.0.1' '10.{1,2}.0.1' '10.0.0.{a}'; do
+		assert_rejected "only_from = $value" "only_from: '$value' is not A.B.C.{D,E}"
+	done
+}
+
+@test "addresses: += and -= by the word" {
+	print_service a 'only_from = 10.0.0.1 10.0.0.2' 'only_from += 10.0.0.3' 'only_from -= 10.0.0.1' >"$CONF"
+	check_config
+	assert_success
+	grep -qx 'only_from = 10.0.0.2/32 10.0.0.3/32' <<<"$(squeeze_blanks "$output")"
+}
+
+@test "log_type: SYSLOG with a facility and a level, FILE with a path and sizes" {
+	assert_accepted 'log_type = SYSLOG daemon'
+	assert_accepted 'log_type = SYSLOG local7 debug'
+	assert_accepted 'log_type = FILE /var/log/some'
+	assert_accepted 'log_type = FILE /var/log/some 1000 2000'
+	assert_accepted 'log_type = FILE /var/log/some 2K 1M'
+	assert_rejected 'log_type = SYSLOG nosuch' 'log_type: SYSLOG needs a facility, such as daemon'
+	assert_rejected 'log_type = SYSLOG daemon nosuch' "log_type: 'nosuch' is not a syslog level"
+	assert_rejected 'log_type = PRINTER /dev/lp' "log_type: 'PRINTER' is neither SYSLOG nor FILE"
+	print_service a 'log_type = FILE /var/log/some 2000 1000' >"$CONF"
+	check_config
+	assert_failure 1
+}
+
+@test "log_on_success and log_on_failure: words, or none" {
+	assert_accepted 'log_on_success = PID HOST USERID EXIT DURATION TRAFFIC'
+	assert_accepted 'log_on_failure = HOST USERID ATTEMPT'
+	assert_accepted 'log_on_success ='
+	assert_rejected 'log_on_success = NOSUCH' "log_on_success: 'NOSUCH' is none of PID, HOST, USERID, EXIT, DURATION, TRAFFIC"
+	assert_rejected 'log_on_failure = PID' "log_on_failure: 'PID' is none of HOST, USERID, ATTEMPT"
+}
+
+@test "redirect: a host and a port, for streams with wait = no" {
+	assert_accepted 'redirect = 127.0.0.1 80'
+	assert_rejected 'redirect = 127.0.0.1' 'redirect: needs more values'
+	print_service a 'redirect = 127.0.0.1 80' 'wait = yes' >"$CONF"
+	check_config
+	[[ $stderr == conf:*': redirect: only for a stream service with wait = no' ]]
+}
+
+@test "banners: a file, which is read at once" {
+	echo hello >"$BATS_TEST_TMPDIR/banner"
+	for name in banner banner_success banner_fail; do
+		assert_accepted "$name = $BATS_TEST_TMPDIR/banner"
+	done
+}
+
+@test "banners: a file that is not there is warned about, and shuts no door" {
+	print_service a 'banner_fail = /nosuch/banner' >"$CONF"
+	check_config
+	assert_success
+	[[ $stderr == conf:*': warning: banner_fail: /nosuch/banner: No such file or directory' ]]
+}
+
+@test "banners: a long one is cut, with a warning" {
+	head -c 20000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/banner"
+	print_service a "banner = $BATS_TEST_TMPDIR/banner" >"$CONF"
+	check_config
+	assert_success
+	[[ $stderr == conf:*": warning: banner: $BATS_TEST_TMPDIR/banner: cut at 16384 bytes" ]]
+}
+
+@test "deny_time: minutes, FOREVER or NEVER" {
+	assert_accepted 'deny_time = 5'
+	assert_accepted 'deny_time = FOREVER'
+	assert_rejected 'deny_time = long' "deny_time: 'long' is not a number"
+}
+
+@test "time_limit, drain_time, linger, backlog: numbers" {
+	for name in time_limit drain_time linger backlog; do
+		assert_accepted "$name = 7"
+		assert_rejected "$name = x" "$name: 'x' is not a number"
+		assert_rejected "$name = -1" "$name: -1 is out of range, 0 to 2147483647"
+	done
+}
+
+@test "socket_mode and socket_user: of a path" {
+	assert_accepted 'socket_mode = 0666'
+	assert_accepted 'socket_user = nobody:daemon'
+	assert_rejected 'socket_mode = 8' "socket_mode: '8' is not an octal number up to 777"
+	assert_rejected 'socket_user = nosuch-user' "socket_user: unknown user 'nosuch-user'"
+}
+
+@test "no_new_privs, directory, chroot" {
+	assert_accepted 'no_new_privs = yes'
+	assert_accepted 'directory = /tmp'
+	assert_rejected 'no_new_privs = 2' "no_new_privs: '2' is none of yes, no"
+	mkdir -p "$BATS_TEST_TMPDIR/root/bin"
+	cp /bin/true "$BATS_TEST_TMPDIR/root/bin/true"
+	print_service a "chroot = $BATS_TEST_TMPDIR/root" 'server = /bin/true' >"$CONF"
+	check_config
+	assert_success
+	print_service a "chroot = $BATS_TEST_TMPDIR/root" 'server = /bin/cat' >"$CONF"
+	check_config
+	assert_failure 1
+}
+
+# What -A says an attribute takes is what a file takes.
+@test "every attribute is taken by defaults and by services as its row says" {
+	"$SUPERD" -A | while IFS=$'\t' read -r name _ _ scope _ _; do
+		printf 'defaults\n{\n%s = \n}\n' "$name" >"$CONF"
+		check_config
+		if [ "$scope" = service ]; then
+			[[ $stderr == *': not an attribute of defaults'* ]] || fail "$name in defaults: $stderr"
+		else
+			[[ $stderr != *'attribute of defaults'* ]] || fail "$name in defaults: $stderr"
+		fi
+		print_service a "$name =" >"$CONF"
+		check_config
+		if [ "$scope" = defaults ]; then
+			[[ $stderr == *': an attribute of defaults only'* ]] || fail "$name in a service: $stderr"
+		else
+			[[ $stderr != *'attribute of defaults'* && $stderr != *unknown* ]] || fail "$name in a service: $stderr"
+		fi
+	done
+}
+
+@test "every attribute takes the operators that its row says, and no other" {
+	"$SUPERD" -A | while IFS=$'\t' read -r name operators _; do
+		for operator in += -=; do
+			printf 'defaults\n{\n%s %s x\n}\nservice a\n{\n%s %s x\n}\n' "$name" "$operator" "$name" "$operator" >"$CONF"
+			check_config
+			if [[ $operators == *"$operator"* ]]; then
+				[[ $stderr != *"takes only"* ]] || fail "$name $operator: $stderr"
+			else
+				[[ $stderr == *"takes only '='"* ]] || fail "$name $operator: $stderr"
+			fi
+		done
+	done
+}
+
+@test "attributes that do not go together" {
+	print_service a 'flags = NAMEINARGS' >"$CONF"
+	check_config
+	[[ $stderr == conf:*': flags: NAMEINARGS needs the name in server_args' ]]
+	print_service a 'protocol = nosuch' 'socket_type = raw' 'wait = yes' >"$CONF"
+	check_config
+	[[ $stderr == conf:*": protocol: unknown protocol 'nosuch'" ]]
+	print_service a 'socket_type = raw' 'wait = yes' >"$CONF"
+	check_config
+	[[ $stderr == conf:*': protocol: missing, which this socket_type needs' ]]
+	print_service a 'socket_type = raw' 'protocol = icmp' 'wait = yes' 'bind = /a/path' >"$CONF"
+	check_config
+	[[ $stderr == conf:*': bind: /a/path: a raw socket has no path' ]]
+	print_service a 'wait = yes' 'only_from = 127.0.0.1' >"$CONF"
+	check_config
+	[[ $stderr == conf:*': only_from: the program accepts by itself (wait = yes), so superd cannot know who comes' ]]
+	print_service a 'socket_type = dgram' 'wait = yes' 'no_access = .example.test' >"$CONF"
+	check_config
+	[[ $stderr == conf:*': no_access: a .domain is not for datagrams' ]]
+}

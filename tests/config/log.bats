@@ -1,0 +1,236 @@
+# What services from a file log, and where: log_on_success, log_on_failure, log_type, and that what reads xinetd's log goes
+# on working.
+
+load ../lib/superd
+load ../lib/client
+load ../lib/fault
+
+FILE=$BATS_TEST_TMPDIR/service.log
+
+# start LINE...: serve one service with these lines more.
+start_service() {
+	print_service a "$@" >"$CONF"
+	start_superd -c "$CONF"
+}
+
+# A client that comes, says something and goes, once the program has ended.
+connect_once() {
+	echoes "$PORT"
+	wait_until has_children 0
+}
+
+# has_lines COUNT FILE
+has_lines() {
+	[ "$(wc -l <"$2")" -eq "$1" ]
+}
+
+# The lines of superd's log that are about connections, numbers out.
+events() {
+	grep -E '^superd: (START|EXIT|FAIL): ' "$LOG" | sed -E 's/(pid|port|duration)=[0-9]+/\1=N/g'
+}
+
+@test "log_on_success says what it names, and nothing else" {
+	while IFS='|' read -r items expected; do
+		start_service "log_on_success = $items"
+		connect_once
+		[ "$(events)" = "$(printf '%b' "$expected")" ] || fail "$items: $(events)"
+		stop_superd
+	done <<'END'
+|
+PID|superd: START: a pid=N
+HOST|superd: START: a from=127.0.0.1 port=N
+USERID|superd: START: a
+EXIT|superd: START: a\nsuperd: EXIT: a status=0
+DURATION|superd: START: a\nsuperd: EXIT: a duration=N(sec)
+HOST PID|superd: START: a pid=N from=127.0.0.1 port=N
+PID EXIT|superd: START: a pid=N\nsuperd: EXIT: a status=0 pid=N
+PID DURATION|superd: START: a pid=N\nsuperd: EXIT: a pid=N duration=N(sec)
+PID HOST EXIT DURATION|superd: START: a pid=N from=127.0.0.1 port=N\nsuperd: EXIT: a status=0 pid=N duration=N(sec)
+END
+}
+
+@test "EXIT says the status, or the signal" {
+	start_service 'log_on_success = EXIT' "server = $(write_program end <<<'read -r what; eval "$what"')"
+	ask "$PORT" <<<'exit 7'
+	wait_for_line '^superd: EXIT: a status=7$'
+	ask "$PORT" <<<'kill -KILL $$'
+	wait_for_line '^superd: EXIT: a signal=9$'
+}
+
+@test "log_on_failure says what it names, and nothing else" {
+	while IFS='|' read -r items expected; do
+		start_service 'only_from =' "log_on_failure = $items"
+		"$CLIENT" "$PORT" all
+		kill -USR1 "$SUPERD_PID"
+		wait_for_line STATE
+		[ "$(events)" = "$(printf '%b' "$expected")" ] || fail "$items: $(events)"
+		stop_superd
+	done <<'END'
+|
+HOST|superd: FAIL: a address from=127.0.0.1
+ATTEMPT|superd: FAIL: a address
+USERID|superd: FAIL: a address
+HOST USERID ATTEMPT|superd: FAIL: a address from=127.0.0.1
+END
+}
+
+@test "unless set, neither success nor failure is logged" {
+	start_service 'only_from = 127.0.0.1'
+	connect_once
+	"$CLIENT" -s 127.0.0.2 "$PORT" all
+	kill -USR1 "$SUPERD_PID"
+	wait_for_line STATE
+	[ -z "$(events)" ]
+}
+
+@test "the id is what is logged, not the name" {
+	start_service 'id = other' 'log_on_success = PID'
+	connect_once
+	wait_for_line '^superd: START: other pid='
+}
+
+@test "log_type FILE takes the lines out of superd's own log, each with xinetd's time stamp" {
+	start_service "log_type = FILE $FILE" 'log_on_success = PID HOST EXIT DURATION'
+	connect_once
+	wait_for_line 'EXIT' "$FILE"
+	wait_until has_lines 2 "$FILE"
+	stamp='[0-9]\{2\}/[0-9]\{2\}/[0-9]\{2\}@[0-9]\{2\}:[0-9]\{2\}:[0-9]\{2\}: '
+	grep -q "^${stamp}START: a pid=[0-9]* from=127\.0\.0\.1 port=[0-9]*\$" "$FILE"
+	grep -q "^${stamp}EXIT: a status=0 pid=[0-9]* duration=[0-9]*(sec)\$" "$FILE"
+	[ -z "$(events)" ]
+}
+
+@test "the time stamp is the local time" {
+	SUPERD_PREFIX=(env TZ=TEST-3)
+	start_service "log_type = FILE $FILE" 'log_on_success = PID'
+	connect_once
+	hours=$(TZ=TEST-3 date '+%y/%m/%d@%H')
+	wait_until has_lines 1 "$FILE"
+	grep -q "^$hours:" "$FILE" || grep -q "^$(TZ=TEST-3 date '+%y/%m/%d@%H'):" "$FILE"
+}
+
+@test "log_type FILE appends to what there is" {
+	echo 'from before' >"$FILE"
+	start_service "log_type = FILE $FILE" 'log_on_success = PID'
+	connect_once
+	[ "$(head -n 1 "$FILE")" = 'from before' ]
+	wait_until has_lines 2 "$FILE"
+}
+
+@test "services may share a file, and each may have its own" {
+	{
+		print_service a "log_type = FILE $FILE" 'log_on_success = PID'
+		print_service b "log_type = FILE $FILE" 'log_on_success = PID'
+		print_service c "log_type = FILE $FILE.c" 'log_on_success = PID'
+	} >"$CONF"
+	start_superd -c "$CONF"
+	for id in a b c; do
+		echoes "$(port_of "$id")"
+	done
+	wait_until has_lines 2 "$FILE"
+	[ "$(grep -c 'START: [ab] ' "$FILE")" -eq 2 ]
+	wait_until has_lines 1 "$FILE.c"
+}
+
+@test "past the soft limit it is said once, past the hard one nothing more is written, and that is said once" {
+	start_service "log_type = FILE $FILE 100 300" 'log_on_success = PID HOST'
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		echoes "$PORT"
+	done
+	wait_for_line 'hard limit'
+	[ "$(grep -c "warning: .*$FILE.*soft limit" "$LOG")" -eq 1 ]
+	[ "$(grep -c "warning: .*$FILE.*hard limit" "$LOG")" -eq 1 ]
+	[ "$(wc -c <"$FILE")" -gt 100 ]
+	[ "$(wc -c <"$FILE")" -le 300 ]
+	[ "$(tail -c 1 "$FILE" | od -An -c | tr -d ' ')" = '\n' ]
+}
+
+@test "what the file held before counts for its limits" {
+	head -c 300 /dev/zero >"$FILE"
+	start_service "log_type = FILE $FILE 100 300" 'log_on_success = PID'
+	echoes "$PORT"
+	wait_for_line 'hard limit'
+	[ "$(wc -c <"$FILE")" -eq 300 ]
+}
+
+@test "K and M stand for kilobytes and megabytes" {
+	head -c 3000 /dev/zero >"$FILE"
+	start_service "log_type = FILE $FILE 2K 1M" 'log_on_success = PID'
+	echoes "$PORT"
+	wait_for_line 'soft limit'
+	[ "$(wc -c <"$FILE")" -gt 3000 ]
+}
+
+@test "without a hard limit there is one a little above the soft one" {
+	head -c 6000 /dev/zero >"$FILE"
+	start_service "log_type = FILE $FILE 500" 'log_on_success = PID'
+	echoes "$PORT"
+	wait_for_line 'hard limit'
+	[ "$(wc -c <"$FILE")" -eq 6000 ]
+}
+
+@test "a file that was moved away is opened anew at HUP" {
+	start_service "log_type = FILE $FILE" 'log_on_success = PID'
+	echoes "$PORT"
+	mv "$FILE" "$FILE.1"
+	echoes "$PORT"
+	wait_until has_lines 2 "$FILE.1"
+	kill -HUP "$SUPERD_PID"
+	wait_for_line 'reloaded:'
+	echoes "$PORT"
+	wait_until has_lines 2 "$FILE.1"
+	wait_until has_lines 1 "$FILE"
+}
+
+@test "a file that cannot be written is said, and the client is served all the same" {
+	start_service "log_type = FILE /nosuch/folder/file" 'log_on_success = PID'
+	echoes "$PORT"
+	wait_for_line 'warning: /nosuch/folder/file: No such file or directory'
+}
+
+@test "log_type SYSLOG logs there with the facility and the level, and nowhere else" {
+	start_private_syslog
+	start_service 'log_type = SYSLOG local3 notice' 'log_on_success = PID HOST EXIT' 'log_on_failure = HOST' \
+		'only_from = 127.0.0.1'
+	connect_once
+	"$CLIENT" -h ::1 "$PORT" all
+	# local3 is 19, notice 5: 19 * 8 + 5.
+	wait_for_line '^<157>.* START: a pid=[0-9]* from=127\.0\.0\.1 port=[0-9]*$' "$SYSLOG"
+	wait_for_line '^<157>.* EXIT: a status=0 pid=[0-9]*$' "$SYSLOG"
+	wait_for_line '^<157>.* FAIL: a address from=::1$' "$SYSLOG"
+	[ -z "$(events)" ]
+}
+
+# fail2ban's filter for xinetd, xinetd-fail.conf: its one expression. __prefix_line is what comes before a line in syslog; in
+# a file it is the time, which fail2ban takes out before.
+FAIL2BAN='^FAIL: \S+ address from=(?<host>\S+)$'
+
+banned() {
+	sed -E 's/^superd: //; s#^[0-9/]{8}@[0-9:]{8}: ##' "$1" | grep -P "$FAIL2BAN"
+}
+
+@test "fail2ban's filter for xinetd finds who was refused, in a file" {
+	start_service "log_type = FILE $FILE" 'only_from = 127.0.0.9' 'log_on_failure = HOST'
+	"$CLIENT" -s 127.0.0.2 "$PORT" all
+	"$CLIENT" -h ::1 "$PORT" all
+	wait_for_line 'from=::1' "$FILE"
+	run banned "$FILE"
+	assert_output 'FAIL: a address from=127.0.0.2
+FAIL: a address from=::1'
+}
+
+@test "fail2ban's filter for xinetd finds who was refused, in superd's own log" {
+	start_service 'only_from = 127.0.0.9' 'log_on_failure = HOST USERID ATTEMPT'
+	"$CLIENT" -s 127.0.0.2 "$PORT" all
+	wait_for_line FAIL
+	run banned "$LOG"
+	assert_output 'FAIL: a address from=127.0.0.2'
+}
+
+@test "fail2ban's filter for xinetd finds nobody who was served, or refused for another reason" {
+	start_service "log_type = FILE $FILE" 'log_on_success = PID HOST EXIT' 'log_on_failure = HOST' 'per_source = 0'
+	"$CLIENT" "$PORT" all
+	wait_for_line FAIL "$FILE"
+	run banned "$FILE"
+	assert_failure
+}

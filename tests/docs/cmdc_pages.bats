@@ -1,0 +1,65 @@
+# cmdc.1 says what cmdc does.
+#
+# shellcheck disable=SC2016 # what is said in backticks
+
+load ../lib/process
+
+PAGE=$ROOT/man/cmdc.1
+
+usage() {
+	"$CMDC" -x 2>&1 | tail -n +2
+}
+
+# page: as it is read, without overstriking.
+page() {
+	mandoc -Tascii -O width=200 "$PAGE" | sed 's/.\x08//g'
+}
+
+# The page's list of options, `-x VALUE` a line.
+page_options() {
+	sed -n 's/^\.It Fl \([A-Za-z]\)\( Ar \(.*\)\)\{0,1\}$/-\1 \3/p' "$PAGE" | sed 's/ *$//'
+}
+
+@test "the page lists the options of the usage, with the same values and in the same order" {
+	run page_options
+	assert_output "$(usage | sed -n 's/^  \(-[A-Za-z]\( [A-Z]*\)\{0,1\}\) .*/\1/p' | sed 's/ *$//')"
+	assert_line -- '-t SECONDS'
+}
+
+@test "the page's synopsis is the usage" {
+	local line
+	usage | sed -n 's/^\(usage:\|      \) \(cmdc .*\)$/\2/p' >"$BATS_TEST_TMPDIR/synopsis"
+	run wc -l <"$BATS_TEST_TMPDIR/synopsis"
+	assert_output 2
+	while read -r line; do
+		page | grep -qxF "     $line"
+	done <"$BATS_TEST_TMPDIR/synopsis"
+}
+
+@test "cmdc takes the options of the page, and no other" {
+	local letter
+	for letter in {a..z} {A..Z}; do
+		run "$CMDC" "-$letter" </dev/null
+		if page_options | grep -q "^-$letter\b"; then
+			refute_output --partial 'no such option'
+		else
+			assert_output --partial "no such option: -$letter"
+		fi
+	done
+}
+
+@test "the page has the defaults of the usage" {
+	usage | grep -q '(localhost)'
+	usage | grep -q '(10100)'
+	usage | grep -q '(60)'
+	page | tr -s ' \n' ' ' >"$BATS_TEST_TMPDIR/page"
+	grep -qF 'The default is localhost.' "$BATS_TEST_TMPDIR/page"
+	grep -qF 'The default is 10100.' "$BATS_TEST_TMPDIR/page"
+	grep -qF 'The default is 60, which' "$BATS_TEST_TMPDIR/page"
+}
+
+@test "the page lists each exit status of the usage" {
+	run sed -n '/^\.Sh EXIT STATUS/,/^\.El/s/^\.It //p' "$PAGE"
+	assert_output "$(printf '0\n1\n2\n3')"
+	usage | grep -q '0 ok, 1 error, 2 wrong usage, 3 no connection'
+}

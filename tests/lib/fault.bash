@@ -1,0 +1,60 @@
+# Faults: system calls that fail, users without rights, a superd on disk that is broken, a system log that nobody reads.
+#
+# shellcheck shell=bash disable=SC2034,SC2154 # what bats sets, and what the tests read
+
+source "${BASH_SOURCE[0]%/*}/process.bash"
+
+# A user that no other process has, so that only this test's processes count.
+USER_ID=$((100000 + BASHPID))
+
+# as_user COMMAND...: run it as that user.
+as_user() {
+	setpriv --reuid="$USER_ID" --regid="$USER_ID" --clear-groups "$@"
+}
+
+# inject_error CALLS ERROR: from now on these system calls of superd fail with this error. Sets INJECTOR.
+inject_error() {
+	start_background strace -o /dev/null -p "$SUPERD_PID" -e trace="$1" -e inject="$1:error=$2" 2>"$BATS_TEST_TMPDIR/strace"
+	INJECTOR=$BG_PID
+	wait_for_line attached "$BATS_TEST_TMPDIR/strace"
+}
+
+# end_injection: they succeed again.
+end_injection() {
+	kill -TERM "$INJECTOR"
+	wait_until is_gone "$INJECTOR"
+}
+
+# use_private_superd: from now on superd is a copy, whose file the test may replace. Sets SUPERD.
+use_private_superd() {
+	cp "$SUPERD" "$BATS_TEST_TMPDIR/superd"
+	SUPERD=$BATS_TEST_TMPDIR/superd
+}
+
+# replace_superd LINE...: superd's file becomes a script of these lines.
+replace_superd() {
+	printf '%s\n' "$@" >"$SUPERD.new"
+	chmod 755 "$SUPERD.new"
+	mv "$SUPERD.new" "$SUPERD"
+}
+
+# start_private_syslog [PATH]: the superd that is started next has its own /dev, with a system log that is read into the file
+# SYSLOG, only once PATH exists if given. Sets SYSLOG, SUPERD_PREFIX.
+start_private_syslog() {
+	local dev=$BATS_TEST_TMPDIR/dev
+	SYSLOG=$BATS_TEST_TMPDIR/syslog
+	mkdir "$dev"
+	cp -a /dev/null /dev/zero /dev/urandom "$dev/"
+	start_background python3 -c '
+import os, socket, sys, time
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.bind(sys.argv[1])
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+while True:
+    print(log.recv(4096).decode(), flush=True)
+' "$dev/log" "${1:-/}" >"$SYSLOG"
+	wait_until test -S "$dev/log"
+	# shellcheck disable=SC2016 # the inner shell's
+	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$dev")
+}

@@ -1,0 +1,111 @@
+# Processes, files and waiting: what every test needs. The other files here read this one, so a test loads superd, client,
+# fault or xinetd, and this one only where it needs none of them.
+#
+# Whatever is started through a function of these files is ended by the teardown below, by process id. A file with its own
+# teardown calls end_processes there.
+#
+# shellcheck shell=bash disable=SC2034 # the tests read what is set here
+
+bats_require_minimum_version 1.5.0
+bats_load_library bats-support
+bats_load_library bats-assert
+
+ROOT=${ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+LIB=$ROOT/tests/lib
+CMD=${CMD:-$ROOT/cmd/cmd}
+SUPERD=${SUPERD:-$ROOT/superd/superd}
+CMDC=${CMDC:-$ROOT/cmdc/cmdc}
+
+# How long anything may take before a test gives up. Generous: a sanitizer build on a busy machine.
+WAIT_SECONDS=${WAIT_SECONDS:-20}
+
+# end_at_teardown PID: the teardown ends that process and its children. The list is a file, because `run` is a subshell.
+end_at_teardown() {
+	echo "$1" >>"$BATS_TEST_TMPDIR/pids"
+}
+
+# start_background COMMAND...: start it in the background. Sets BG_PID.
+start_background() {
+	"$@" 3>&- &
+	BG_PID=$!
+	end_at_teardown "$BG_PID"
+}
+
+# end_processes: end what the test has started, and the children of that; where the test failed, print the end of superd's log.
+end_processes() {
+	local pid child
+	[ -n "${BATS_TEST_COMPLETED-none}" ] || [ ! -s "${LOG:-}" ] || tail -n 20 "$LOG"
+	[ -f "$BATS_TEST_TMPDIR/pids" ] || return 0
+	while read -r pid; do
+		# superd's children lead their own process groups.
+		for child in $(pgrep -P "$pid"); do
+			kill -KILL -- "-$child" 2>/dev/null || kill -KILL "$child" 2>/dev/null || true
+		done
+		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true # bash would report its death
+	done <"$BATS_TEST_TMPDIR/pids"
+	rm -f "$BATS_TEST_TMPDIR/pids"
+}
+
+teardown() {
+	end_processes
+}
+
+# wait_until COMMAND...: run it until it succeeds; fails when the time is up.
+wait_until() {
+	local end=$((SECONDS + WAIT_SECONDS))
+	until "$@" >/dev/null 2>&1; do
+		if ((SECONDS > end)); then
+			echo "waited $WAIT_SECONDS s in vain for: $*" >&2
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# wait_for_line PATTERN [FILE]: wait until a line of FILE, or of superd's log, matches (grep's basic syntax).
+wait_for_line() {
+	local file=${2:-${LOG:-$BATS_TEST_TMPDIR/log}}
+	wait_until grep -q -e "$1" "$file" || {
+		cat "$file" >&2
+		return 1
+	}
+}
+
+# is_gone PID: that process has ended, and was reaped.
+is_gone() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+# free_port: print a port that is free now, for servers that cannot be given port 0.
+free_port() {
+	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# make_public_folder: a folder that every user may enter, unlike bats's own. Sets PUBLIC.
+make_public_folder() {
+	PUBLIC=$(mktemp -d)
+	chmod 755 "$PUBLIC"
+}
+
+# remove_public_folder: end the processes, then remove that folder.
+remove_public_folder() {
+	end_processes
+	rm -rf "${PUBLIC:-}"
+}
+
+# write_program NAME [FOLDER]: write a program for /bin/sh from stdin, into the test's folder unless given. Prints its path.
+write_program() {
+	local path=${2:-$BATS_TEST_TMPDIR}/$1
+	{
+		echo '#!/bin/sh'
+		cat
+	} >"$path"
+	chmod 755 "$path"
+	echo "$path"
+}
+
+# is_sanitized: superd is a build with sanitizers, or runs under valgrind.
+is_sanitized() {
+	grep -q -e __asan_init -e valgrind "$SUPERD"
+}

@@ -1,0 +1,188 @@
+# The container of examples/Containerfile, without an engine: the image is laid out as its build does it, with
+# static programs, and started in namespaces, with the capabilities that the file asks an engine for. An engine's
+# no-new-privileges is left out, so that the service's own is seen.
+
+load ../lib/superd
+load ../lib/client
+
+FILE=$ROOT/examples/Containerfile
+
+setup_file() {
+	local tree=$BATS_FILE_TMPDIR/tree
+	mkdir "$tree"
+	tar -C "$ROOT" -cf - Makefile cmd superd cmdc examples | tar -C "$tree" -xf -
+	# The two steps of the build, with what stands here for its compiler and its static shell.
+	make -s -C "$tree" clean static CC=musl-gcc
+	(cd "$tree" && examples/image "$BATS_FILE_TMPDIR/image" /bin/bash-static)
+}
+
+setup() {
+	IMAGE=$BATS_TEST_TMPDIR/image
+	cp -a "$BATS_FILE_TMPDIR/image" "$IMAGE"
+	# What an engine adds.
+	mkdir "$IMAGE/proc" "$IMAGE/dev"
+}
+
+# instruction NAME: its words in the Containerfile, one a line, from their JSON.
+instruction() {
+	sed -n "s/^$1 //p" "$FILE" | python3 -c 'import json, sys; print("\n".join(json.load(sys.stdin)))'
+}
+
+# start [ATTRIBUTE=VALUE...]: the container, with these attributes as they are not in the image.
+start_container() {
+	local attribute command
+	for attribute; do
+		sed -i "s|^\(\t${attribute%%=*}\t.*=\).*|\1 ${attribute#*=}|" "$IMAGE/etc/superd.conf"
+	done
+	mapfile -t command < <(instruction ENTRYPOINT && instruction CMD)
+	local capabilities
+	capabilities=+$(sed -n 's/.*--cap-add \([a-z_,]*\).*/\1/p' "$FILE" | sed 's/,/,+/g')
+	LOG=$BATS_TEST_TMPDIR/log
+	INVOCATION_ID=of-superd start_background unshare --pid --mount --net --ipc --uts --fork --kill-child sh -c '
+		ip link set lo up && mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" &&
+		mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/tmp" && mount -t tmpfs tmpfs "$0/dev" &&
+		: >"$0/dev/null" && mount --bind /dev/null "$0/dev/null" && capabilities=$1 && shift &&
+		exec setpriv --bounding-set="-all,$capabilities" chroot "$0" "$@"' \
+		"$IMAGE" "$capabilities" "${command[@]}" </dev/null >"$LOG" 2>&1
+	UNSHARE_PID=$BG_PID
+	wait_for_line '^superd: listening challenge .*:1337$'
+	SUPERD_PID=$(pgrep -P "$UNSHARE_PID")
+}
+
+# inside COMMAND...: a client in the container's network.
+inside() {
+	nsenter --target "$SUPERD_PID" --net "$@"
+}
+
+# play LINE...: what a player gets who sends these lines to the shell.
+play() {
+	printf '%s\n' "$@" | inside timeout "$WAIT_SECONDS" nc -N 127.0.0.1 1337
+}
+
+# stay NAME LINE [SOURCE]: a player who sends a line that the shell answers, and stays. The answer is in $BATS_TEST_TMPDIR/NAME.
+stay() {
+	start_background nsenter --target "$SUPERD_PID" --net "$CLIENT" -s "${3:-127.0.0.1}" 1337 "send:$2\n" line hold >"$BATS_TEST_TMPDIR/$1"
+	PLAYER=$BG_PID
+	wait_for_line holding "$BATS_TEST_TMPDIR/$1"
+}
+
+# A process of the player's that ends with the connection: it waits for the next line.
+LINGERER='(read -r line <&3) 3<&0 &'
+
+@test "superd is process 1, with the capabilities that it needs alone; every program is static" {
+	start_container
+	run awk '/^NSpid/ { print $3 }' "/proc/$SUPERD_PID/status"
+	assert_output 1
+	[ "/proc/$SUPERD_PID/exe" -ef "$IMAGE/sbin/superd" ]
+	run awk '/^CapBnd/ { print $2 }' "/proc/$SUPERD_PID/status"
+	assert_output 00000000000400e0
+	run readelf -lW "$IMAGE/sbin/superd" "$IMAGE/bin/cmd" "$IMAGE/bin/cmdc" "$IMAGE/srv/challenge/challenge"
+	assert_output --partial LOAD
+	refute_output --partial INTERP
+}
+
+@test "the program is the player: no other user or group, no capability, and no way to one" {
+	start_container
+	stay player 'echo $UID'
+	run awk '/^(Uid|Gid|Groups|Cap(Inh|Prm|Eff|Amb)|NoNewPrivs)/ { $1 = $1; print }' \
+		"/proc/$(pgrep -P "$SUPERD_PID")/status"
+	assert_output 'Uid: 1337 1337 1337 1337
+Gid: 1337 1337 1337 1337
+Groups:
+CapInh: 0000000000000000
+CapPrm: 0000000000000000
+CapEff: 0000000000000000
+CapAmb: 0000000000000000
+NoNewPrivs: 1'
+}
+
+@test "the program sees its own root, can change nothing in it, and has no variable of superd's" {
+	start_container
+	run play 'cd ../../..' 'echo /*' 'read -r flag </flag; echo "$flag"' 'echo >/new' 'echo >>/flag' 'echo "${INVOCATION_ID-none}"'
+	assert_line --index 0 '/challenge /flag'
+	assert_line --index 1 'flag{put your own here}'
+	assert_line --index 2 --regexp '/new: Read-only file system$'
+	assert_line --index 3 --regexp '/flag: Permission denied$'
+	assert_line --index 4 none
+	# So it is where the root can be written to.
+	run find "$IMAGE/srv/challenge" '(' -not -user root -o -perm /022 ')'
+	assert_output ''
+}
+
+@test "the limits hold, and the player cannot raise them" {
+	start_container
+	run play 'ulimit -v; ulimit -n; ulimit -t; ulimit -Ht' 'ulimit -n 33' 'printf -v much %080000000d 0; echo ${#much}'
+	assert_line --index 0 65536
+	assert_line --index 1 32
+	assert_line --index 2 10
+	assert_line --index 3 10
+	assert_line --index 4 --partial 'Operation not permitted'
+	refute_line 80000000
+}
+
+@test "who uses up the processor time is killed" {
+	start_container rlimit_cpu=1
+	stay player 'echo here; while :; do :; done'
+	wait_for_line 'EXIT: challenge signal=\(9\|24\) '
+}
+
+@test "at time_limit the program is killed, and its children with it" {
+	start_container time_limit=1
+	stay player "$LINGERER echo here; read -r line"
+	wait_for_line 'EXIT: challenge signal=15 .*duration=[1-9]'
+	wait_until has_children 0
+}
+
+@test "an orphan becomes superd's, and is reaped" {
+	start_container
+	stay player "$LINGERER echo here; exit"
+	wait_for_line 'EXIT: challenge status=0'
+	has_children 1
+	kill "$PLAYER"
+	wait_until has_children 0
+}
+
+@test "a fourth player from one address is refused, one from another is not" {
+	start_container per_source_cps=50
+	for name in first second third; do
+		stay "$name" 'echo welcome'
+	done
+	run play 'echo welcome'
+	assert_output ''
+	wait_for_line 'FAIL: challenge per_source_limit from=127.0.0.1'
+	stay fourth 'echo welcome' 127.0.0.2
+	wait_for_line welcome "$BATS_TEST_TMPDIR/fourth"
+}
+
+@test "who knocks too often is refused" {
+	start_container
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		inside nc -z 127.0.0.1 1337
+	done
+	wait_for_line 'FAIL: challenge per_source_cps from=127.0.0.1'
+}
+
+@test "TERM of process 1 ends the container cleanly" {
+	start_container
+	kill -TERM "$SUPERD_PID"
+	wait_until is_gone "$UNSHARE_PID"
+	wait "$UNSHARE_PID"
+}
+
+@test "TERM of process 1 lets a player finish for drain_time, then ends the program and the container" {
+	start_container drain_time=1
+	stay player 'echo here; read -r line'
+	kill -TERM "$SUPERD_PID"
+	wait_for_line 'EXIT: challenge signal=15 '
+	wait_until is_gone "$UNSHARE_PID"
+	wait "$UNSHARE_PID"
+}
+
+@test "superd upgrades in a container whose root cannot be written to" {
+	start_container
+	upgrade_superd
+	run play 'echo $UID'
+	assert_output 1337
+	run awk '/^NSpid/ { print $3 }' "/proc/$SUPERD_PID/status"
+	assert_output 1
+}

@@ -1,0 +1,64 @@
+# The Makefile needs nothing of GNU make: bmake, the BSDs' make, does with it what make does.
+
+load ../lib/process
+
+setup() {
+	TREE=$BATS_TEST_TMPDIR/tree
+	mkdir "$TREE"
+	tar -C "$ROOT" -cf - --exclude=./.git --exclude=./build --exclude=./tests . | tar -C "$TREE" -xf -
+	bmake -s -C "$TREE" clean
+}
+
+# Optimizing takes most of a build's time.
+build() {
+	bmake -s -C "$TREE" CFLAGS=-O0 WARN= "$@" 2>&1
+}
+
+say_their_versions() {
+	"$TREE/cmd/cmd" <<<version
+	"$TREE/superd/superd" -V
+	"$TREE/cmdc/cmdc" -V
+}
+
+@test "bmake builds all three programs and installs what make installs" {
+	build install DESTDIR="$BATS_TEST_TMPDIR/by-bmake" PREFIX=/usr ENTRYDIR=/etc/superd.d
+	run say_their_versions
+	assert_line --index 0 --partial 'ok<>cmd '
+	assert_line --index 1 --partial 'superd '
+	assert_line --index 2 --partial 'cmdc '
+	make -s -C "$TREE" install DESTDIR="$BATS_TEST_TMPDIR/by-make" PREFIX=/usr ENTRYDIR=/etc/superd.d
+	run diff -r "$BATS_TEST_TMPDIR/by-make" "$BATS_TEST_TMPDIR/by-bmake"
+	assert_success
+	assert_output ''
+	build uninstall DESTDIR="$BATS_TEST_TMPDIR/by-bmake" PREFIX=/usr ENTRYDIR=/etc/superd.d
+	run find "$BATS_TEST_TMPDIR/by-bmake" -type f
+	assert_output ''
+}
+
+@test "bmake posix: a superd that forks, also where another one is built" {
+	: >"$TREE/superd/superd"
+	build -j 2 posix
+	run nm -u "$TREE/superd/superd"
+	assert_line --regexp ' fork(@|$)'
+	refute_line --regexp ' clone(@|$)'
+	run say_their_versions
+	assert_line --index 1 --partial 'superd '
+}
+
+@test "bmake static: programs without a shared library, also where others are built" {
+	: >"$TREE/superd/superd"
+	build static CC=musl-gcc
+	for program in cmd/cmd superd/superd cmdc/cmdc; do
+		run readelf -lW "$TREE/$program"
+		assert_success
+		refute_output --partial INTERP
+	done
+	run say_their_versions
+	assert_line --index 1 --partial 'superd '
+}
+
+@test "every target that is no file is said to be one that is none" {
+	run comm -23 <(sed -n 's/^\([a-z]*\):.*/\1/p' "$ROOT/Makefile" | sort) \
+		<(sed -n 's/^\.PHONY: //p' "$ROOT/Makefile" | tr ' ' '\n' | sort)
+	assert_output ''
+}

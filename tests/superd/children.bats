@@ -1,0 +1,317 @@
+# Running programs: what none of them may have of superd's, and how they end.
+
+load ../lib/superd
+load ../lib/client
+
+children_of_superd() {
+	pgrep -P "$SUPERD_PID"
+}
+
+# Every kind of service, each with a client that stays, beside a client that lingers and one that greets.
+start_all_kinds() {
+	local files=$BATS_TEST_TMPDIR
+	start_server - accept hold
+	behind=$PORT
+	{
+		print_open_service tcp
+		print_open_service tcp6 bind=::1
+		print_open_service logged log_type="FILE $files/log.a"
+		print_open_service syslogged log_type='SYSLOG daemon info'
+		print_open_service err stderr=log
+		print_open_service proxied proxy_from=127.0.0.1
+		print_open_service greeted proxy_from=127.0.0.1
+		print_open_service lingering linger=1000
+		print_open_service lingered linger=1000 server=/bin/echo server_args=here
+		print_open_service unix bind="$files/socket" port=
+		print_open_service waiting wait=yes server=/bin/sleep server_args=1000
+		print_open_service dgram wait=yes socket_type=dgram server=/bin/sleep server_args=1000
+		print_open_service redirected server= redirect="127.0.0.1 $behind"
+		print_open_service echo type='INTERNAL UNLISTED' server=
+		print_open_service chargen type='INTERNAL UNLISTED' server=
+		print_open_service chargen type='INTERNAL UNLISTED' id=chargen-dgram socket_type=dgram wait=yes server=
+	} >"$files/conf"
+	start_superd -m "$files/metrics" -P "$files/pid" -c "$files/conf"
+	occupy_all
+}
+
+# connect HOST PORT [TEXT]: a connection of this shell's own, which stays until the test ends.
+connect() {
+	local fd
+	exec {fd}<>"/dev/tcp/$1/$2"
+	printf %s "${3:-}" >&"$fd"
+}
+
+occupy_all() {
+	connect 127.0.0.1 "$(port_of lingered)"
+	connect 127.0.0.1 "$(port_of greeted)" PROXY
+	connect 127.0.0.1 "$(port_of proxied)" $'PROXY UNKNOWN\r\n'
+	connect ::1 "$(port_of tcp6)"
+	local name
+	for name in tcp logged syslogged err lingering waiting redirected echo chargen; do
+		connect 127.0.0.1 "$(port_of "$name")"
+	done
+	open_connection client.unix "$BATS_TEST_TMPDIR/socket"
+	printf x >"/dev/udp/127.0.0.1/$(port_of dgram)"
+	printf x >"/dev/udp/127.0.0.1/$(port_of chargen-dgram)"
+	wait_for_line 'EXIT: lingered'
+	wait_until has_children 14
+	# And the last of them has got to its program.
+	signal_and_wait USR1 'STATE: chargen-dgram'
+}
+
+# What a child has open: each number, and what it is, without its inode.
+print_descriptors() {
+	local fd
+	for fd in /proc/"$1"/fd/*; do
+		printf '%s %s\n' "${fd##*/}" "$(readlink "$fd" | sed 's/:\[.*//')"
+	done
+}
+
+@test "no child of any kind has a descriptor of superd's" {
+	start_all_kinds
+	for pid in $(children_of_superd); do
+		run print_descriptors "$pid"
+		# A redirection has one more, to where it goes.
+		extra=
+		grep -q ":$(printf %04X "$behind") 01" <(awk '{ print $3, $4 }' /proc/net/tcp) &&
+			[ "${#lines[@]}" -eq 4 ] && extra=$'\n3 socket'
+		assert_output --regexp "^0 socket
+1 socket
+2 (socket|$LOG)$extra$"
+		[ "$(readlink "/proc/$pid/fd/0")" = "$(readlink "/proc/$pid/fd/1")" ]
+		[ -z "$extra" ] || with_extra=$((${with_extra:-0} + 1))
+	done
+	[ "$with_extra" -eq 1 ]
+}
+
+# The sockets that a process has, each once. One that is closed meanwhile is none.
+sockets_of() {
+	readlink /proc/"$1"/fd/* | grep socket: | sort -u
+}
+
+@test "no child of any kind has the socket of another" {
+	start_all_kinds
+	for pid in $(children_of_superd); do
+		sockets_of "$pid"
+	done | sort >"$BATS_TEST_TMPDIR/sockets"
+	run uniq -d "$BATS_TEST_TMPDIR/sockets"
+	assert_output ''
+	# Nor has superd kept one of theirs, but for linger's copy and the sockets that were handed over whole.
+	run comm -12 <(sockets_of "$SUPERD_PID") "$BATS_TEST_TMPDIR/sockets"
+	assert_equal "${#lines[@]}" 4
+}
+
+# Starts superd with a program that tells its descriptors.
+start_telling() {
+	start_superd -p 0 -b 127.0.0.1 "$@" sh -c 'ls /proc/$$/fd; exit'
+}
+
+# Comers are told of 0, 1 and 2 alone, and superd has as many descriptors after them as before.
+descriptors_are_told() {
+	local before
+	before=$(superd_descriptors)
+	for _ in 1 2 3; do
+		run "$CLIENT" "$PORT" all
+		assert_output $'0\n1\n2'
+		wait_until has_children 0
+	done
+	wait_until has_descriptors "$before"
+}
+
+@test "a comer whose descriptor is past those of the listening sockets is no other's" {
+	start_telling -o linger=1000
+	start_background "$CLIENT" -c 100 "$PORT" hold >"$BATS_TEST_TMPDIR/lingering"
+	wait_until log_has 100 EXIT
+	[ "$(superd_descriptors | wc -l)" -gt 100 ]
+	descriptors_are_told
+}
+
+@test "so is it where the kernel has no close_range(2) (Linux)" {
+	start_telling
+	start_background strace -f -o /dev/null -p "$SUPERD_PID" -e trace=close_range -e inject=close_range:error=ENOSYS \
+		2>"$BATS_TEST_TMPDIR/strace"
+	wait_for_line attached "$BATS_TEST_TMPDIR/strace"
+	descriptors_are_told
+}
+
+# slow_first_step [OPTION...]: children take their first step a second later. The options are strace's.
+slow_first_step() {
+	start_background strace -f -q -o /dev/null -e trace=setsid,pipe,pipe2 -e inject=setsid:delay_enter=1s "$@" \
+		-p "$SUPERD_PID" 2>"$BATS_TEST_TMPDIR/strace"
+	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
+}
+
+@test "a program that takes the socket itself has it, though superd stops meanwhile (Linux)" {
+	print_open_service dgram wait=yes socket_type=dgram user=nobody stderr=log server=/bin/dd \
+		server_args='of=/dev/null count=1' >"$BATS_TEST_TMPDIR/conf"
+	start_superd -c "$BATS_TEST_TMPDIR/conf"
+	slow_first_step
+	printf hello >"/dev/udp/127.0.0.1/$(port_of dgram)"
+	wait_until has_children 1
+	signal_and_wait TERM stopping
+	wait_for_line 'EXIT: dgram status=0'
+}
+
+@test "a child has nothing of what superd opens meanwhile (Linux)" {
+	start_telling -u nobody
+	slow_first_step -e inject=pipe,pipe2:delay_exit=2s
+	start_background "$CLIENT" "$PORT" all >"$BATS_TEST_TMPDIR/reply"
+	wait_until has_children 1
+	kill -USR2 "$SUPERD_PID"
+	wait "$BG_PID"
+	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = $'0\n1\n2' ]
+}
+
+@test "no child of any kind has a signal ignored, blocked, or handled by superd" {
+	start_all_kinds
+	for pid in $(children_of_superd); do
+		run grep -E '^Sig(Blk|Ign|Cgt)' "/proc/$pid/status"
+		assert_output $'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000000'
+	done
+}
+
+@test "every child of any kind leads a session of its own" {
+	start_all_kinds
+	for pid in $(children_of_superd); do
+		[ "$(cut -d ' ' -f 5,6 "/proc/$pid/stat")" = "$pid $pid" ]
+	done
+}
+
+@test "after an upgrade it is the same" {
+	start_all_kinds
+	upgrade_superd
+	open_connection later "$(port_of tcp)"
+	run print_descriptors "$(pgrep -n -P "$SUPERD_PID")"
+	assert_output $'0 socket\n1 socket\n2 socket'
+	run grep -E '^Sig(Blk|Ign|Cgt)' "/proc/$(pgrep -n -P "$SUPERD_PID")/status"
+	assert_output $'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000000'
+	has_children 15
+}
+
+@test "time_limit: the group has TERM, and 5 seconds later KILL; who ignores TERM goes with KILL" {
+	start_superd -p 0 -o time_limit=1 sh -c '
+		(trap "" TERM; echo $(exec sh -c "echo \$PPID"); exec sleep 1000) &
+		wait'
+	run "$CLIENT" "$PORT" line
+	stubborn=$output
+	[ -d "/proc/$stubborn" ]
+	wait_for_line 'EXIT: sh signal=15'
+	[ -d "/proc/$stubborn" ]
+	wait_until is_gone "$stubborn"
+}
+
+@test "time_limit leaves alone what has made a group of its own" {
+	start_superd -p 0 -o time_limit=1 sh -c 'setsid sleep 1000 & echo $!; wait'
+	run "$CLIENT" "$PORT" line
+	end_at_teardown "$output"
+	wait_for_line 'EXIT: sh signal=15'
+	[ -d "/proc/$output" ]
+}
+
+@test "time_limit of many at once" {
+	start_superd -p 0 -b 127.0.0.1 -o time_limit=1 -o instances=UNLIMITED sleep 1000
+	run "$CLIENT" -c 200 "$PORT" all
+	assert_success
+	wait_until has_children 0
+	[ "$(count_log 'EXIT: sleep signal=15')" -eq 200 ]
+}
+
+@test "KILL of superd: the programs go on, and a new superd can listen there at once" {
+	start_superd -p 0 -b 127.0.0.1 cat
+	port=$PORT
+	open_connection first "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:to the end\n' line
+	child=$(children_of_superd)
+	end_at_teardown "$child"
+	stop_superd KILL || true
+	start_superd -p "$port" -b 127.0.0.1 cat
+	run ask "$port" <<<new
+	assert_output new
+	touch "$BATS_TEST_TMPDIR/go"
+	wait "$CLIENT_PID"
+	[ "$(cat "$BATS_TEST_TMPDIR/first")" = $'here\nto the end' ]
+	wait_until is_gone "$child"
+}
+
+@test "KILL of superd: its UNIX-domain socket and pid file are taken over at once" {
+	start_superd -P "$BATS_TEST_TMPDIR/pid" -b "$BATS_TEST_TMPDIR/socket" cat
+	stop_superd KILL || true
+	[ -S "$BATS_TEST_TMPDIR/socket" ]
+	start_superd -P "$BATS_TEST_TMPDIR/pid" -b "$BATS_TEST_TMPDIR/socket" cat
+	run ask "$BATS_TEST_TMPDIR/socket" <<<new
+	assert_output new
+	[ "$(cat "$BATS_TEST_TMPDIR/pid")" = "$SUPERD_PID" ]
+}
+
+@test "children that are killed are counted down" {
+	start_superd -p 0 -b 127.0.0.1 -o instances=20 -o on_limit=refuse -o per_source=20 cat
+	for _ in 1 2 3; do
+		start_background "$CLIENT" -c 20 "$PORT" 'send:here\n' line hold >"$BATS_TEST_TMPDIR/clients"
+		wait_for_line holding "$BATS_TEST_TMPDIR/clients"
+		children_of_superd | xargs kill -KILL
+		wait_until has_children 0
+	done
+	[ "$(count_log 'EXIT: cat signal=9')" -eq 60 ]
+	signal_and_wait USR1 'running=0 '
+}
+
+@test "a child that is killed at its first step is over, and the next is served (Linux)" {
+	start_superd -p 0 -u nobody cat
+	start_background strace -f -q -o /dev/null -e trace=set_tid_address -e inject=set_tid_address:signal=KILL:when=1 \
+		-p "$SUPERD_PID" 2>"$BATS_TEST_TMPDIR/strace"
+	killer=$BG_PID
+	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
+	for _ in 1 2 3; do
+		run ask "$PORT" <<<hello
+		assert_output ''
+	done
+	wait_until grep -q '^State:.*sleeping' "/proc/$SUPERD_PID/status"
+	kill "$killer"
+	wait_until is_gone "$killer"
+	run ask "$PORT" <<<hello
+	assert_output hello
+	[ "$(count_log 'EXIT: cat signal=9')" -eq 3 ]
+}
+
+@test "a program that is slow to start does not hold up superd (Linux)" {
+	start_superd -p 0 -u nobody cat
+	start_background strace -f -q -o /dev/null -e trace=execve -e inject=execve:delay_enter=60s -p "$SUPERD_PID" \
+		2>"$BATS_TEST_TMPDIR/strace"
+	slowness=$BG_PID
+	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
+	start_background "$CLIENT" "$PORT" 'send:hello\n' shut all >"$BATS_TEST_TMPDIR/reply"
+	wait_until has_children 1
+	signal_and_wait USR1 'STATE: .*running=1'
+	signal_and_wait USR1 'STATE: .*running=1'
+	[ "$(count_log 'START: ')" -eq 0 ]
+	kill "$slowness"
+	wait_until is_gone "$BG_PID"
+	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = hello ]
+}
+
+@test "as process 1 superd reaps orphans" {
+	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
+	start_superd -p 0 -b 127.0.0.1 sh -c 'sh -c "sleep 0.5; exit 3" & sh -c "exit 4" & echo here'
+	init=$(pgrep -P "$SUPERD_PID")
+	[ "$(awk '/^NSpid/ { print $3 }' "/proc/$init/status")" = 1 ]
+	for _ in 1 2 3 4 5; do
+		run "$CLIENT" "$PORT" all
+		assert_output here
+	done
+	wait_for_line EXIT
+	init_has_no_child() { ! pgrep -P "$init"; }
+	wait_until init_has_no_child
+	# Only its own programs are said.
+	[ "$(count_log EXIT)" -eq 5 ]
+	kill -TERM "$init"
+	wait_until is_gone "$init"
+}
+
+@test "as process 1 superd upgrades" {
+	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
+	start_superd -p 0 -b 127.0.0.1 cat
+	init=$(pgrep -P "$SUPERD_PID")
+	kill -USR2 "$init"
+	wait_for_line 'upgraded in place'
+	run ask "$PORT" <<<hello
+	assert_output hello
+}

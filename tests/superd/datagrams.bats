@@ -1,0 +1,227 @@
+# Datagrams, and wait = yes: the program gets the socket itself, superd looks away from it until the program ends, and a
+# program that dies at once is started again more and more slowly.
+
+load ../lib/superd
+load ../lib/client
+
+# A server program of these arguments of python, which has the socket as descriptor 0.
+python_server() {
+	write_program "$1" <<<"exec python3 -c '$2'"
+}
+
+# start LINE...: serve one datagram service.
+start_datagrams() {
+	print_service a 'socket_type = dgram' 'wait = yes' 'log_on_success = PID HOST EXIT' 'log_on_failure = HOST' "$@" >"$CONF"
+	start_superd -c "$CONF"
+}
+
+# Answers one datagram, and ends.
+ONE='import socket
+s = socket.socket(fileno=0)
+data, peer = s.recvfrom(2048)
+s.sendto(b"got " + data, peer)'
+
+# Answers datagrams until none has come for a while, as tftpd does: the first opens a session, with a socket of its own.
+TFTP='import os, select, socket
+s = socket.socket(fileno=0)
+while select.select([s], [], [], 4)[0]:
+	data, peer = s.recvfrom(2048)
+	if os.fork() == 0:
+		own = socket.socket(s.family, socket.SOCK_DGRAM)
+		own.connect(peer)
+		own.send(b"block 1 of " + data)
+		if own.recv(2048) == b"ack 1":
+			own.send(b"block 2 of " + data)
+		os._exit(0)'
+
+ended() {
+	[ "$(grep -c '^superd: EXIT: a ' "$LOG")" -eq "$1" ]
+}
+
+@test "a program gets the datagram that woke superd, and those that come meanwhile" {
+	start_datagrams "server = $(python_server one "$ONE")"
+	run "$DATAGRAM" 127.0.0.1 "$PORT" hello
+	assert_output 'got hello'
+	wait_until ended 1
+	run "$DATAGRAM" 127.0.0.1 "$PORT" again
+	assert_output 'got again'
+}
+
+@test "datagrams that wait while the program runs are the next one's" {
+	start_datagrams "server = $(python_server one "$ONE")"
+	for i in 1 2 3; do
+		start_background "$DATAGRAM" 127.0.0.1 "$PORT" "$i" >"$BATS_TEST_TMPDIR/reply.$i"
+	done
+	for i in 1 2 3; do
+		wait_for_line "^got $i\$" "$BATS_TEST_TMPDIR/reply.$i"
+	done
+	wait_until ended 3
+}
+
+@test "START and EXIT say who sent the first datagram" {
+	start_datagrams "server = $(python_server one "$ONE")"
+	run "$DATAGRAM" 127.0.0.1 "$PORT" hello
+	wait_for_line '^superd: START: a pid=[0-9]* from=127\.0\.0\.1 port=[0-9]*$'
+	wait_for_line '^superd: EXIT: a status=0 pid=[0-9]*'
+}
+
+@test "the program is told of the first sender" {
+	start_datagrams "server = $(python_server told 'import os, socket
+s = socket.socket(fileno=0)
+peer = s.recvfrom(2048)[1]
+s.sendto(" ".join(os.environ[n] for n in ("PROTO", "TCPREMOTEIP", "REMOTE_HOST")).encode(), peer)')"
+	run "$DATAGRAM" 127.0.0.1 "$PORT" hello
+	assert_output 'UDP 127.0.0.1 127.0.0.1'
+}
+
+@test "the socket is 0, 1 and 2, and nothing else is open" {
+	start_datagrams "server = $(python_server open 'import os, socket
+s = socket.socket(fileno=0)
+peer = s.recvfrom(2048)[1]
+same = len({os.fstat(n).st_ino for n in (0, 1, 2)}) == 1
+s.sendto(b"%d %d" % (same, os.dup(0)), peer)')"
+	run "$DATAGRAM" 127.0.0.1 "$PORT" hello
+	assert_output '1 3'
+}
+
+@test "datagrams over IPv6" {
+	start_datagrams "server = $(python_server one "$ONE")"
+	run "$DATAGRAM" ::1 "$PORT" hello
+	assert_output 'got hello'
+	wait_for_line '^superd: START: a pid=[0-9]* from=::1 port=[0-9]*$'
+}
+
+@test "datagrams at a UNIX-domain socket" {
+	start_datagrams "bind = $BATS_TEST_TMPDIR/socket" "server = $(write_program sink <<<"head -c 5 >$BATS_TEST_TMPDIR/got")"
+	python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"hello", sys.argv[1])' "$BATS_TEST_TMPDIR/socket"
+	wait_until grep -q hello "$BATS_TEST_TMPDIR/got"
+}
+
+@test "a program such as tftpd serves several at once, stays a while, and is started anew" {
+	start_datagrams "server = $(python_server tftpd "$TFTP")"
+	run "$DATAGRAM" 127.0.0.1 "$PORT" file
+	assert_output 'block 1 of file'
+	run "$DATAGRAM" 127.0.0.1 "$PORT" other
+	assert_output 'block 1 of other'
+	[ "$(grep -c START "$LOG")" -eq 1 ]
+	wait_until ended 1
+	run "$DATAGRAM" 127.0.0.1 "$PORT" third
+	assert_output 'block 1 of third'
+}
+
+@test "while the program runs, superd does not look at the socket and uses no processor" {
+	start_datagrams "server = $(write_program stay <<<'sleep 60')"
+	"$DATAGRAM" -t 0.01 127.0.0.1 "$PORT" hello
+	wait_until has_children 1
+	before=$(awk '{ print $14 + $15 }' "/proc/$SUPERD_PID/stat")
+	for _ in 1 2 3 4 5; do
+		"$DATAGRAM" -t 0.1 127.0.0.1 "$PORT" hello
+	done
+	after=$(awk '{ print $14 + $15 }' "/proc/$SUPERD_PID/stat")
+	[ $((after - before)) -le 10 ]
+	has_children 1
+}
+
+# Quick failures: the datagram stays unread, so without a pause it would be started without end.
+@test "a program that has gone costs the socket nothing: superd serves again when it is back" {
+	for type in dgram stream; do
+		server=$(write_program "one-$type" <<<'echo started >&2; exec sleep 0.1')
+		print_service a "socket_type = $type" 'wait = yes' "server = $server" 'stderr = log' 'log_on_failure = HOST' >"$CONF"
+		start_superd -c "$CONF"
+		mv "$server" "$server.away"
+		if [ "$type" = dgram ]; then
+			"$DATAGRAM" -t 0.01 127.0.0.1 "$PORT" hello
+		else
+			start_background "$CLIENT" "$PORT" hold
+		fi
+		wait_for_line '^superd: FAIL: a fork from='
+		mv "$server.away" "$server"
+		[ "$type" = stream ] || "$DATAGRAM" -t 0.01 127.0.0.1 "$PORT" hello
+		wait_for_line '^started$'
+		stop_superd
+	done
+}
+
+@test "a program that fails at once without reading is started more and more slowly, and that is said once" {
+	start_datagrams "server = $(write_program fail <<<'exit 1')" 'cps = 0'
+	"$DATAGRAM" -t 0.01 127.0.0.1 "$PORT" hello
+	sleep 3
+	started=$(grep -c START "$LOG")
+	[ "$started" -ge 2 ]
+	[ "$started" -le 10 ]
+	[ "$(grep -c 'warning: a: the program exits at once; restarting it with growing delays' "$LOG")" -eq 1 ]
+}
+
+@test "a program that ends well without reading its datagram does not spin either" {
+	start_datagrams "server = $(write_program nothing <<<'exit 0')" 'cps = 5 2'
+	"$DATAGRAM" -t 0.01 127.0.0.1 "$PORT" hello
+	sleep 3
+	[ "$(grep -c START "$LOG")" -le 20 ]
+}
+
+@test "cps bounds how often a datagram program is started, and it comes back" {
+	start_datagrams "server = $(python_server one "$ONE")" 'cps = 2 1'
+	for i in 1 2 3 4 5; do
+		run "$DATAGRAM" 127.0.0.1 "$PORT" "$i"
+		assert_output "got $i"
+	done
+}
+
+@test "a stream with wait = yes: the program accepts from the listening socket" {
+	print_service a 'wait = yes' 'log_on_success = PID HOST' "server = $(python_server accept 'import os, socket
+s = socket.socket(fileno=0)
+c = s.accept()[0]
+c.sendall(c.recv(2048))')" >"$CONF"
+	start_superd -c "$CONF"
+	echoes "$PORT"
+	echoes "$PORT" ::1
+	[ "$(grep -c '^superd: START: a ' "$LOG")" -eq 2 ]
+	# There is no peer yet: none is named.
+	run grep 'START: a.*port=' "$LOG"
+	assert_failure
+}
+
+@test "a stream program with wait = yes that fails at once does not spin" {
+	print_service a 'wait = yes' 'cps = 0' 'log_on_success = PID' "server = $(write_program fail <<<'exit 1')" >"$CONF"
+	start_superd -c "$CONF"
+	start_background "$CLIENT" "$PORT" hold
+	sleep 2
+	[ "$(grep -c START "$LOG")" -ge 1 ]
+	[ "$(grep -c START "$LOG")" -le 10 ]
+}
+
+@test "only one program of a wait service runs at a time" {
+	print_service a 'wait = yes' "server = $(write_program stay <<<'sleep 60')" >"$CONF"
+	start_superd -c "$CONF"
+	start_background "$CLIENT" -c 3 "$PORT" hold
+	wait_until has_children 1
+	start_background "$CLIENT" "$PORT" hold
+	sleep 0.5
+	has_children 1
+}
+
+@test "a wait service whose program is killed is served again" {
+	print_service a 'wait = yes' 'log_on_success = EXIT' "server = $(write_program stay <<<'sleep 60')" >"$CONF"
+	start_superd -c "$CONF"
+	start_background "$CLIENT" "$PORT" hold
+	wait_until has_children 1
+	first=$(pgrep -P "$SUPERD_PID")
+	kill -KILL -- "-$first"
+	wait_for_line '^superd: EXIT: a signal=9'
+	wait_until another_than "$first"
+}
+another_than() {
+	local now
+	now=$(pgrep -P "$SUPERD_PID")
+	[ -n "$now" ] && [ "$now" != "$1" ]
+}
+
+@test "access_times and only_from are asked before a wait stream's program is started, as far as they can be" {
+	print_service a 'wait = yes' 'access_times = 0:00-0:00' 'log_on_failure = HOST' >"$CONF"
+	SUPERD_PREFIX=(env "TZ=TEST$(($(date -u +%-H) - 12))")
+	start_superd -c "$CONF"
+	start_background "$CLIENT" "$PORT" hold
+	wait_for_line 'FAIL: a time'
+	has_children 0
+}

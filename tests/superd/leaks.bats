@@ -1,0 +1,135 @@
+# Nothing is left behind: no memory, no descriptor. On a build with sanitizers they do valgrind's work, and superd's exit status
+# tells.
+
+load ../lib/superd
+load ../lib/client
+load ../lib/fault
+
+# valgrind does not know clone(2) as superd uses it, so it looks at the build that uses POSIX alone.
+setup_file() {
+	is_sanitized || find "$ROOT/superd" -name '*.c' -exec gcc -std=c11 -D_POSIX_C_SOURCE=200809L -DSUPERD_POSIX \
+		-DVERSION='"leaks"' -g -O1 -o "$BATS_FILE_TMPDIR/superd" {} +
+}
+
+setup() {
+	CONF=$BATS_TEST_TMPDIR/conf
+}
+
+look_for_leaks() {
+	is_sanitized && return
+	SUPERD=$BATS_FILE_TMPDIR/superd
+	SUPERD_PREFIX=(valgrind --quiet --child-silent-after-fork=yes --leak-check=full --error-exitcode=99
+		'--errors-for-leak-kinds=definite,indirect' '--show-leak-kinds=definite,indirect' --log-file="$BATS_TEST_TMPDIR/valgrind")
+}
+
+# What superd holds open when it has nothing to do.
+descriptors_at_rest() {
+	signal_and_wait USR1 STATE
+	superd_descriptors
+}
+
+# superd ends well, and valgrind has nothing to say.
+ends_clean() {
+	status=0
+	stop_superd || status=$?
+	if [ "$status" -ne 0 ] || [ -s "$BATS_TEST_TMPDIR/valgrind" ]; then
+		echo "exit status $status" >&2
+		cat "$LOG" "$BATS_TEST_TMPDIR/valgrind" >&2
+		return 1
+	fi
+}
+
+@test "connections, refusals, PROXY headers and lingering leave nothing behind" {
+	{
+		print_open_service a per_source=1 per_source_cps=1000 linger=5
+		print_open_service b proxy_from=127.0.0.1 instances=1 on_limit=wait
+		print_open_service c log_type="FILE $BATS_TEST_TMPDIR/log.c" banner_fail="$CONF" only_from=192.0.2.1
+		print_open_service echo type='INTERNAL UNLISTED' server=
+		print_open_service sensor flags=SENSOR deny_time=FOREVER
+	} >"$CONF"
+	look_for_leaks
+	start_superd -m "$BATS_TEST_TMPDIR/metrics" -P "$BATS_TEST_TMPDIR/pid" -c "$CONF"
+	"$CLIENT" "$(port_of c)" all
+	before=$(descriptors_at_rest)
+	"$LOAD" -c 4 -n 20 "$(port_of a)" || true
+	"$LOAD" -s -c 4 -n 20 "$(port_of a)"
+	"$CLIENT" -c 3 "$(port_of b)" 'send:PROXY UNKNOWN\r\n' shut all
+	"$CLIENT" -c 3 "$(port_of b)" 'send:nonsense and more of it\r\n' all
+	"$CLIENT" -c 3 "$(port_of b)" 'send:PROXY ' close
+	"$CLIENT" -c 3 "$(port_of c)" all
+	"$LOAD" -c 3 "$(port_of echo)"
+	"$CLIENT" -s 127.0.0.99 "$(port_of sensor)" all
+	wait_until has_children 0
+	wait_until has_descriptors "$before"
+	ends_clean
+}
+
+@test "reloads that add, change and remove services leave nothing behind" {
+	print_open_service a >"$CONF"
+	look_for_leaks
+	start_superd -m "$BATS_TEST_TMPDIR/metrics" -c "$CONF"
+	before=$(descriptors_at_rest)
+	for n in 1 2 3 4 5; do
+		{
+			print_open_service a umask="02$n" instances="$n" only_from="127.0.0.$n 127.0.0.1"
+			print_open_service "b$n" bind="$BATS_TEST_TMPDIR/socket.$n" port=
+			print_open_service c log_type="FILE $BATS_TEST_TMPDIR/log.$n" env="N=$n"
+		} >"$CONF"
+		reload_superd
+		ask "$(port_of c)" </dev/null
+		start_background "$CLIENT" "$(port_of a)" hold
+		clients="${clients:-} $BG_PID"
+	done
+	wait_until has_children 5
+	print_open_service a >"$CONF"
+	reload_superd
+	# A broken one changes nothing, and leaves nothing either.
+	echo 'defaults { nonsense' >"$CONF"
+	signal_and_wait HUP 'nothing was changed'
+	print_open_service a nonsense=1 >"$CONF"
+	signal_and_wait HUP 'a has errors'
+	wait_until has_descriptors "$before"
+	# shellcheck disable=SC2086 # a list of process ids
+	kill $clients
+	ends_clean
+}
+
+@test "reloads do not let superd grow" {
+	{
+		for n in {1..50}; do
+			print_open_service "service$n" only_from='127.0.0.1 192.0.2.0/24 2001:db8::/32' env='A=1 B=2'
+		done
+	} >"$CONF"
+	start_superd -c "$CONF"
+	memory() { awk '/^Private_Dirty/ { print $2 }' "/proc/$SUPERD_PID/smaps_rollup"; }
+	for _ in 1 2 3; do
+		reload_superd
+	done
+	before=$(memory)
+	for n in {1..20}; do
+		sed -i "s/nice = .*/nice = $n/" "$CONF"
+		reload_superd
+	done
+	after=$(memory)
+	echo "$((after - before)) KB"
+	is_sanitized || ((after - before <= 200))
+}
+
+@test "a shortage and an upgrade that fails leave nothing behind" {
+	# Not for valgrind, which does not survive an exec that fails.
+	cp /bin/cat "$BATS_TEST_TMPDIR/program"
+	use_private_superd
+	start_superd -p 0 -b 127.0.0.1 "$BATS_TEST_TMPDIR/program"
+	before=$(descriptors_at_rest)
+	mv "$SUPERD" "$SUPERD.elsewhere"
+	exec 6>>"$BATS_TEST_TMPDIR/program"
+	start_background "$CLIENT" -c 5 "$PORT" 'send:held\n' line close 6>&-
+	wait_for_line 'busy' 6>&-
+	exec 6>&-
+	wait "$BG_PID"
+	wait_until has_children 0
+	kill -USR2 "$SUPERD_PID"
+	wait_for_line 'upgrade cancelled'
+	wait_until has_descriptors "$before"
+	ends_clean
+}

@@ -1,0 +1,87 @@
+# What superd says, in the words that read xinetd's log.
+
+load ../lib/superd
+load ../lib/client
+
+@test "every line begins with superd:, and there is no other line" {
+	start_superd -p 0 -o only_from=127.0.0.1 -u nobody cat
+	ask "$PORT" <<<hello
+	"$CLIENT" -h ::1 "$PORT" all
+	stop_superd
+	[ "$(wc -l <"$LOG")" -ge 5 ]
+	run grep -v '^superd: ' "$LOG"
+	assert_output ''
+}
+
+@test "a connection and its end are one line each, in order" {
+	start_superd -p 0 -b 127.0.0.1 -u nobody cat
+	ask "$PORT" <<<hello
+	stop_superd
+	run grep -E 'START|EXIT' "$LOG"
+	[ "${#lines[@]}" -eq 2 ]
+	assert_line --index 0 --regexp '^superd: START: cat pid=[0-9]+ from=127\.0\.0\.1 port=[0-9]+$'
+	assert_line --index 1 --regexp '^superd: EXIT: cat status=0 pid=[0-9]+ duration=[0-9]+\(sec\)$'
+}
+
+@test "EXIT says the program's status" {
+	start_superd -p 0 sh -c 'exit 37'
+	ask "$PORT" </dev/null
+	wait_for_line '^superd: EXIT: sh status=37 pid=[0-9]* duration=0(sec)$'
+}
+
+@test "EXIT says the signal that ended a program" {
+	start_superd -p 0 sh -c 'kill -9 $$'
+	ask "$PORT" </dev/null
+	wait_for_line '^superd: EXIT: sh signal=9 pid=[0-9]* duration=0(sec)$'
+}
+
+@test "EXIT says how long the program ran" {
+	start_superd -p 0 sh -c 'sleep 2'
+	ask "$PORT" </dev/null
+	wait_for_line '^superd: EXIT: sh status=0 pid=[0-9]* duration=[2-9](sec)$'
+}
+
+@test "an IPv6 peer is logged without brackets" {
+	start_superd -p 0 -b ::1 cat
+	ask "$PORT" ::1 </dev/null
+	wait_for_line '^superd: START: cat pid=[0-9]* from=::1 port=[0-9]*$'
+}
+
+@test "a UNIX-domain peer is logged by its user id (Linux)" {
+	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
+	ask "$BATS_TEST_TMPDIR/socket" </dev/null
+	wait_for_line '^superd: START: cat pid=[0-9]* from=uid:0'
+}
+
+@test "log_on_success and log_on_failure say what is logged" {
+	start_superd -p 0 -b 127.0.0.1 -o log_on_success=EXIT -o log_on_failure= -o only_from=127.0.0.1 cat
+	"$CLIENT" -s 127.0.0.2 "$PORT" all
+	ask "$PORT" </dev/null
+	wait_for_line '^superd: EXIT: cat'
+	run grep -E 'pid=|from=|duration=' "$LOG"
+	assert_failure
+}
+
+@test "control bytes in a program's name reach the log as \\xHH" {
+	cp /bin/cat "$BATS_TEST_TMPDIR/"$'odd\e[31m\nname'
+	start_superd -p 0 -u root "$BATS_TEST_TMPDIR/"$'odd\e[31m\nname'
+	ask "$PORT" </dev/null
+	wait_for_line '^superd: START: odd\\x1b\[31m\\x0aname pid='
+	run grep -c $'\e' "$LOG"
+	assert_output 0
+}
+
+@test "superd goes on when nobody reads its log" {
+	mkfifo "$BATS_TEST_TMPDIR/pipe"
+	exec 5<>"$BATS_TEST_TMPDIR/pipe"
+	"$SUPERD" -b "$BATS_TEST_TMPDIR/socket" -u nobody cat </dev/null 2>"$BATS_TEST_TMPDIR/pipe" 3>&- 5>&- &
+	end_at_teardown $!
+	pid=$!
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	exec 5>&-
+	run ask "$BATS_TEST_TMPDIR/socket" <<<hello
+	assert_output hello
+	run ask "$BATS_TEST_TMPDIR/socket" <<<again
+	assert_output again
+	kill -0 "$pid"
+}

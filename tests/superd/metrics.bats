@@ -1,0 +1,215 @@
+# -m: what superd has counted, for Prometheus.
+
+load ../lib/superd
+load ../lib/client
+
+setup() {
+	METRICS=$BATS_TEST_TMPDIR/metrics
+	CONF=$BATS_TEST_TMPDIR/conf
+}
+
+teardown() {
+	remove_public_folder
+}
+
+@test "promtool finds nothing to say, with several services and every counter moved" {
+	{
+		print_open_service a only_from=127.0.0.1 instances=1
+		print_open_service b on_limit=refuse per_source=1
+		print_open_service 'c"\d' server=/bin/echo
+		print_open_service d bind="$BATS_TEST_TMPDIR/socket" port=
+	} >"$CONF"
+	start_superd -m "$METRICS" -c "$CONF"
+	open_connection a "$(port_of a)"
+	"$CLIENT" "$(port_of a)" all
+	"$CLIENT" -s 127.0.0.2 "$(port_of a)" all
+	open_connection b "$(port_of b)"
+	"$CLIENT" "$(port_of b)" all
+	reload_superd
+	upgrade_superd
+	wait_until metric_is "$METRICS" superd_upgrades_total '' 1
+	run promtool check metrics <"$METRICS"
+	assert_success
+	assert_output ''
+}
+
+@test "promtool finds nothing to say of superd with one service" {
+	start_superd -m "$METRICS" -p 0 cat
+	run promtool check metrics <"$METRICS"
+	assert_success
+	assert_output ''
+}
+
+@test "the file is there when superd listens" {
+	start_superd -m "$METRICS" -p 0 cat
+	wait_until test -s "$METRICS"
+	metric_is "$METRICS" superd_connections_total 'service="cat"' 0
+	metric_is "$METRICS" superd_running 'service="cat"' 0
+	metric_is "$METRICS" superd_spawn_failures_total 'service="cat"' 0
+	metric_is "$METRICS" superd_reloads_total '' 0
+	metric_is "$METRICS" superd_upgrades_total '' 0
+}
+
+@test "connections and running programs are counted up and down" {
+	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 cat
+	start_background "$CLIENT" -c 7 "$PORT" hold
+	wait_until metric_is "$METRICS" superd_running 'service="cat"' 7
+	metric_is "$METRICS" superd_connections_total 'service="cat"' 7
+	kill "$BG_PID"
+	wait_until metric_is "$METRICS" superd_running 'service="cat"' 0
+	metric_is "$METRICS" superd_connections_total 'service="cat"' 7
+}
+
+@test "the limit is there, and is not there where there is none" {
+	{
+		print_open_service a instances=17
+		print_open_service b instances=UNLIMITED
+	} >"$CONF"
+	start_superd -m "$METRICS" -c "$CONF"
+	wait_until metric_is "$METRICS" superd_instances_limit 'service="a"' 17
+	run grep 'superd_instances_limit.*"b"' "$METRICS"
+	assert_failure
+}
+
+@test "refusals are counted by reason" {
+	print_open_service a instances=1 only_from=127.0.0.0/24 no_access=127.0.0.9 >"$CONF"
+	start_superd -m "$METRICS" -c "$CONF"
+	for _ in 1 2 3; do
+		"$CLIENT" -s 127.0.0.9 "$PORT" all
+	done
+	open_connection first "$PORT"
+	for _ in 1 2; do
+		"$CLIENT" "$PORT" all
+	done
+	wait_until metric_is "$METRICS" superd_refused_total 'service="a",reason="service_limit"' 2
+	metric_is "$METRICS" superd_refused_total 'service="a",reason="address"' 3
+	metric_is "$METRICS" superd_refused_total 'service="a",reason="fork"' 0
+	metric_is "$METRICS" superd_connections_total 'service="a"' 6
+}
+
+@test "every reason of FAIL has its counter" {
+	start_superd -m "$METRICS" -p 0 cat
+	wait_until test -s "$METRICS"
+	for reason in address time load service_limit per_source_limit cps per_source_cps sensor proxy fork; do
+		metric_is "$METRICS" superd_refused_total "service=\"cat\",reason=\"$reason\"" 0
+	done
+}
+
+@test "wrong PROXY headers are counted" {
+	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 cat
+	"$CLIENT" -c 3 "$PORT" 'send:GET / HTTP/1.1\r\n\r\n' all
+	wait_until metric_is "$METRICS" superd_refused_total 'service="cat",reason="proxy"' 3
+	metric_is "$METRICS" superd_connections_total 'service="cat"' 3
+}
+
+@test "programs that cannot be started are counted" {
+	cp /bin/cat "$BATS_TEST_TMPDIR/program"
+	start_superd -m "$METRICS" -p 0 "$BATS_TEST_TMPDIR/program"
+	rm "$BATS_TEST_TMPDIR/program"
+	for _ in 1 2; do
+		"$CLIENT" "$PORT" all
+	done
+	wait_until metric_is "$METRICS" superd_spawn_failures_total 'service="program"' 2
+	metric_is "$METRICS" superd_refused_total 'service="program",reason="fork"' 2
+}
+
+@test "reloads and upgrades are counted, and the start is the first" {
+	print_open_service a >"$CONF"
+	before=$(date +%s)
+	start_superd -m "$METRICS" -c "$CONF"
+	after=$(date +%s)
+	reload_superd
+	upgrade_superd
+	reload_superd
+	wait_until metric_is "$METRICS" superd_reloads_total '' 2
+	metric_is "$METRICS" superd_upgrades_total '' 1
+	start=$(metric "$METRICS" superd_start_time_seconds)
+	((before <= start && start <= after))
+}
+
+@test "the counts of a service outlive a reload that changes it" {
+	print_open_service a >"$CONF"
+	start_superd -m "$METRICS" -c "$CONF"
+	ask "$PORT" </dev/null
+	print_open_service a nice=1 instances=5 >"$CONF"
+	reload_superd
+	ask "$PORT" </dev/null
+	wait_until metric_is "$METRICS" superd_connections_total 'service="a"' 2
+	metric_is "$METRICS" superd_instances_limit 'service="a"' 5
+}
+
+@test "the file is replaced whole: no reader sees half of it" {
+	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 -o log_on_success= cat
+	start_background "$LOAD" -c 4 -f "$BATS_TEST_TMPDIR/stop" "$PORT" >"$BATS_TEST_TMPDIR/load"
+	run python3 -c '
+import sys, time
+end, seen = time.monotonic() + 3, set()
+while time.monotonic() < end:
+    with open(sys.argv[1]) as file:
+        text = file.read()
+    seen.add(text)
+    if not text.startswith("# HELP superd_connections_total") or not "superd_upgrades_total 0" in text or text[-1] != "\n":
+        print("half a file:", text)
+print(len(seen) >= 2)' "$METRICS"
+	assert_output True
+	touch "$BATS_TEST_TMPDIR/stop"
+	wait "$BG_PID"
+	[ "$(ls "$BATS_TEST_TMPDIR"/metrics*)" = "$METRICS" ]
+}
+
+@test "it is written no more than about once a second, and not at all when nothing happens" {
+	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 -o log_on_success= cat
+	start_background strace -e trace=rename,renameat,renameat2 -e signal=none -o "$BATS_TEST_TMPDIR/renames" -p "$SUPERD_PID" \
+		2>"$BATS_TEST_TMPDIR/strace"
+	wait_for_line attached "$BATS_TEST_TMPDIR/strace"
+	start_background "$LOAD" -c 4 -f "$BATS_TEST_TMPDIR/stop" "$PORT" >"$BATS_TEST_TMPDIR/load"
+	sleep 3
+	touch "$BATS_TEST_TMPDIR/stop"
+	wait "$BG_PID"
+	served=$(sed 's/served=\([0-9]*\).*/\1/' "$BATS_TEST_TMPDIR/load")
+	wait_until metric_is "$METRICS" superd_connections_total 'service="cat"' "$served"
+	wait_until metric_is "$METRICS" superd_running 'service="cat"' 0
+	renames=$(wc -l <"$BATS_TEST_TMPDIR/renames")
+	((renames >= 3 && renames <= 8))
+	assert_sleeps 2
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/renames")" -le $((renames + 1)) ]
+}
+
+@test "every user may read the file, whatever superd's umask" {
+	umask 022
+	start_superd -m "$METRICS" -p 0 cat
+	wait_until test -s "$METRICS"
+	[ "$(stat -c %a "$METRICS")" = 644 ]
+}
+
+@test "a place where the file cannot be is said, and superd serves" {
+	start_superd -m "$BATS_TEST_TMPDIR/no/such/folder/metrics" -p 0 cat
+	wait_for_line 'no/such/folder/metrics.*No such file or directory'
+	run ask "$PORT" <<<hello
+	assert_output hello
+}
+
+@test "a symlink that another user made in the file's place is not followed" {
+	PUBLIC=$(mktemp -d)
+	chmod 777 "$PUBLIC"
+	echo precious >"$BATS_TEST_TMPDIR/precious"
+	for name in metrics metrics.new; do
+		setpriv --reuid=nobody --regid=nogroup --clear-groups ln -s "$BATS_TEST_TMPDIR/precious" "$PUBLIC/$name"
+	done
+	start_superd -m "$PUBLIC/metrics" -p 0 cat
+	run ask "$PORT" <<<hello
+	assert_output hello
+	stop_superd
+	[ "$(cat "$BATS_TEST_TMPDIR/precious")" = precious ]
+}
+
+@test "the last state is there after a stop" {
+	start_superd -m "$METRICS" -p 0 cat
+	ask "$PORT" </dev/null
+	ask "$PORT" </dev/null
+	stop_superd
+	metric_is "$METRICS" superd_connections_total 'service="cat"' 2
+	metric_is "$METRICS" superd_running 'service="cat"' 0
+	run promtool check metrics <"$METRICS"
+	assert_success
+}

@@ -1,0 +1,301 @@
+# superd's options: where it listens, what it leaves behind, how much it says.
+
+load ../lib/superd
+load ../lib/client
+load ../lib/fault
+
+listening() {
+	sed -n 's/^superd: listening //p' "$LOG"
+}
+
+# A name from /etc/services whose TCP port is free and needs no privilege.
+free_service() {
+	python3 - <<'END'
+import socket
+for line in open("/etc/services"):
+    words = line.split("#")[0].split()
+    if len(words) < 2 or not words[1].endswith("/tcp"):
+        continue
+    port = int(words[1][:-4])
+    if port < 1024:
+        continue
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    print(words[0], port)
+    break
+END
+}
+
+@test "without -b, superd listens on both loopback addresses, on one port" {
+	start_superd -p 0 cat
+	wait_for_line "^superd: listening cat 127\\.0\\.0\\.1:$PORT\$"
+	wait_for_line "^superd: listening cat \\[::1\\]:$PORT\$"
+	[ "$(listening | wc -l)" -eq 2 ]
+	[ "$PORT" -gt 0 ]
+	run ask "$PORT" 127.0.0.1 <<<four
+	assert_output four
+	run ask "$PORT" ::1 <<<six
+	assert_output six
+}
+
+@test "-p takes a number" {
+	port=$(free_port)
+	start_superd -p "$port" cat
+	[ "$PORT" = "$port" ]
+	run ask "$port" <<<hello
+	assert_output hello
+}
+
+@test "-p takes a name from /etc/services" {
+	read -r name port < <(free_service)
+	start_superd -p "$name" cat
+	[ "$PORT" = "$port" ]
+	run ask "$port" <<<hello
+	assert_output hello
+}
+
+@test "-b takes an IPv4 address" {
+	start_superd -p 0 -b 127.0.0.2 cat
+	[ "$(listening)" = "cat 127.0.0.2:$PORT" ]
+	run ask "$PORT" 127.0.0.2 <<<hello
+	assert_output hello
+	run ask "$PORT" 127.0.0.1 <<<hello
+	assert_failure
+}
+
+@test "-b takes an IPv6 address" {
+	start_superd -p 0 -b ::1 cat
+	[ "$(listening)" = "cat [::1]:$PORT" ]
+	run ask "$PORT" ::1 <<<hello
+	assert_output hello
+	run ask "$PORT" 127.0.0.1 <<<hello
+	assert_failure
+}
+
+@test "-b takes a host name" {
+	start_superd -p 0 -b localhost cat
+	wait_for_line "^superd: listening cat 127\\.0\\.0\\.1:$PORT\$"
+	run ask "$PORT" <<<hello
+	assert_output hello
+}
+
+@test "-b '*' listens on every interface, in both families" {
+	start_superd -p 0 -b '*' cat
+	run ask "$PORT" 127.0.0.3 <<<four
+	assert_output four
+	run ask "$PORT" ::1 <<<six
+	assert_output six
+}
+
+@test "-b may be given more than once, and port 0 is one port for all" {
+	start_superd -p 0 -b 127.0.0.2 -b 127.0.0.3 -b ::1 cat
+	wait_for_line "listening cat 127\\.0\\.0\\.2:$PORT\$"
+	wait_for_line "listening cat 127\\.0\\.0\\.3:$PORT\$"
+	wait_for_line "listening cat \\[::1\\]:$PORT\$"
+	run ask "$PORT" 127.0.0.3 <<<hello
+	assert_output hello
+}
+
+@test "-b takes a path, for a UNIX-domain socket, and needs no port" {
+	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
+	[ "$(listening)" = "cat $BATS_TEST_TMPDIR/socket" ]
+	run ask "$BATS_TEST_TMPDIR/socket" <<<hello
+	assert_output hello
+}
+
+@test "a UNIX-domain socket is there and open to its owner only while superd runs" {
+	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
+	[ "$(stat -c %a "$BATS_TEST_TMPDIR/socket")" = 600 ]
+	stop_superd
+	[ ! -e "$BATS_TEST_TMPDIR/socket" ]
+}
+
+@test "socket_mode and socket_user open a UNIX-domain socket to others" {
+	start_superd -b "$BATS_TEST_TMPDIR/socket" -o socket_mode=0660 -o socket_user=nobody:daemon cat
+	[ "$(stat -c '%a %U %G' "$BATS_TEST_TMPDIR/socket")" = '660 nobody daemon' ]
+}
+
+@test "a UNIX-domain socket that a dead server left is replaced" {
+	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
+	kill -KILL "$SUPERD_PID"
+	wait_until is_gone "$SUPERD_PID"
+	[ -S "$BATS_TEST_TMPDIR/socket" ]
+	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
+	run ask "$BATS_TEST_TMPDIR/socket" <<<hello
+	assert_output hello
+}
+
+@test "a TCP port and a UNIX-domain socket can serve the same program" {
+	start_superd -p 0 -b 127.0.0.1 -b "$BATS_TEST_TMPDIR/socket" cat
+	port=$(sed -n 's/.*127\.0\.0\.1://p' "$LOG")
+	run ask "$port" <<<hello
+	assert_output hello
+	run ask "$BATS_TEST_TMPDIR/socket" <<<hello
+	assert_output hello
+}
+
+@test "-u runs the program as that user, in that user's group, with no other groups (Linux)" {
+	SUPERD_PREFIX=(setpriv --groups '1,2')
+	start_superd -p 0 -u nobody sh -c 'id -un; id -gn; id -G | wc -w'
+	run ask "$PORT" </dev/null
+	assert_output $'nobody\nnogroup\n1'
+}
+
+@test "-u takes a group, too" {
+	start_superd -p 0 -u nobody:daemon sh -c 'id -un; id -gn; id -G | wc -w'
+	run ask "$PORT" </dev/null
+	assert_output $'nobody\ndaemon\n1'
+}
+
+@test "-u takes numbers" {
+	start_superd -p 0 -u 4711:4712 id
+	run ask "$PORT" </dev/null
+	assert_output --partial 'uid=4711 gid=4712 groups=4712'
+}
+
+@test "-u changes the program's user, not superd's" {
+	start_superd -p 0 -u nobody cat
+	[ "$(stat -c %U "/proc/$SUPERD_PID")" = root ]
+}
+
+@test "-u takes the way back to root away (Linux)" {
+	start_superd -p 0 -u nobody sh -c 'grep -E "^(Uid|Gid|NoNewPrivs)" /proc/self/status'
+	run ask "$PORT" </dev/null
+	assert_line $'Uid:\t65534\t65534\t65534\t65534'
+	assert_line $'Gid:\t65534\t65534\t65534\t65534'
+	assert_line $'NoNewPrivs:\t1'
+}
+
+@test "as root without -u, superd warns once that the program will run as root" {
+	start_superd -p 0 id -un
+	run ask "$PORT" </dev/null
+	assert_output root
+	[ "$(grep -c '^superd: warning: .*root' "$LOG")" -eq 1 ]
+}
+
+@test "with -u, superd does not warn" {
+	start_superd -p 0 -u nobody cat
+	run grep warning "$LOG"
+	assert_failure
+}
+
+@test "-P writes the process id, and removes the file on exit" {
+	start_superd -p 0 -P "$BATS_TEST_TMPDIR/pid" cat
+	[ "$(cat "$BATS_TEST_TMPDIR/pid")" = "$SUPERD_PID" ]
+	stop_superd
+	[ ! -e "$BATS_TEST_TMPDIR/pid" ]
+}
+
+@test "-r writes a newline to a descriptor when superd listens, and closes it" {
+	mkfifo "$BATS_TEST_TMPDIR/ready"
+	exec 5<>"$BATS_TEST_TMPDIR/ready"
+	launch_superd -p 0 -r 6 cat 6>"$BATS_TEST_TMPDIR/ready"
+	read -r -t "$WAIT_SECONDS" line <&5
+	exec 5>&-
+	[ -z "$line" ]
+	wait_for_line '^superd: listening'
+	[ ! -e "/proc/$SUPERD_PID/fd/6" ] || [ "$(readlink "/proc/$SUPERD_PID/fd/6")" != "$BATS_TEST_TMPDIR/ready" ]
+}
+
+@test "-q leaves listening, START and EXIT out of the log" {
+	launch_superd -q -b "$BATS_TEST_TMPDIR/socket" -u nobody cat
+	wait_until ask "$BATS_TEST_TMPDIR/socket" <<<hello
+	stop_superd
+	[ ! -s "$LOG" ]
+}
+
+@test "-q still says that somebody was refused" {
+	launch_superd -q -b "$BATS_TEST_TMPDIR/socket" -o instances=0 -o on_limit=refuse -u nobody cat
+	wait_until test -S "$BATS_TEST_TMPDIR/socket"
+	wait_until grep 'FAIL: cat service_limit' "$LOG" < <(ask "$BATS_TEST_TMPDIR/socket" </dev/null)
+}
+
+@test "-v says more than is said without it" {
+	start_superd -p 0 -u nobody cat
+	ask "$PORT" <<<hello
+	stop_superd
+	plain=$(wc -l <"$LOG")
+	start_superd -v -p 0 -u nobody cat
+	ask "$PORT" <<<hello
+	stop_superd
+	[ "$(wc -l <"$LOG")" -gt "$plain" ]
+}
+
+@test "-l logs to syslog, as superd, and leaves stderr alone" {
+	start_private_syslog
+	launch_superd -l local3 -b 127.0.0.1 -p 0 -u nobody cat
+	# local3 is facility 19, info is severity 6.
+	wait_for_line '^<158>.*superd.*: listening cat 127\.0\.0\.1:[0-9]*$' "$SYSLOG"
+	ask "$(sed -n 's/.*listening.*://p' "$SYSLOG")" </dev/null
+	wait_for_line ' *superd.*: START: cat pid=' "$SYSLOG"
+	wait_for_line ' *superd.*: EXIT: cat status=0' "$SYSLOG"
+	[ ! -s "$LOG" ]
+}
+
+@test "-n serves numeric addresses" {
+	start_superd -n -p 0 -b 127.0.0.1 cat
+	run ask "$PORT" <<<hello
+	assert_output hello
+}
+
+@test "-V prints the version" {
+	run --separate-stderr "$SUPERD" -V
+	assert_success
+	assert_output --regexp '^superd [0-9]+\.[0-9]+\.[0-9]+$'
+}
+
+@test "-h prints every option, on stdout" {
+	run --separate-stderr "$SUPERD" -h
+	assert_success
+	for letter in n q v l P m r p b u o c t A V h; do
+		assert_output --regexp "(^|[^-a-zA-Z])-[a-zA-Z]*$letter"
+	done
+	[ -z "$stderr" ]
+}
+
+@test "-A prints one attribute a line, in six columns" {
+	run --separate-stderr "$SUPERD" -A
+	assert_success
+	for name in instances per_source on_limit time_limit drain_time backlog stderr directory umask nice \
+		rlimit_as rlimit_cpu rlimit_files env passenv banner only_from no_access; do
+		assert_line --regexp "^$name"$'\t'
+	done
+	run awk -F '\t' 'NF != 6 || $1 == "" || $6 == ""' <<<"$output"
+	assert_output ''
+}
+
+@test "-t prints the service as it would run, and opens no socket" {
+	port=$(free_port)
+	run --separate-stderr "$SUPERD" -t -p "$port" -o instances=7 -b 127.0.0.1 -u nobody cat
+	assert_success
+	assert_output --regexp 'service cat'
+	assert_output --regexp "port[[:space:]]*=[[:space:]]*$port"
+	assert_output --regexp 'instances[[:space:]]*=[[:space:]]*7'
+	refute_output --partial listening
+}
+
+@test "-o takes blanks around the operator" {
+	start_superd -p 0 -o 'banner = /etc/hostname' true
+	run ask "$PORT" </dev/null
+	assert_output "$(cat /etc/hostname)"
+}
+
+@test "-o += adds to a set, and -= takes away from it" {
+	start_superd -p 0 -o only_from=10.1.2.3 -o only_from+=127.0.0.0/8 -o only_from-=10.1.2.3 cat
+	run ask "$PORT" <<<hello
+	assert_output hello
+	stop_superd
+	start_superd -p 0 -b 127.0.0.1 -o 'only_from=127.0.0.1 10.1.2.3' -o only_from-=127.0.0.1 cat
+	run "$CLIENT" "$PORT" all
+	assert_output ''
+	wait_for_line 'FAIL: cat address from=127\.0\.0\.1$'
+}
+
+@test "options end where PROGRAM begins" {
+	start_superd -p 0 echo -V -p 5 -- -x
+	run ask "$PORT" </dev/null
+	assert_output -- '-V -p 5 -- -x'
+}

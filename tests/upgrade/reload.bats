@@ -1,0 +1,412 @@
+# HUP with configuration files: what is new, changed, removed, unchanged and in error; no child is touched.
+
+load ../lib/superd
+load ../lib/client
+
+# hup: send HUP, and wait until the superd: reloaded: , or has not.
+send_hup() {
+	local before
+	before=$(reloads)
+	kill -HUP "$SUPERD_PID"
+	wait_until more_reloads "$before"
+}
+reloads() {
+	grep -cE 'superd: reloaded: |nothing was changed' "$LOG" || true
+}
+more_reloads() {
+	[ "$(reloads)" -gt "$1" ]
+}
+
+# The inode of the socket that listens at a port: another socket has another one.
+socket_at() {
+	ss -ltnHe "( sport = :$1 )" | grep -o 'ino:[0-9]*'
+}
+
+closed() {
+	! nc -z 127.0.0.1 "$1"
+}
+
+@test "a new service is opened, and said" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	print_service b >>"$CONF"
+	send_hup
+	echoes "$(port_of b)"
+	echoes "$(port_of a)"
+}
+
+@test "a removed service is closed, and said" {
+	{
+		print_service a
+		print_service b
+	} >"$CONF"
+	start_superd -c "$CONF"
+	gone=$(port_of b)
+	print_service a >"$CONF"
+	send_hup
+	grep -q '^superd: b has been removed$' "$LOG"
+	closed "$gone"
+	echoes "$(port_of a)"
+}
+
+@test "a service that is switched off is closed, and one that is switched on again is opened" {
+	port=$(free_port)
+	{
+		print_service a
+		print_service b "port = $port"
+	} >"$CONF"
+	start_superd -c "$CONF"
+	sed -i '/^service b/,$s/^}/disable = yes\n}/' "$CONF"
+	send_hup
+	closed "$port"
+	sed -i '/disable/d' "$CONF"
+	send_hup
+	echoes "$port"
+}
+
+@test "an unchanged service keeps its socket, and its port where the kernel chose it" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	before=$(socket_at "$PORT")
+	print_service b >>"$CONF"
+	send_hup
+	[ "$(socket_at "$PORT")" = "$before" ]
+	echoes "$PORT"
+	[ "$(grep -c '^superd: listening a ' "$LOG")" -eq 1 ]
+}
+
+@test "a service that moves within the file has not changed" {
+	{
+		print_service a
+		print_service b
+	} >"$CONF"
+	start_superd -c "$CONF"
+	before=$(socket_at "$(port_of a)")
+	{
+		echo '# moved'
+		print_service b
+		print_service a
+	} >"$CONF"
+	send_hup
+	[ "$(socket_at "$(port_of a)")" = "$before" ]
+	echoes "$(port_of b)"
+}
+
+@test "a changed service keeps its socket where the address is the same, and does as it now says" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	before=$(socket_at "$PORT")
+	print_service a 'only_from = 127.0.0.2' >"$CONF"
+	send_hup
+	[ "$(socket_at "$PORT")" = "$before" ]
+	run "$CLIENT" "$PORT" all
+	assert_output ''
+}
+
+@test "a service that changes its port is closed here and opened there" {
+	old=$(free_port) new=$(free_port)
+	print_service a "port = $old" >"$CONF"
+	start_superd -c "$CONF"
+	print_service a "port = $new" >"$CONF"
+	send_hup
+	echoes "$new"
+	closed "$old"
+}
+
+# Who is served at PORT, of 127.0.0.1, 127.0.0.2 and ::1.
+who_is_served() {
+	local host
+	for host in 127.0.0.1 127.0.0.2 ::1; do
+		! echoes "$PORT" "$host" 2>/dev/null || echo "$host"
+	done | xargs
+}
+
+@test "a service is opened to more addresses at its port, and to fewer" {
+	local port
+	port="port = $(free_port)"
+	print_service a "$port" 'bind = 127.0.0.1' >"$CONF"
+	start_superd -c "$CONF"
+	assert_equal "$(who_is_served)" '127.0.0.1'
+	while read -r attribute served; do
+		print_service a "$port" "${attribute/=/ = }" >"$CONF"
+		send_hup
+		assert_equal "$attribute $(who_is_served)" "$attribute $served"
+	done <<-END
+		nice=1 127.0.0.1 127.0.0.2 ::1
+		flags=IPv4 127.0.0.1 127.0.0.2
+		flags=IPv6 127.0.0.1 127.0.0.2 ::1
+		v6only=yes ::1
+		bind=127.0.0.2 127.0.0.2
+		nice=2 127.0.0.1 127.0.0.2 ::1
+		bind=::1 ::1
+	END
+	run grep 'cannot listen' "$LOG"
+	assert_failure
+}
+
+@test "a service that cannot be opened to more addresses goes on as it was" {
+	local port
+	port="port = $(free_port)"
+	print_service a "$port" 'bind = 127.0.0.1' >"$CONF"
+	start_superd -c "$CONF"
+	start_server -h 127.0.0.2 -p "$PORT" - accept hold
+	print_service a "$port" >"$CONF"
+	send_hup
+	grep -q 'a: cannot listen on \[::\]' "$LOG"
+	echoes "$PORT"
+}
+
+@test "what connections have from their socket, and who may connect at a path, is as the service now says" {
+	options=$(write_program options <<-'END'
+		exec python3 -c 'from socket import *; s = socket(fileno=0)
+		print(s.getsockopt(IPPROTO_TCP, TCP_NODELAY), s.getsockopt(SOL_SOCKET, SO_KEEPALIVE))'
+	END
+	)
+	path=$BATS_TEST_TMPDIR/socket
+	write() {
+		print_service a "server = $options" "$@" >"$CONF"
+		print_service b "bind = $path" "socket_mode = $MODE" >>"$CONF"
+	}
+	MODE=0666 write
+	start_superd -c "$CONF"
+	assert_equal "$("$CLIENT" "$PORT" all) $(stat -c %a "$path")" '0 0 666'
+	MODE=0600 write 'flags = NODELAY KEEPALIVE'
+	send_hup
+	assert_equal "$("$CLIENT" "$PORT" all) $(stat -c %a "$path")" '1 1 600'
+	MODE=0660 write 'flags = KEEPALIVE'
+	send_hup
+	assert_equal "$("$CLIENT" "$PORT" all) $(stat -c %a "$path")" '0 1 660'
+}
+
+@test "two services may change places" {
+	one=$(free_port) two=$(free_port)
+	{
+		print_service a "port = $one" 'log_on_success = PID'
+		print_service b "port = $two" 'log_on_success = PID'
+	} >"$CONF"
+	start_superd -c "$CONF"
+	{
+		print_service a "port = $two" 'log_on_success = PID'
+		print_service b "port = $one" 'log_on_success = PID'
+	} >"$CONF"
+	send_hup
+	echoes "$one"
+	wait_for_line '^superd: START: b '
+	echoes "$two"
+	wait_for_line '^superd: START: a '
+}
+
+@test "a service may take over the port of one that is removed" {
+	port=$(free_port)
+	print_service a "port = $port" >"$CONF"
+	start_superd -c "$CONF"
+	print_service b "port = $port" 'log_on_success = PID' >"$CONF"
+	send_hup
+	echoes "$port"
+	wait_for_line '^superd: START: b '
+}
+
+@test "no child is touched: of a changed, a removed and an unchanged service" {
+	for change in 'print_service a "nice = 1"' 'print_service b' 'print_service a'; do
+		print_service a >"$CONF"
+		start_superd -c "$CONF"
+		open_connection client "$PORT"
+		child=$(pgrep -P "$SUPERD_PID")
+		eval "$change" >"$CONF"
+		send_hup
+		kill -0 "$child"
+		has_children 1
+		stop_superd QUIT
+		end_processes
+	done
+}
+
+@test "the children of before count for a changed limit" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	open_connection client "$PORT"
+	print_service a 'instances = 1' 'per_source = 1' >"$CONF"
+	send_hup
+	run "$CLIENT" "$PORT" all
+	assert_output ''
+}
+
+@test "an unchanged service keeps what it has counted" {
+	print_service a 'instances = 0' 'log_on_failure = HOST' >"$CONF"
+	start_superd -c "$CONF"
+	"$CLIENT" "$PORT" all
+	send_hup
+	kill -USR1 "$SUPERD_PID"
+	wait_for_line '^superd: STATE: a .* accepted=1 refused=1 .*service_limit=1'
+}
+
+@test "a service newly in error goes on as it was, and that is said with the place" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	{
+		print_service a 'olny_from = 10.0.0.1'
+		print_service b
+	} >"$CONF"
+	send_hup
+	grep -q "^superd: $CONF:[0-9]*: unknown attribute 'olny_from'" "$LOG"
+	grep -q '^superd: warning: a has errors; the running configuration is kept$' "$LOG"
+	echoes "$PORT"
+	echoes "$(port_of b)"
+}
+
+@test "a service that newly stands in another's way goes on as it was" {
+	one=$(free_port) two=$(free_port)
+	{
+		print_service a "port = $one"
+		print_service b "port = $two"
+	} >"$CONF"
+	start_superd -c "$CONF"
+	{
+		print_service a "port = $one"
+		print_service b "port = $one"
+	} >"$CONF"
+	send_hup
+	echoes "$one"
+	echoes "$two"
+}
+
+@test "a service that moves to a port in use goes on as it was" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	start_background python3 -c 'import socket, time
+s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(600)' \
+		>"$BATS_TEST_TMPDIR/taken"
+	wait_for_line '[0-9]' "$BATS_TEST_TMPDIR/taken"
+	print_service a "port = $(cat "$BATS_TEST_TMPDIR/taken")" >"$CONF"
+	send_hup
+	grep -qE 'Address (already )?in use' "$LOG"
+	echoes "$PORT"
+}
+
+@test "an error in defaults changes nothing at all" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	{
+		printf 'defaults\n{\nonly_form = 10.0.0.1\n}\n'
+		print_service a 'only_from ='
+		print_service b
+	} >"$CONF"
+	send_hup
+	grep -q "^superd: $CONF:3: unknown attribute 'only_form'" "$LOG"
+	echoes "$PORT"
+	[ -z "$(port_of b)" ]
+}
+
+@test "an error between services changes nothing at all, nor does a file that is gone" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	{
+		echo junk
+		print_service b
+	} >"$CONF"
+	send_hup
+	echoes "$PORT"
+	[ -z "$(port_of b)" ]
+	rm "$CONF"
+	send_hup
+	echoes "$PORT"
+}
+
+@test "changed defaults are for every service" {
+	{
+		printf 'defaults\n{\ninstances = 5\n}\n'
+		print_service a
+	} >"$CONF"
+	start_superd -c "$CONF"
+	echoes "$PORT"
+	sed -i 's/instances = 5/instances = 0/' "$CONF"
+	send_hup
+	run "$CLIENT" "$PORT" all
+	assert_output ''
+}
+
+@test "a directory is read again: files that came and files that went" {
+	mkdir "$BATS_TEST_TMPDIR/d"
+	print_service a >"$BATS_TEST_TMPDIR/d/a"
+	start_superd -c "$BATS_TEST_TMPDIR/d"
+	old=$PORT
+	rm "$BATS_TEST_TMPDIR/d/a"
+	print_service b >"$BATS_TEST_TMPDIR/d/b"
+	send_hup
+	echoes "$(port_of b)"
+	closed "$old"
+}
+
+@test "what the kernel has not yet handed over is served after a reload" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	kill -STOP "$SUPERD_PID"
+	start_background "$CLIENT" "$PORT" 'send:hello\n' line >"$BATS_TEST_TMPDIR/reply"
+	waits() {
+		[ "$(ss -tnH state established "( dport = :$PORT )" | wc -l)" -ge 1 ]
+	}
+	wait_until waits
+	print_service a 'nice = 1' >"$CONF"
+	kill -HUP "$SUPERD_PID"
+	kill -CONT "$SUPERD_PID"
+	wait_for_line hello "$BATS_TEST_TMPDIR/reply"
+}
+
+@test "many reloads in a row leave no descriptor behind" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	send_hup
+	before=$(find "/proc/$SUPERD_PID/fd" -mindepth 1 | wc -l)
+	for i in 1 2 3 4 5 6 7 8; do
+		print_service a "time_limit = 6$i" "log_type = FILE $BATS_TEST_TMPDIR/file.$((i % 2))" >"$CONF"
+		send_hup
+		echoes "$PORT"
+	done
+	[ "$(find "/proc/$SUPERD_PID/fd" -mindepth 1 | wc -l)" -le $((before + 2)) ]
+}
+
+# 2001:db8::/32 is for documentation: nobody has such an address until this test gives one to the loopback.
+@test "an address that is not there yet is said, tried again, and served when it comes up" {
+	address=2001:db8::$(printf '%x:%x' $((RANDOM)) $((RANDOM)))
+	print_service a "bind = $address" "port = $(free_port)" >"$CONF"
+	print_service b >>"$CONF"
+	start_superd -c "$CONF"
+	wait_for_line "^superd: warning: .*$address.*retrying every"
+	echoes "$(port_of b)"
+	ip -6 address add "$address/128" dev lo nodad
+	wait_until grep -q '^superd: listening a ' "$LOG"
+	run ask "$(port_of a)" "$address" <<<hello
+	ip -6 address del "$address/128" dev lo
+	assert_output hello
+}
+
+@test "with a program on the command line there is nothing to read again, and HUP harms nothing" {
+	start_superd -p 0 cat
+	kill -HUP "$SUPERD_PID"
+	wait_for_line 'no configuration to read again'
+	echoes "$PORT"
+}
+
+@test "a service that has gone makes way at its port for one that is new there" {
+	local port
+	port=$(free_port)
+	print_service a 'bind = 127.0.0.1' "port = $port" >"$CONF"
+	start_superd -c "$CONF"
+	print_service b 'bind = 0.0.0.0' "port = $port" >"$CONF"
+	send_hup
+	echoes "$PORT" 127.0.0.2
+}
+
+@test "a service that has changed goes on counting the sources of its programs" {
+	print_service a 'per_source = 1' 'log_on_failure = HOST' 'log_on_success = EXIT' >"$CONF"
+	start_superd -c "$CONF"
+	start_background "$CLIENT" "$PORT" 'send:here\n' line "file:$BATS_TEST_TMPDIR/go" close >"$BATS_TEST_TMPDIR/first"
+	wait_for_line here "$BATS_TEST_TMPDIR/first"
+	print_service a 'per_source = 1' 'umask = 027' 'log_on_failure = HOST' 'log_on_success = EXIT' >"$CONF"
+	send_hup
+	"$CLIENT" "$PORT" all
+	wait_for_line 'FAIL: a per_source_limit from=127.0.0.1'
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_for_line 'EXIT: a'
+	echoes "$PORT"
+}
