@@ -56,7 +56,7 @@ struct options {
 
 enum { OPTIONS_LIMIT_DEFAULT = 65536 };
 
-int options_read(struct options *options, int argc, char **argv);
+void options_read(struct options *options, int argc, char **argv);
 
 /* line.c: bytes in, in pieces of any size; lines out. */
 enum line_status { LINE_NONE, LINE_WHOLE, LINE_TOOLONG, LINE_NUL };

@@ -104,13 +104,11 @@ static int run_session_with_room(const struct options *options) {
 
 int main(int argc, char **argv) {
 	struct options options;
-	int status;
 
 	occupy_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 
-	status = options_read(&options, argc, argv);
-	if (status != -1) return status;
+	options_read(&options, argc, argv);
 	if (options.directory != NULL) {
 		if (directory_open(options.directory) == -1) return 2;
 		if (program_open(options.time_limit) == -1) return fail("make a pipe", errno);
