@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/types.h>
-#include <time.h>
 
 /*
  * Goes before a variable of some pages. A linker puts common variables behind all others, libc's too, which so are
@@ -58,7 +57,8 @@ enum { OPTIONS_LIMIT_DEFAULT = 65536 };
 
 void options_read(struct options *options, int argc, char **argv);
 
-/* line.c: bytes in, in pieces of any size; lines out. */
+/* line.c: bytes in pieces of any size to lines */
+
 enum line_status { LINE_NONE, LINE_WHOLE, LINE_TOOLONG, LINE_NUL };
 
 enum { LINE_READ_SIZE = 65536 };
@@ -67,11 +67,11 @@ struct line_reader {
 	char *buffer;
 	size_t size;
 	size_t limit;
-	size_t start;    /* the first byte that is not handed out */
-	size_t searched; /* from here on a line feed may come */
-	size_t nul;      /* the first NUL byte from start on, or end */
-	size_t end;      /* the first free byte */
-	bool skipping;   /* in a line that is already known to be too long */
+	size_t start;      /* the first byte of the next line */
+	size_t searched;   /* there is no line feed between start and here */
+	size_t end;        /* the first free byte */
+	bool skipping;     /* the next line is too long; its bytes so far were dropped */
+	bool rest_is_line; /* bytes that no line feed follows are a line, too */
 };
 
 /* The buffer that a reader needs for lines of up to limit bytes. */
@@ -81,18 +81,13 @@ void line_open(struct line_reader *reader, char *buffer, size_t limit);
 char *line_space(struct line_reader *reader, size_t *size);
 void line_fill(struct line_reader *reader, size_t count);
 enum line_status line_next(struct line_reader *reader, struct text *line);
-enum line_status line_rest(struct line_reader *reader, struct text *line);
 
-/* input.c: the client's bytes, and how long to wait for them. */
+/* input.c: the client's bytes, and how long to wait for them */
+
 enum input_status { INPUT_SOME, INPUT_END, INPUT_IDLE, INPUT_FAILED };
 
-struct input {
-	bool has_deadline;
-	struct timespec deadline;
-};
-
-void input_patience(struct input *input, unsigned seconds);
-enum input_status input_read(const struct input *input, struct line_reader *reader);
+long long input_deadline(unsigned seconds);
+enum input_status input_read(struct line_reader *reader, long long deadline);
 
 /* parse.c: a line to its parts. */
 enum { PARSE_ARGUMENTS_MAX = 8 };
