@@ -13,17 +13,6 @@
 #include <string.h>
 #include <sys/types.h>
 
-/*
- * Goes before a variable of some pages. A linker puts common variables behind all others, libc's too, which so are
- * together in one page, and a start touches no other. Such a variable cannot be static; nor can sanitizers watch it,
- * so they do without.
- */
-#if defined __GNUC__ && !defined __SANITIZE_ADDRESS__
-#define LARGE __attribute__((common))
-#else
-#define LARGE
-#endif
-
 /* A run of bytes; no NUL ends it. */
 struct text {
 	const char *start;
@@ -138,21 +127,23 @@ struct peer {
 
 bool peer_find(struct peer *peer);
 
-/* reply.c: the only writer of stdout. */
+/* reply.c: the only writer of stdout */
+
 void reply_ok(void);
 void reply_result(struct text result);
 void reply_error(const char *code, struct text text);
 void reply_error_number(const char *code, unsigned long number);
-void reply_usage(struct text name, const char *parameters);
 void reply_out_bytes(struct text bytes);
 void reply_out_end(void);
+void reply_usage(struct text name, const char *parameters);
 void reply_plain(const char *string);
 int reply_flush(void);
-void reply_give_up(int reason);
+void reply_client_is_gone(void);
 int reply_failure(void);
 
-/* screen.c: the only writer of the server's screen. */
-void screen_line(struct text prefix, struct text line);
+/* screen.c: the only writer of the server's screen */
+
+void screen_line(struct text source, struct text line);
 void screen_error(const char *format, ...);
 
 #endif

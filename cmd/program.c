@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,7 +35,7 @@ static volatile sig_atomic_t group;      /* of the program that runs; 0 where no
 static volatile sig_atomic_t time_is_up; /* for that program */
 static int wake_pipe[2];                 /* has a byte in it when a child may have ended */
 
-LARGE char program_output[PROGRAM_READ_SIZE]; /* what was read last */
+static char program_output[PROGRAM_READ_SIZE]; /* what was read last */
 
 /* Kills the group, and the leader by itself, should it have joined another one. */
 static void kill_group(void) {
@@ -131,11 +130,9 @@ static ssize_t relay_output(int fd) {
 }
 
 static void show_error(struct text name, const char *start, size_t length) {
-	char prefix[DIRECTORY_NAME_MAX + sizeof ": "];
 	struct text line = {start, length};
 
-	snprintf(prefix, sizeof prefix, "%.*s: ", (int)name.length, name.start);
-	screen_line(text_from_string(prefix), line);
+	screen_line(name, line);
 }
 
 /* Where to cut a line that is too long: before its last character of UTF-8, which may not be whole. */
@@ -209,7 +206,7 @@ static void relay(const struct launch *launch, struct error_line *line, struct t
 
 	while (!ended) {
 		if (poll(fds, sizeof fds / sizeof fds[0], -1) == -1) continue;
-		if ((fds[CLIENT].revents & (POLLERR | POLLHUP)) != 0) reply_give_up(EPIPE);
+		if ((fds[CLIENT].revents & (POLLERR | POLLHUP)) != 0) reply_client_is_gone();
 		if (fds[OUTPUT].revents != 0 && relay_output(launch->output) == 0) fds[OUTPUT].fd = -1;
 		if (fds[ERRORS].revents != 0 && relay_errors(launch->errors, line, name) == 0) fds[ERRORS].fd = -1;
 		if (reply_flush() == -1) {
