@@ -1,8 +1,10 @@
 /*
- * The map of cmd. Bytes come in through line.c, become a request in parse.c, are served by dispatch.c
- * and the functions that its table names, and leave through reply.c (to the client) and screen.c (to
- * the operator). main.c ties them together. With -d a request may be a program's, found by directory.c and
- * run by program.c. Nothing here knows of sockets but the answer to `peer`.
+ * What the files of cmd share, under the name of each.
+ *
+ * input.c reads bytes into the line reader of line.c; parse.c splits a line into a name and its arguments;
+ * commands.c finds the command of that name and runs it. With -d it may be a program, which directory.c finds,
+ * launch.c starts and program.c runs. reply.c writes to the client, screen.c to the server's screen. main.c ties these together. Only
+ * peer.c asks a socket for its peer.
  */
 #ifndef CMD_H
 #define CMD_H
@@ -19,10 +21,6 @@ struct text {
 	size_t length;
 };
 
-/* A string constant as the initializer of a struct text. */
-#define TEXT(constant)                                                                                                 \
-	{ (constant), sizeof(constant) - 1 }
-
 static inline struct text text_from_string(const char *string) {
 	struct text text = {string, strlen(string)};
 
@@ -33,13 +31,14 @@ static inline bool text_equals(struct text a, struct text b) {
 	return a.length == b.length && memcmp(a.start, b.start, a.length) == 0;
 }
 
-/* options.c: what the command line asks for. */
+/* options.c: the command line */
+
 struct options {
-	const char *directory; /* of the programs that are commands; NULL where there are none */
-	unsigned idle;         /* seconds to wait for a whole line; 0 for ever */
+	const char *directory; /* of the programs that are commands; NULL without -d */
+	unsigned idle;         /* seconds to wait for a whole line; 0 is no limit */
 	unsigned limit;        /* bytes of the longest line */
-	unsigned time_limit;   /* seconds that a program may run; 0 for ever */
-	bool read_ends_line;
+	unsigned time_limit;   /* seconds that a program may run; 0 is no limit */
+	bool read_ends_line;   /* what one read(2) returns ends a line */
 };
 
 enum { OPTIONS_LIMIT_DEFAULT = 65536 };
@@ -78,25 +77,28 @@ enum input_status { INPUT_SOME, INPUT_END, INPUT_IDLE, INPUT_FAILED };
 long long input_deadline(unsigned seconds);
 enum input_status input_read(struct line_reader *reader, long long deadline);
 
-/* parse.c: a line to its parts. */
+/* parse.c: a line to a name and arguments */
+
 enum { PARSE_ARGUMENTS_MAX = 8 };
 
 struct request {
 	struct text name;
 	bool has_arguments;
-	struct text arguments[PARSE_ARGUMENTS_MAX]; /* until they are split, [0] is all that follows the name */
+	struct text arguments; /* all of them, with the separators between them */
 };
 
 void parse_request(struct text line, struct request *request);
 bool parse_argument(struct text *rest, struct text *argument);
-size_t parse_arguments(struct request *request, size_t most);
+size_t parse_arguments(const struct request *request, size_t most, struct text *arguments);
 
-/* dispatch.c: a request to the command that serves it. */
+/* commands.c: a request to its command */
+
 enum session { SESSION_GOES_ON, SESSION_ENDS };
 
-enum session dispatch_request(struct request *request);
+enum session command_run(const struct request *request);
 
-/* directory.c: which files of the -d directory are commands. */
+/* directory.c: which files of the -d directory are commands */
+
 enum { DIRECTORY_NAME_MAX = 255 };
 
 int directory_open(const char *name);
@@ -104,28 +106,25 @@ const char *directory_program(struct text name);
 struct text directory_summary(const char *path);
 void directory_each(void (*visit)(struct text name, struct text summary));
 
-/* launch.c: a program that runs. */
-struct launch {
-	pid_t pid;  /* and its group's */
-	int output; /* our end of its stdout */
-	int errors; /* our end of its stderr */
+/* launch.c: starts a program */
+
+struct child {
+	pid_t pid;      /* also of its process group */
+	int output;     /* our end of its stdout; does not block */
+	int errors;     /* our end of its stderr; does not block */
+	int exec_error; /* our end of a pipe that has an errno value in it after exec has failed; does not block */
 };
 
-int launch_program(struct launch *launch, const sigset_t *mask, const char *path, const struct request *request);
+int launch_program(struct child *child, const sigset_t *mask, const char *path, const struct request *request);
 
-/* program.c: a command that is a program. */
+/* program.c: a command that is a program */
+
 int program_open(unsigned seconds);
 void program_run(const char *path, const struct request *request);
 
-/* peer.c: who is at the other end. */
-enum { PEER_ADDRESS_SIZE = 128, PEER_PORT_SIZE = 16 };
+/* peer.c: the client's address and port */
 
-struct peer {
-	char address[PEER_ADDRESS_SIZE];
-	char port[PEER_PORT_SIZE];
-};
-
-bool peer_find(struct peer *peer);
+void peer_set_environment(void);
 
 /* reply.c: the only writer of stdout */
 
@@ -135,7 +134,6 @@ void reply_error(const char *code, struct text text);
 void reply_error_number(const char *code, unsigned long number);
 void reply_out_bytes(struct text bytes);
 void reply_out_end(void);
-void reply_usage(struct text name, const char *parameters);
 void reply_plain(const char *string);
 int reply_flush(void);
 void reply_client_is_gone(void);

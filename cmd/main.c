@@ -45,7 +45,7 @@ static enum session serve_line(enum line_status status, struct text line, const 
 		reply_error("nul", text_from_string("a line may not hold a NUL byte"));
 	else if (line.length > 0) {
 		parse_request(line, &request);
-		return dispatch_request(&request);
+		return command_run(&request);
 	}
 	return SESSION_GOES_ON;
 }

@@ -104,13 +104,6 @@ void reply_error(const char *code, struct text text) {
 	add_line("<>", text);
 }
 
-/* How a command is to be used: its name, and its parameters as help shows them. */
-void reply_usage(struct text name, const char *parameters) {
-	add_string("error<>usage<>");
-	add(name);
-	add_line(parameters, text_from_string(""));
-}
-
 void reply_error_number(const char *code, unsigned long number) {
 	char digits[24];
 

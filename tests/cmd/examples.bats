@@ -64,32 +64,25 @@ setup() {
 	assert_equal "$(cut -d: -f1 "$BATS_TEST_TMPDIR/screen" | tr '\n' ' ')" 'uptime disk service '
 }
 
-@test "a command is added with a function, its declaration and a row" {
+# readme_code FIRST-LINE: the README's block of code that begins with this line.
+readme_code() {
+	awk -v first="    $1" '
+		$0 == first { inside = 1 }
+		inside && /^[^ ]/ { exit }
+		inside { print substr($0, 5) }' "$ROOT/README.md"
+}
+
+@test "a command is added with a function and a row, as the README shows them" {
 	cp -r "$ROOT/cmd" "$ROOT/Makefile" "$BATS_TEST_TMPDIR"
 	cd "$BATS_TEST_TMPDIR"
-	cat >cmd/commands/length.c <<-'END'
-		#include <stdio.h>
-
-		#include "../commands.h"
-
-		enum session command_length(const struct text *arguments, size_t count) {
-			char digits[24];
-
-			(void)count;
-			snprintf(digits, sizeof digits, "%zu", arguments[0].length);
-			reply_result(text_from_string(digits));
-			return SESSION_GOES_ON;
-		}
-	END
-	sed -i '/^enum session command_echo/i\
-enum session command_length(const struct text *arguments, size_t count);' cmd/commands.h
-	sed -i '/TEXT("peer")/i\
-    {TEXT("length"), 1, 1, "<>TEXT", "answer with the number of bytes of TEXT", command_length},' cmd/dispatch.c
+	readme_code 'static void run_length(const struct text *arguments) {' >function
+	readme_code '{.name = "length",' >row
+	sed -i -e '/^static void run_help(.*);$/r function' -e '/^static const struct command table/r row' cmd/commands.c
 	rm -f cmd/cmd
 	run -0 make CFLAGS='-O2 -Werror' cmd/cmd
 	run -0 cmd/cmd <<<$'length<>hello\nlength<>\nlength\nhelp<>length'
 	assert_line --index 0 'ok<>5'
 	assert_line --index 1 'ok<>0'
 	assert_line --index 2 'error<>usage<>length<>TEXT'
-	assert_line --index 3 --regexp '^out<>length<>TEXT  +answer with the number of bytes of TEXT$'
+	assert_line --index 3 --regexp '^out<>length<>TEXT  +reply with the number of bytes of TEXT$'
 }
