@@ -1,7 +1,7 @@
 # Each attribute: what it takes, what it does not, and how that is printed. What it does is tested where it belongs
 # (config_access, config_limits, config_log, dgram, redirect...).
 #
-# shellcheck disable=SC2154 # check sets stderr
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 

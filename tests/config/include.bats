@@ -1,6 +1,6 @@
 # Configuration in several files: include, includedir, and more than one -c.
 #
-# shellcheck disable=SC2154 # check sets stderr
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 load ../lib/client

@@ -1,6 +1,6 @@
 # The internal services: echo, discard, chargen, daytime, time, for streams and for datagrams.
 #
-# shellcheck disable=SC2154 # check sets stderr
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 load ../lib/client

@@ -1,6 +1,6 @@
 # Real services, asked by their real clients, all from service files below one directory, by one superd.
 
-# shellcheck disable=SC2154 # what run sets
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 load ../lib/client

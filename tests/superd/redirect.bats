@@ -1,6 +1,6 @@
 # redirect: a connection is passed on to another host and port. Half-closes pass through, each way of its own.
 #
-# shellcheck disable=SC2154 # check sets stderr
+# shellcheck disable=SC2154 # run sets them
 # shellcheck disable=SC2030,SC2031 # each test has its own BEHIND and SERVED
 
 load ../lib/superd

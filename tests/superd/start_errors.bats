@@ -18,7 +18,7 @@ fails() {
 	local expected=$1 reason=$2
 	shift 2
 	run --separate-stderr timeout "$WAIT_SECONDS" "${SUPERD_PREFIX[@]}" "$SUPERD" "$@" </dev/null
-	# shellcheck disable=SC2154 # bats sets stderr
+	# shellcheck disable=SC2154 # run sets them
 	echo "status $status, stderr: $stderr"
 	[ "$status" -eq "$expected" ]
 	[ -z "$output" ]

@@ -14,7 +14,7 @@ listens_at_some_port() {
 trace_connections() {
 	local i
 	TRACE=$BATS_TEST_TMPDIR/trace
-	# The leak sanitizer cannot look at a process that is traced.
+	# The leak sanitizer cannot check a process that strace traces.
 	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 	SUPERD_PREFIX=(strace -D -f -q -o "$TRACE")
 	launch_superd -q -p 0 -b 127.0.0.1 /bin/true

@@ -1,6 +1,6 @@
 # superd on a terminal: what people see there, and that programs see nothing of it. script(1) is the terminal.
 #
-# shellcheck disable=SC2154 # what run sets
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/process
 
