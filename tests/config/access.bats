@@ -107,10 +107,11 @@ assert_refused() {
 }
 
 @test "only_from: a host name, it is all of its addresses" {
-	start_service 'only_from = localhost'
+	printf '127.0.0.1 both.test\n::1 both.test\n' >"$BATS_TEST_TMPDIR/hosts"
+	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$BATS_TEST_TMPDIR/hosts")
+	start_service 'only_from = both.test'
 	assert_served
-	run ask "$PORT" 127.0.0.1 <<<hello
-	assert_output hello
+	assert_served ::1
 }
 
 @test "only_from: a .domain and a client without a name in the DNS, superd refuses it" {

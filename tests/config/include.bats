@@ -35,7 +35,6 @@ service b'
 
 @test "superd -c: two files, defaults of one apply to services of the other" {
 	print_service a >"$CONF"
-	printf 'defaults\n{\nnice = 7\n}\n' >"$CONF.defaults"
 	printf 'defaults\n{\ntime_limit = 7\n}\n' >"$CONF.defaults"
 	check_config -c "$CONF.defaults"
 	assert_success

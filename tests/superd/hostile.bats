@@ -30,11 +30,16 @@ log_is_clean() {
 
 @test "a line of the log is no longer than its limit, whatever names are in it" {
 	long=$(printf '%0250d' 0)
-	printf '#!/bin/sh\nexec cat\n' >"$BATS_TEST_TMPDIR/$long"
-	chmod 755 "$BATS_TEST_TMPDIR/$long"
-	start_superd -p 0 -o env="A=$(printf '%0100000d' 0)" "$BATS_TEST_TMPDIR/$long"
+	long=$BATS_TEST_TMPDIR/$long/$long/$long/$long
+	mkdir -p "$long"
+	printf '#!/bin/sh\nexec cat\n' >"$long/program"
+	chmod 755 "$long/program"
+	start_superd -p 0 -o env="A=$(printf '%0100000d' 0)" "$long/program"
 	ask "$PORT" </dev/null
 	wait_for_line EXIT
+	rm "$long/program"
+	"$CLIENT" "$PORT" all
+	wait_for_line '^superd: program: exec /.*0000'
 	signal_and_wait USR1 STATE
 	log_is_clean
 }

@@ -73,6 +73,18 @@ start_sending() {
 	assert_sleeps 2
 }
 
+@test "linger: TERM while a connection lingers, superd waits until its client ends it" {
+	start_sending -o linger=1000 cat "$BATS_TEST_TMPDIR/answer"
+	start_background "$CLIENT" "$PORT" line "file:$BATS_TEST_TMPDIR/go" close >"$BATS_TEST_TMPDIR/lingering"
+	wait_for_line 'the whole answer' "$BATS_TEST_TMPDIR/lingering"
+	wait_until has_children 0
+	signal_and_wait TERM stopping
+	sleep 0.5
+	kill -0 "$SUPERD_PID"
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_superd
+}
+
 @test "TERM waits for who lingers, no longer than linger" {
 	start_sending -o linger=2 cat "$BATS_TEST_TMPDIR/answer"
 	start_background "$CLIENT" "$PORT" line hold >"$BATS_TEST_TMPDIR/lingering"

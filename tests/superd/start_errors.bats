@@ -289,7 +289,7 @@ bad_value() {
 @test "an option without its value is wrong usage" {
 	run --separate-stderr timeout "$WAIT_SECONDS" "$SUPERD" -p
 	[ "$status" -eq 2 ]
-	[[ $stderr == *p* ]]
+	[[ $stderr == 'superd: -p needs a value'* ]]
 }
 
 @test "a file and a program together are wrong usage" {

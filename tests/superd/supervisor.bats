@@ -365,6 +365,8 @@ for n in range(1, 11):
 	settings() {
 		sed -n "/^\[Service\]/,/^\[Install\]/{/^[A-Z]/{s|-c $2|CONFIG|;s|$1.pid|PID|;p;};}" "$ROOT/systemd/$1.service"
 	}
+	run settings superd /etc/superd.d
+	assert_line --partial ExecStart=
 	run diff <(settings superd /etc/superd.d) <(settings superd-xinetd /etc/xinetd.conf)
 	assert_output ''
 	assert_success
