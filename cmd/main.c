@@ -50,17 +50,17 @@ static enum session serve_line(enum line_status status, struct text line, const 
 	return SESSION_GOES_ON;
 }
 
-/* Serves the lines that were read. Returns whether the session goes on; sets *some_served if there was a line. */
-static enum session serve_lines(struct line_reader *reader, const struct options *options, bool *some_served) {
+/* Serves the lines that were read. Returns whether the session goes on, and in *lines how many there were. */
+static enum session serve_lines(struct line_reader *reader, const struct options *options, size_t *lines) {
 	enum session session = SESSION_GOES_ON;
 	enum line_status status;
 	struct text line;
 
-	while (session == SESSION_GOES_ON && reply_failure() == 0) {
-		status = line_next(reader, &line);
-		if (status == LINE_NONE) break;
+	*lines = 0;
+	while (session == SESSION_GOES_ON && (status = line_next(reader, &line)) != LINE_NONE) {
 		session = serve_line(status, line, options);
-		*some_served = true;
+		if (reply_failure() != 0) session = SESSION_ENDS;
+		(*lines)++;
 	}
 	return session;
 }
@@ -75,15 +75,16 @@ static int run_session(const struct options *options, char *buffer) {
 	for (;;) {
 		enum input_status input = input_read(&reader, deadline);
 		enum session session;
-		bool some_served = false;
+		size_t lines;
 
 		if (input == INPUT_FAILED) return fail("read", errno);
 		if (input == INPUT_IDLE) reply_error_number("idle", options->idle);
 		if (input == INPUT_END) reader.rest_is_line = true;
-		session = serve_lines(&reader, options, &some_served);
-		if (reply_flush() == -1) return fail("write", reply_failure());
+		session = serve_lines(&reader, options, &lines);
+		/* A session without a reply does not touch the reply buffer: the first use of a page costs time. */
+		if ((lines > 0 || input == INPUT_IDLE) && reply_flush() == -1) return fail("write", reply_failure());
 		if (input != INPUT_SOME || session == SESSION_ENDS) return 0;
-		if (some_served) deadline = input_deadline(options->idle);
+		if (lines > 0) deadline = input_deadline(options->idle);
 	}
 }
 

@@ -20,7 +20,7 @@
 enum { ESCAPE_SIZE = 4 };
 
 /* Has room for a line of the default limit even if every byte is escaped; longer lines need several writes. */
-static char buffer[ESCAPE_SIZE * OPTIONS_LIMIT_DEFAULT + 1024];
+static char buffer[ESCAPE_SIZE * OPTIONS_LIMIT_DEFAULT];
 static size_t used;
 
 /* Returns whether descriptors 1 and 2 are the same socket. */
