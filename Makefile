@@ -29,11 +29,16 @@ PORT = 10100
 
 all: $(PROGRAMS)
 
-cmd/cmd: cmd/*.[ch]
-	$(COMPILE) $(LDFLAGS) -o $@ cmd/*.c $(LDLIBS)
+cmd/cmd: cmd/*.[ch] cmd/commands/*.c
+	$(COMPILE) $(LDFLAGS) -o $@ cmd/*.c cmd/commands/*.c $(LDLIBS)
 
-superd/superd: superd/*.[ch]
-	$(COMPILE) $(LDFLAGS) -o $@ superd/*.c $(LDLIBS)
+# SYSTEM picks superd's system calls: linux or posix (superd/base/sys.h).
+SYSTEM = linux
+BASE = superd/base/addr.c superd/base/hash.c superd/base/inherited.c superd/base/log.c superd/base/loop.c \
+	superd/base/mem.c superd/base/quote.c superd/base/syslog.c superd/base/task.c superd/base/sys_$(SYSTEM).c
+
+superd/superd: superd/*.[ch] superd/*/*.[ch]
+	$(COMPILE) $(LDFLAGS) -o $@ superd/*.c superd/server/*.c superd/connection/*.c superd/config/*.c $(BASE) $(LDLIBS)
 
 cmdc/cmdc: cmdc/*.[ch]
 	$(COMPILE) $(LDFLAGS) -o $@ cmdc/*.c $(LDLIBS)
@@ -44,7 +49,7 @@ static: clean
 
 # superd on POSIX.1-2008 alone: fork instead of clone, pipes instead of signalfd.
 posix: clean
-	$(MAKE) CPPFLAGS=-DSUPERD_POSIX all
+	$(MAKE) SYSTEM=posix all
 
 run: all
 	PATH="$$PWD/superd:$$PATH" superd -p $(PORT) ./cmd

@@ -1,15 +1,15 @@
 /*
- * Finds the requests in the input. The bytes go to the server unchanged; their lines are only counted, so that cmdc
- * knows how many replies to wait for and where to stop.
+ * Which lines of the input are requests. The bytes go to the server as they are; only their lines are looked at,
+ * so that we know how many replies to wait for, and where to stop.
  *
- * Nothing after `exit` is sent: the server would close the connection with these bytes unread, and TCP then sends a
- * reset, which can destroy replies that have not arrived yet.
+ * Nothing is sent behind `exit`: the server would close the connection with these bytes unread, and TCP turns that
+ * into a reset, which can take replies with it that are still on their way.
  */
 #include <string.h>
 
 #include "cmdc.h"
 
-static void add_to_line(struct input *input, const char *bytes, size_t length) {
+static void begin_line(struct input *input, const char *bytes, size_t length) {
 	if (input->length < sizeof input->head) {
 		size_t room = sizeof input->head - input->length;
 
@@ -18,7 +18,7 @@ static void add_to_line(struct input *input, const char *bytes, size_t length) {
 	input->length += length;
 }
 
-/* An empty line is no request, and a carriage return at the end is not part of the line. */
+/* The line has ended. An empty one is no request, and a CR at its end is not part of it. */
 static void end_line(struct input *input) {
 	size_t length = input->length;
 
@@ -29,30 +29,29 @@ static void end_line(struct input *input) {
 	if (length == strlen("exit") && memcmp(input->head, "exit", length) == 0) input->ended = true;
 }
 
-/* Counts the requests in bytes. Returns how many of the bytes to send: all, or those up to the end of `exit`. */
+/* Count the requests in bytes. Returns how many of the bytes to send: all, or those up to the end of `exit`. */
 size_t input_take(struct input *input, const char *bytes, size_t length) {
-	size_t taken = 0;
+	size_t at = 0;
 
-	while (taken < length && !input->ended) {
-		const char *rest = bytes + taken;
-		const char *newline = memchr(rest, '\n', length - taken);
+	while (at < length && !input->ended) {
+		const char *newline = memchr(bytes + at, '\n', length - at);
 
 		if (newline == NULL) {
-			add_to_line(input, rest, length - taken);
+			begin_line(input, bytes + at, length - at);
 			return length;
 		}
-		add_to_line(input, rest, (size_t)(newline - rest));
+		begin_line(input, bytes + at, (size_t)(newline - bytes) - at);
 		end_line(input);
-		taken = (size_t)(newline - bytes) + 1;
+		at = (size_t)(newline - bytes) + 1;
 	}
-	return taken;
+	return at;
 }
 
-/* Ends the input. Returns whether its last line lacks a newline, which the session must then send. */
+/* The input has ended. Returns whether its last line lacks its newline, which is then to be sent. */
 bool input_end(struct input *input) {
-	bool lacks_newline = input->length > 0;
+	bool open = input->length > 0;
 
-	if (lacks_newline) end_line(input);
+	if (open) end_line(input);
 	input->ended = true;
-	return lacks_newline;
+	return open;
 }

@@ -9,9 +9,9 @@
 
 static struct options options;
 
-static bool stopping, reload_is_due;
+static bool stopping;
 
-/* Descriptors 0, 1 and 2 are there, and no other reaches a program. */
+/* Opens descriptors 0, 1 and 2 if they are closed; no other reaches a program. */
 static void tidy_descriptors(void) {
 	int fd;
 	do fd = open("/dev/null", O_RDWR);
@@ -20,17 +20,17 @@ static void tidy_descriptors(void) {
 	sys_close_from(STDERR_FILENO + 1, true);
 }
 
-/* Opens the file for the process id before anything listens, so that what is wrong with it is said in time. */
+/* Opens the file for the process id before anything listens, so that an error ends the start. */
 static int open_pid_file(void) {
 	int fd = options.pid_file == NULL ? -1 : open(options.pid_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (fd >= 0 || options.pid_file == NULL) return fd;
 	log_error("-P %s: %s", options.pid_file, strerror(errno));
-	if (!state_is_upgrade()) exit(1);
+	if (!upgrade_is_successor()) exit(EXIT_FAILURE);
 	return -1;
 }
 
-/* A file that superd has only just made goes; one with somebody's process id in it stays. */
-static void give_up_pid_file(int fd) {
+/* Removes a file that superd has only just created; one with a process id in it stays. */
+static void remove_new_pid_file(int fd) {
 	if (fd >= 0 && lseek(fd, 0, SEEK_END) == 0) unlink(options.pid_file);
 }
 
@@ -43,11 +43,11 @@ static void write_pid_file(int fd) {
 
 static void stop(void) {
 	if (!stopping) {
-		notify_say("STOPPING=1");
-		log_notice("stopping: %zu programs running, at most %ld s (again: now)", conn_count(), serve_drain_time());
+		notify_send("STOPPING=1");
+		log_notice(
+		    "stopping: %zu programs running, at most %ld s (again: now)", child_count(), serve_drain_time());
 	}
 	serve_stop(stopping);
-	conn_drain(stopping);
 	stopping = true;
 }
 
@@ -55,89 +55,81 @@ static void quit(void) {
 	serve_stop(true);
 	metrics_write();
 	if (options.pid_file != NULL) unlink(options.pid_file);
-	exit(0);
+	exit(EXIT_SUCCESS);
 }
 
-/* Whether nobody is left who has to be waited for. */
+/* Whether nothing is left that a stop waits for. */
 static bool is_idle(void) {
-	return conn_count() == 0 && linger_next(NULL) == NULL && hold_first() == NULL && !proxy_is_waiting();
+	return child_count() == 0 && linger_next(NULL) == NULL && pending_first() == NULL && proxy_pending() == 0;
 }
 
-/* A child on its way still reads its service. */
 static void reload(void) {
-	if (!serve_settle(0, 1)) return;
-	reload_is_due = false;
 	notify_reloading();
 	log_files_reopen();
 	reload_again(&options);
 	metrics_totals.reloads++;
 	metrics_write();
-	notify_say("READY=1");
+	notify_send("READY=1");
 }
 
-/*
- * What cannot be handed on is first brought to an end: a child on its way, who is halfway through a PROXY header, a
- * question to the DNS.
- */
-static void replace(void) {
-	serve_pause(true);
-	if (!serve_settle(0, 1) || proxy_is_waiting() || conn_is_asking()) return;
-	state_execute();
-	serve_pause(false);
-}
-
-static void tick(void) {
-	conn_tick();
-	loop_tick();
-	listener_tick();
-	serve_tick();
-	metrics_tick();
-	notify_tick();
+/* What cannot be handed over is awaited first, and nothing more is accepted meanwhile. */
+static void upgrade(void) {
+	serve_set_paused(true);
+	if (spawn_is_starting() || serve_is_waiting()) return;
+	upgrade_execute();
+	serve_set_paused(false);
 }
 
 static _Noreturn void run(void) {
 	for (;;) {
-		if (loop_signal_taken(SIGCHLD)) conn_reap(loop_signal_sender());
+		if (loop_signal_taken(SIGCHLD)) child_reap(loop_signal_sender());
 		if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT)) stop();
-		if (loop_signal_taken(SIGHUP)) reload_is_due = true;
-		if (reload_is_due && !stopping) reload();
-		if (loop_signal_taken(SIGUSR1)) serve_log_state();
-		if (loop_signal_taken(SIGUSR2) && !stopping) state_begin();
-		if (loop_is_due()) tick();
-		if (state_is_due() && !stopping) replace();
+		if (loop_signal_taken(SIGHUP) && !stopping) reload();
+		if (loop_signal_taken(SIGUSR1)) metrics_log_state();
+		if (loop_signal_taken(SIGUSR2) && !stopping) upgrade_begin();
+		if (upgrade_is_due() && !stopping) upgrade();
 		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle())) quit();
-		bool is_quiet = loop_sleep(spawn_is_busy()) == 0;
-		serve_settle(0, is_quiet ? SPAWN_MOST : 0);
+		bool is_quiet = loop_run_once(spawn_is_starting()) == 0;
+		spawn_collect();
+		if (is_quiet) spawn_wait();
 	}
 }
 
+static void end_without_memory(void) {
+	log_error("out of memory while the configuration is read");
+	exit(EXIT_FAILURE);
+}
+
 int main(int argc, char **argv) {
+	struct error error;
 	tidy_descriptors();
+	int restored = upgrade_restore_early(&error);
 	options_read(&options, argc, argv);
 	addr_numeric_only = options.numeric;
 	umask(umask(022) | 022);
-	log_open(&options);
-	if (options.check) {
-		state_take(false);
-		return reload_check(&options);
-	}
+	log_open(options.verbose ? LEVEL_DETAIL
+		 : options.quiet ? LEVEL_ALWAYS
+				 : LEVEL_NOTICE,
+	    options.facility, options.check);
+	mem_exhausted = end_without_memory;
+	if (restored < 0) log_error("%s", error.text);
+	if (options.check) return restored < 0 ? EXIT_FAILURE : reload_check(&options);
 	if (loop_open() < 0) {
 		log_error("signals: %s", strerror(errno));
-		return 1;
+		return EXIT_FAILURE;
 	}
-	state_remember(argv);
+	upgrade_remember(argv);
 	int pid_file = open_pid_file();
 	notify_take_sockets();
-	state_take(false);
-	if (reload_start(&options) < 0 && !state_is_upgrade()) {
-		give_up_pid_file(pid_file);
-		return 1;
+	if (reload_start(&options) < 0 && !upgrade_is_successor()) {
+		remove_new_pid_file(pid_file);
+		return EXIT_FAILURE;
 	}
-	state_take(true);
+	upgrade_restore_late();
 	write_pid_file(pid_file);
 	metrics_open(options.metrics_file);
 	notify_open();
-	notify_say("READY=1");
-	if (!state_is_upgrade()) notify_descriptor(options.ready_fd);
+	notify_send("READY=1");
+	if (!upgrade_is_successor()) notify_descriptor(options.ready_fd);
 	run();
 }

@@ -1,5 +1,5 @@
 /*
- * notify: what superd and its supervisor tell each other: sockets handed over (sd_listen_fds(3)), state and the
+ * notify: what superd and its supervisor tell each other: sockets that it passes (sd_listen_fds(3)), state and the
  * watchdog (sd_notify(3)), readiness at a descriptor (s6).
  */
 #include "superd.h"
@@ -7,13 +7,13 @@
 #include <fcntl.h>
 #include <time.h>
 
-enum { FIRST_HANDED = 3 };
+enum { FIRST_PASSED = 3 };
 
 static struct {
 	int fd;
 	struct endpoint to;
-	int64_t watchdog; /* milliseconds between two signs of life, or 0 */
-	int64_t next;
+	int64_t interval; /* between two signs of life */
+	struct timer watchdog;
 } notify = {.fd = -1};
 
 static long long read_variable(const char *name) {
@@ -25,52 +25,32 @@ static bool is_for_us(const char *variable) {
 	return getenv(variable) == NULL || read_variable(variable) == (long long)getpid();
 }
 
-/* Takes the sockets that were handed over, if they are for this process. Says nothing of them to any child. */
+/* Takes the sockets that a supervisor passed to this process. No child learns of them. */
 void notify_take_sockets(void) {
 	long long count = is_for_us("LISTEN_PID") ? read_variable("LISTEN_FDS") : 0;
 	const char *rest = getenv("LISTEN_FDNAMES");
 	if (rest == NULL) rest = "";
-	for (int fd = FIRST_HANDED; fd < FIRST_HANDED + count && fcntl(fd, F_GETFD) >= 0; fd++) {
+	for (int fd = FIRST_PASSED; fd < FIRST_PASSED + count && fcntl(fd, F_GETFD) >= 0; fd++) {
 		size_t length = strcspn(rest, ":");
 		char name[64];
 		snprintf(name, sizeof name, "%.*s", (int)length, rest);
 		rest += length + (rest[length] == ':');
-		socket_offer(fd, SOCKET_HANDED, NULL, name);
+		inherited_add(fd, SOCKET_PASSED, NULL, name);
 	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
 }
 
-/* Finds out where the supervisor listens, and how often it wants a sign of life. */
-void notify_open(void) {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct reason why = {0};
-	if (path == NULL) return;
-	if (addr_from_path(path, &notify.to, &why) < 0) {
-		log_warning("NOTIFY_SOCKET: %s", why.text);
-		return;
-	}
-	if (path[0] == '@') { /* a name in Linux's abstract space */
-		notify.to.at.un.sun_path[0] = '\0';
-		notify.to.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	}
-	notify.fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	if (notify.fd < 0 || fcntl(notify.fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(notify.fd, F_SETFL, O_NONBLOCK) < 0)
-		log_warning("NOTIFY_SOCKET: %s", strerror(errno));
-	long long microseconds = is_for_us("WATCHDOG_PID") ? read_variable("WATCHDOG_USEC") : 0;
-	notify.watchdog = microseconds > 0 ? microseconds / 2000 : 0;
-}
-
 /* Tells the supervisor `state` (READY=1, STOPPING=1...), and how many services and children there are. */
-void notify_say(const char *state) {
+void notify_send(const char *state) {
 	char text[200];
 	size_t services = 0;
 	if (notify.fd < 0) return;
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		services += !listener->retired;
 	int length =
-	    snprintf(text, sizeof text, "%s\nSTATUS=%zu services, %zu running\n", state, services, conn_count());
+	    snprintf(text, sizeof text, "%s\nSTATUS=%zu services, %zu running\n", state, services, child_count());
 	if (sendto(notify.fd, text, (size_t)length, 0, &notify.to.at.any, notify.to.length) < 0)
 		log_detail("NOTIFY_SOCKET: %s", strerror(errno));
 }
@@ -82,20 +62,37 @@ void notify_reloading(void) {
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	long long microseconds = now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", microseconds);
-	notify_say(text);
+	notify_send(text);
 }
 
-/* Gives the watchdog its sign of life. */
-void notify_tick(void) {
-	if (notify.fd < 0 || notify.watchdog == 0) return;
-	if (loop_now() >= notify.next) {
-		notify_say("WATCHDOG=1");
-		notify.next = loop_now() + notify.watchdog;
+static void send_sign_of_life(struct timer *timer) {
+	notify_send("WATCHDOG=1");
+	loop_set_timer(timer, loop_now() + notify.interval);
+}
+
+/* Finds the supervisor's socket, and begins with the signs of life that it asks for. */
+void notify_open(void) {
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct error error = {0};
+	if (path == NULL) return;
+	if (addr_from_path(path, &notify.to, &error) < 0) {
+		log_warning("NOTIFY_SOCKET: %s", error.text);
+		return;
 	}
-	loop_wake_at(notify.next);
+	if (path[0] == '@') { /* a name in Linux's abstract space */
+		notify.to.at.un.sun_path[0] = '\0';
+		notify.to.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	}
+	notify.fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	if (notify.fd < 0 || fcntl(notify.fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(notify.fd, F_SETFL, O_NONBLOCK) < 0)
+		log_warning("NOTIFY_SOCKET: %s", strerror(errno));
+	long long microseconds = is_for_us("WATCHDOG_PID") ? read_variable("WATCHDOG_USEC") : 0;
+	notify.interval = microseconds / 2000;
+	notify.watchdog.due = send_sign_of_life;
+	if (notify.fd >= 0 && notify.interval > 0) loop_set_timer(&notify.watchdog, loop_now());
 }
 
-/* Writes a newline to a descriptor that somebody waits at, and closes it (-r). Of 0, 1 and 2 none may stay free. */
+/* Writes a newline to a descriptor for readiness, and closes it (-r). Of 0, 1 and 2 none may stay free. */
 void notify_descriptor(int fd) {
 	if (fd < 0) return;
 	if (write(fd, "\n", 1) < 0) log_warning("-r %d: %s", fd, strerror(errno));

@@ -1,5 +1,5 @@
 /*
- * options: the command line. What is wrong with it is said in one line, and ends the program with 2.
+ * options: the command line. An error in it is one line, and ends the program with status 2.
  */
 #include "superd.h"
 
@@ -65,7 +65,7 @@ static void read_option(struct options *options, int option) {
 	case 'b': words_add(options->arena, &options->addresses, optarg); break;
 	case 'c': words_add(options->arena, &options->paths, optarg); break;
 	case 'l':
-		options->facility = attr_find_word(log_facilities, optarg);
+		options->facility = named_value_find(syslog_facilities, optarg);
 		if (options->facility == NULL) wrong_usage("-l %s: unknown syslog facility", optarg);
 		break;
 	case 'm': options->metrics_file = optarg; break;
@@ -92,12 +92,13 @@ static void check_together(const struct options *options) {
 		return;
 	}
 	if (options->program == NULL) wrong_usage("PROGRAM, or -c PATH, is missing");
-	bool is_handed_sockets = options->addresses.count == 0 && (getenv("LISTEN_FDS") != NULL || state_is_upgrade());
-	if (options->port == NULL && !addr_are_paths(&options->addresses) && !is_handed_sockets)
+	bool has_passed_sockets =
+	    options->addresses.count == 0 && (getenv("LISTEN_FDS") != NULL || upgrade_is_successor());
+	if (options->port == NULL && !addr_are_paths(&options->addresses) && !has_passed_sockets)
 		wrong_usage("-p PORT is missing");
 }
 
-/* Reads the command line; ends the program where it is wrong, or where it only asks for something to be printed. */
+/* Reads the command line; ends the program if it is wrong, or if it only asks for something to be printed. */
 void options_read(struct options *options, int argc, char **argv) {
 	int option;
 	*options = (struct options){.arena = mem_arena_new(), .ready_fd = -1};

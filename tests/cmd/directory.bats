@@ -6,10 +6,11 @@ setup() {
 	COMMANDS=$BATS_TEST_TMPDIR/parent/commands
 	mkdir -p "$COMMANDS"
 	chmod 755 "$BATS_TEST_TMPDIR/parent" "$COMMANDS"
+	# shellcheck disable=SC2034 # for serve and its like
 	CMD_OPTIONS=(-d "$COMMANDS")
 }
 
-@test "cmd -d names: a name with a path, a dot at its start or another invalid character, it is unknown" {
+@test "a name that is no plain file name is unknown" {
 	write_command good <<<'echo good'
 	mkdir "$COMMANDS/folder"
 	cp "$COMMANDS/good" "$COMMANDS/.hidden"
@@ -22,7 +23,7 @@ setup() {
 	assert_equal "$(grep -c '^error<>unknown<>' <<<"$output")" 11
 }
 
-@test "cmd -d names: one byte more than a file name can have, it is unknown" {
+@test "a name longer than a file name can be is unknown" {
 	local name
 	name=$(printf 'a%.0s' {1..255})
 	write_command "$name" <<<'echo long'
@@ -30,14 +31,14 @@ setup() {
 	assert_output "out<>long"$'\nok\n'"error<>unknown<>${name}a"
 }
 
-@test "cmd -d files: a file that is not executable, it is unknown" {
+@test "a file that is not executable is unknown" {
 	write_command data <<<'echo a'
 	chmod 644 "$COMMANDS/data"
 	run -0 run_cmd <<<data
 	assert_output 'error<>unknown<>data'
 }
 
-@test "cmd -d files: a program with the name of a built-in, the built-in runs" {
+@test "a built-in wins over a program of its name" {
 	write_command echo <<<'exec printf program'
 	run -0 run_cmd <<<'echo<>a'
 	assert_output 'ok<>a'
@@ -45,7 +46,7 @@ setup() {
 	assert_equal "$(grep -c '^out<>echo' <<<"$output")" 1
 }
 
-@test "cmd -d help: programs with and without summaries, help lists them by name after the built-ins" {
+@test "help lists the programs after the built-ins, by name, with their summaries" {
 	write_command zebra <<<'# summary: shows stripes'
 	write_command ape <<<$'\n#\n#summary: not this\n# summary:   climbs, and\tmore  \necho'
 	write_command mute <<<'true'
@@ -58,7 +59,7 @@ setup() {
 	assert_line --index 0 --regexp '^out<>zebra  +shows stripes$'
 }
 
-@test "cmd -d summaries: only the first 1024 bytes are searched, a file without text has no summary" {
+@test "a summary is looked for in the first 1024 bytes, and a program without text has none" {
 	{
 		printf '# %01024d\n' 0
 		echo '# summary: too late'
@@ -72,7 +73,7 @@ setup() {
 	assert_line 'out<>empty'
 }
 
-@test "cmd -d rights: others may write to the directory, cmd exits with status 2" {
+@test "a directory that others may write to is refused at start" {
 	chmod 757 "$COMMANDS"
 	run -2 run_cmd <<<'echo<>a'
 	assert_output ''
@@ -81,7 +82,7 @@ setup() {
 	run -2 run_cmd <<<'echo<>a'
 }
 
-@test "cmd -d rights: a group other than root's may write to the directory, cmd exits with status 2" {
+@test "a directory that a group other than root's may write to is refused at start" {
 	chgrp 1 "$COMMANDS"
 	chmod 775 "$COMMANDS"
 	run -2 run_cmd <<<'echo<>a'
@@ -90,7 +91,7 @@ setup() {
 	run -0 run_cmd <<<'echo<>a'
 }
 
-@test "cmd -d rights: others may write to the parent without the sticky bit, cmd exits with status 2" {
+@test "a parent that others may write to is refused, unless it has the sticky bit" {
 	write_command good <<<'echo good'
 	chmod 777 "$BATS_TEST_TMPDIR/parent"
 	run -2 run_cmd <<<good
@@ -100,13 +101,13 @@ setup() {
 	assert_output $'out<>good\nok'
 }
 
-@test "cmd -d rights: the parent belongs to another user, cmd exits with status 2" {
+@test "a parent that belongs to another user is refused" {
 	chown 1 "$BATS_TEST_TMPDIR/parent"
 	run -2 run_cmd <<<'echo<>a'
 	screen_is "cmd: $BATS_TEST_TMPDIR/parent belongs to another user"
 }
 
-@test "cmd -d rights: others may write to a program, it is unknown and the screen shows the reason" {
+@test "a program that others may write to is unknown, and the screen says why" {
 	write_command open <<<'echo open'
 	chmod 757 "$COMMANDS/open"
 	run -0 run_cmd <<<open
@@ -116,7 +117,7 @@ setup() {
 	refute_line --partial 'out<>open'
 }
 
-@test "cmd -d rights: a program belongs to another user, it is unknown and the screen shows the reason" {
+@test "a program that belongs to another user is unknown, and the screen says why" {
 	write_command foreign <<<'echo foreign'
 	chown 1 "$COMMANDS/foreign"
 	run -0 run_cmd <<<foreign
@@ -124,7 +125,7 @@ setup() {
 	screen_is "cmd: $COMMANDS/foreign belongs to another user"
 }
 
-@test "cmd -d links: a link inside the directory is followed, a link out of the directory is unknown" {
+@test "a symbolic link inside the directory is followed, and one that leads out is refused" {
 	write_command good <<<'echo good'
 	cp "$COMMANDS/good" "$BATS_TEST_TMPDIR/parent/outside"
 	ln -s good "$COMMANDS/inside"
@@ -137,7 +138,7 @@ setup() {
 	screen_is "cmd: $COMMANDS/out leads out of $COMMANDS"$'\n'"cmd: $COMMANDS/true leads out of $COMMANDS"
 }
 
-@test "cmd -d links: a link into a folder that others may write to, it is unknown" {
+@test "a folder within the directory that others may write to is no place for a link to lead to" {
 	mkdir "$COMMANDS/open"
 	write_command good <<<'echo good'
 	mv "$COMMANDS/good" "$COMMANDS/open/good"
@@ -149,7 +150,7 @@ setup() {
 	assert_output 'error<>unknown<>good'
 }
 
-@test "cmd -d paths: a relative path through a symbolic link, cmd finds the programs" {
+@test "the directory may be named by a relative path and through a link" {
 	write_command good <<<'pwd'
 	ln -s parent/commands "$BATS_TEST_TMPDIR/link"
 	cd "$BATS_TEST_TMPDIR"
@@ -157,14 +158,14 @@ setup() {
 	assert_output "out<>$BATS_TEST_TMPDIR"$'\nok'
 }
 
-@test "cmd -d paths: the path is missing or not a directory, cmd exits with status 2" {
+@test "a directory that is missing or is none is refused at start" {
 	run -2 "$CMD" -d "$BATS_TEST_TMPDIR/nowhere" </dev/null
 	assert_output "cmd: -d $BATS_TEST_TMPDIR/nowhere: No such file or directory"
 	run -2 "$CMD" -d "$CMD" </dev/null
 	assert_output "cmd: -d $CMD: not a directory"
 }
 
-@test "cmd -d changes: a program appears during a session, cmd finds it" {
+@test "a program that comes and goes while a session runs is found and lost" {
 	open_cmd
 	echo new >&7
 	wait_until grep -qx 'error<>unknown<>new' "$BATS_TEST_TMPDIR/replies"
@@ -174,7 +175,7 @@ setup() {
 	close_cmd
 }
 
-@test "cmd -d: the option is not given, no file is a command" {
+@test "without -d no file is a command" {
 	write_command good <<<'echo good'
 	cd "$COMMANDS"
 	run -0 "$CMD" <<<good

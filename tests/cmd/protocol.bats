@@ -1,47 +1,47 @@
-# cmd's protocol: each row of the table in cmd(7), and how requests are framed.
+# cmd's protocol, by pipe: each row of the table in cmd(7), and the lines that hold requests.
 
 load ../lib/client
 
-# serve_bytes TEXT: send TEXT, in printf's escapes, to cmd; replies and screen go to files.
+# Say something with printf's escapes, and look at the replies and the screen byte by byte.
 serve_bytes() {
 	# shellcheck disable=SC2059 # the test's text is the format
 	printf "$1" | run_cmd >"$BATS_TEST_TMPDIR/replies"
 }
-# assert_bytes FILE TEXT: the file `replies` or `screen` is TEXT, in printf's escapes, byte by byte.
+# assert_bytes FILE TEXT: the replies or the screen are TEXT, with printf's escapes.
 assert_bytes() {
 	# shellcheck disable=SC2059
 	printf "$2" | cmp - "$BATS_TEST_TMPDIR/$1"
 }
 
-@test "cmd printf: a text, cmd shows it on the screen and replies with it" {
+@test "printf shows its text on the screen and answers it" {
 	serve_bytes 'printf<>hello!!\n'
 	assert_bytes replies 'ok<>hello!!\n'
 	assert_bytes screen 'hello!!\n'
 }
 
-@test "cmd printf: a text that holds <>, cmd takes the rest of the line as one argument" {
+@test "printf takes the rest of the line, separators and all" {
 	serve_bytes 'printf<>a<>b<><>\n'
 	assert_bytes replies 'ok<>a<>b<><>\n'
 	assert_bytes screen 'a<>b<><>\n'
 }
 
-@test "cmd printf: a text with format characters and backslashes, cmd shows it unchanged" {
+@test "printf does not interpret its text" {
 	serve_bytes 'printf<>100%%s %%n \\n\n'
 	assert_bytes screen '100%%s %%n \\n\n'
 }
 
-@test "cmd echo: a text, cmd replies with it and shows nothing" {
+@test "echo answers with its text and shows nothing" {
 	serve_bytes 'echo<>a<>b\n'
 	assert_bytes replies 'ok<>a<>b\n'
 	assert_bytes screen ''
 }
 
-@test "cmd arguments: an empty last argument, cmd takes it as an argument" {
+@test "an empty argument is an argument" {
 	serve_bytes 'echo<>\n'
 	assert_bytes replies 'ok<>\n'
 }
 
-@test "cmd time: TZ is another time zone, cmd replies with the time in UTC" {
+@test "time answers with the time in UTC" {
 	local before after
 	before=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 	TZ=Asia/Tokyo run run_cmd <<<time
@@ -50,12 +50,12 @@ assert_bytes() {
 	[[ ! $output < "ok<>$before" && ! $output > "ok<>$after" ]]
 }
 
-@test "cmd peer: the environment names the client, cmd replies with that address and port" {
+@test "peer answers with the peer of the environment" {
 	TCPREMOTEIP=192.0.2.7 TCPREMOTEPORT=53124 run run_cmd <<<peer
 	assert_output 'ok<>192.0.2.7<>53124'
 }
 
-# peer_is ADDRESS: connect to that address; cmd's reply to peer is the address and port of this client.
+# peer_is ADDRESS: connect there, and see that cmd's answer is this client's own address and port.
 peer_is() {
 	cat >"$BATS_TEST_TMPDIR/client" <<-'END'
 		import socket, sys
@@ -68,33 +68,33 @@ peer_is() {
 	timeout "$WAIT_SECONDS" python3 "$BATS_TEST_TMPDIR/client" "$1" "$PORT"
 }
 
-@test "cmd peer: the environment names no client, cmd replies with the client of the socket" {
+@test "peer answers with the peer of the socket where the environment names none" {
 	open_cmd_on_socket tcp
 	run -0 peer_is 127.0.0.1
 }
 
-@test "cmd peer: the client of an IPv6 socket, cmd replies with its address and port" {
+@test "peer answers with the peer of an IPv6 socket" {
 	open_cmd_on_socket tcp6
 	run -0 peer_is ::1
 }
 
-@test "cmd peer: an IPv4 client of an IPv6 socket, cmd replies with the IPv4 address" {
+@test "peer shows an IPv4 client of an IPv6 socket as IPv4" {
 	open_cmd_on_socket any
 	run -0 peer_is 127.0.0.1
 }
 
-@test "cmd peer: stdin is a pipe, cmd replies with -" {
+@test "peer answers - on a pipe" {
 	run run_cmd <<<peer
 	assert_output 'ok<>-'
 }
 
-@test "cmd peer: stdin is a UNIX-domain socket, cmd replies with -" {
+@test "peer answers - on a UNIX-domain socket" {
 	open_cmd_on_socket "unix:$BATS_TEST_TMPDIR/socket"
 	run "$CLIENT" "$PORT" 'send:peer\n' line
 	assert_output 'ok<>-'
 }
 
-@test "cmd help: no argument, cmd lists each command with its arguments and its summary" {
+@test "help lists the commands, each with its arguments and what it does" {
 	run run_cmd <<<help
 	assert_success
 	assert_line --regexp '^out<>printf<>TEXT  +[a-z]'
@@ -103,121 +103,121 @@ peer_is() {
 	assert_line --index $((${#lines[@]} - 1)) ok
 }
 
-@test "cmd help: the name of a command, cmd prints the line of that command only" {
+@test "help with a name shows that command" {
 	run run_cmd <<<'help<>printf'
 	assert_line --index 0 --regexp '^out<>printf<>TEXT  +[a-z]'
 	assert_line --index 1 ok
 	assert_equal "${#lines[@]}" 2
 }
 
-@test "cmd help: an unknown name, cmd replies with an error" {
+@test "help with a name that no command has is an error" {
 	run run_cmd <<<'help<>nosuch'
 	assert_output 'error<>unknown<>nosuch'
 }
 
-@test "cmd version: the request, cmd replies with the output of cmd -V" {
+@test "version answers with the name and version that cmd -V prints" {
 	run run_cmd <<<version
 	assert_output "ok<>$("$CMD" -V)"
 	assert_output --regexp '^ok<>cmd [0-9]+\.[0-9]+'
 }
 
-@test "cmd exit: lines after it, cmd ends the session and does not run them" {
+@test "exit ends the session and leaves the rest unserved" {
 	run -0 run_cmd <<<$'exit\nprintf<>not this'
 	assert_output 'ok<>bye'
 	assert_bytes screen ''
 }
 
-@test "cmd commands: any unknown name, the error names it" {
+@test "an unknown name is an error that names it" {
 	run -0 run_cmd <<<$'nosuch\nnosuch<>with<>arguments\nECHO<>a\necho <>a'
 	assert_output $'error<>unknown<>nosuch\nerror<>unknown<>nosuch\nerror<>unknown<>ECHO\nerror<>unknown<>echo '
 }
 
-@test "cmd arguments: too few, the error shows the usage" {
+@test "too few arguments are an error that shows the usage" {
 	run -0 run_cmd <<<$'printf\necho'
 	assert_output $'error<>usage<>printf<>TEXT\nerror<>usage<>echo<>TEXT'
 }
 
-@test "cmd arguments: too many, the error shows the usage and cmd runs nothing" {
+@test "too many arguments are an error that shows the usage, and nothing is done" {
 	run -0 run_cmd <<<$'exit<>now\ntime<>\nversion<>a\npeer<>a<>b\necho<>still here'
 	assert_output $'error<>usage<>exit\nerror<>usage<>time\nerror<>usage<>version\nerror<>usage<>peer\nok<>still here'
 }
 
-@test "cmd NUL bytes: a line holds one, cmd replies with an error and continues the session" {
+@test "a NUL byte in a line is an error, and the session goes on" {
 	serve_bytes 'echo<>a\0b\necho<>c\n\0\necho<>d\n'
 	assert_bytes replies 'error<>nul<>a line may not hold a NUL byte\nok<>c\nerror<>nul<>a line may not hold a NUL byte\nok<>d\n'
 }
 
-@test "cmd empty lines: with and without CR, cmd sends no reply" {
+@test "an empty line is no request" {
 	serve_bytes '\n\r\n\necho<>a\n\n'
 	assert_bytes replies 'ok<>a\n'
 }
 
-@test "cmd input: no bytes at all, cmd sends no reply and exits with status 0" {
+@test "no input is no reply, and well" {
 	run -0 run_cmd </dev/null
 	assert_output ''
 }
 
-@test "cmd separators: a line begins with <>, the command name is empty and unknown" {
+@test "a line that begins with a separator has an empty, unknown name" {
 	serve_bytes '<>echo<>a\n'
 	assert_bytes replies 'error<>unknown<>\n'
 }
 
-@test "cmd separators: a single < or >, it separates nothing" {
+@test "a single < or > separates nothing" {
 	serve_bytes 'echo<>a<b>c<\n<\necho<\n'
 	assert_bytes replies 'ok<>a<b>c<\nerror<>unknown<><\nerror<>unknown<>echo<\n'
 }
 
-@test "cmd separators: two overlap, the first one separates" {
+@test "the first separator counts where they overlap" {
 	serve_bytes 'echo<<>>a\necho<>>a\n'
 	assert_bytes replies 'error<>unknown<>echo<\nok<>>a\n'
 }
 
-@test "cmd line ends: a CR before the LF, cmd drops that one and no other" {
+@test "a CR before the LF is dropped, one elsewhere is not" {
 	serve_bytes 'echo<>a\r\necho<>b\rc\r\r\nexit\r\n'
 	assert_bytes replies 'ok<>a\nok<>b\rc\r\nok<>bye\n'
 }
 
-@test "cmd line ends: the last line has no LF, cmd serves it" {
+@test "a last line without LF is a line" {
 	serve_bytes 'echo<>a\necho<>b'
 	assert_bytes replies 'ok<>a\nok<>b\n'
 }
 
-@test "cmd bytes: every byte but NUL, CR and LF, cmd replies with it unchanged" {
+@test "UTF-8 and every byte but NUL, CR and LF come back as they were" {
 	local bytes
 	bytes=$(printf '\\%03o' {1..9} 11 12 {14..255})
 	serve_bytes "echo<>äöü 世界 🎉 $bytes\n"
 	assert_bytes replies "ok<>äöü 世界 🎉 $bytes\n"
 }
 
-@test "cmd screen: tabs, UTF-8 and control bytes, cmd shows control bytes as \\xHH and the others unchanged" {
+@test "the screen shows tab and UTF-8 as they are, and control bytes as \\xHH" {
 	serve_bytes 'printf<>a\tb äöü 世界 🎉\nprintf<>\033[2J\a\b\177\001x\r\r\n'
 	assert_bytes screen 'a\tb äöü 世界 🎉\n\\x1b[2J\\x07\\x08\\x7f\\x01x\\x0d\n'
 }
 
-@test "cmd screen: C1 control characters, in UTF-8 or as single bytes, cmd shows them as \\xHH" {
+@test "the screen shows the C1 controls as \\xHH, in UTF-8 or bare" {
 	serve_bytes 'printf<>\302\233a\302\240\233\n'
 	assert_bytes screen '\\xc2\\x9ba\302\240\\x9b\n'
 }
 
-@test "cmd screen: invalid UTF-8, cmd shows it as \\xHH" {
+@test "the screen shows what is not UTF-8 as \\xHH" {
 	serve_bytes 'printf<>\300\200 \355\240\200 \364\220\200\200 \360\200\200\200 \342\202 \342\202\n'
 	assert_bytes screen '\\xc0\\x80 \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xf0\\x80\\x80\\x80 \\xe2\\x82 \\xe2\\x82\n'
 }
 
-@test "cmd screen: descriptor 2 is the client's socket too, the client does not receive the screen's text" {
+@test "the screen does not reach a client whose socket is descriptor 2, too" {
 	open_cmd_on_socket -2 tcp
 	run "$CLIENT" "$PORT" 'send:printf<>for the operator\necho<>a\n' line line
 	assert_output $'ok<>for the operator\nok<>a'
 }
 
-@test "cmd screen: stderr is closed or full, the session continues" {
+@test "a screen that is closed or full does not end the session" {
 	timeout "$WAIT_SECONDS" "$CMD" <<<$'printf<>a\necho<>b' >"$BATS_TEST_TMPDIR/replies" 2>&-
 	assert_bytes replies 'ok<>a\nok<>b\n'
 	timeout "$WAIT_SECONDS" "$CMD" <<<$'printf<>a\necho<>b' >"$BATS_TEST_TMPDIR/replies" 2>/dev/full
 	assert_bytes replies 'ok<>a\nok<>b\n'
 }
 
-@test "cmd screen: eight sessions write to the same file, each line is one write" {
+@test "each line of the screen is one write, so that many sessions do not mix theirs" {
 	local i pids=()
 	for i in 1 2 3 4 5 6 7 8; do
 		yes "printf<>$i$i$i$i$i$i$i$i$i$i" | head -n 2000 |

@@ -1,4 +1,6 @@
-# The protocol with a second client, lib/cmd_client.py, which was written from cmd(7) and not from cmdc.
+# The protocol, spoken by a second client, lib/cmd_client.py, which was written from cmd(7) and not from cmdc.
+#
+# shellcheck disable=SC2016 # what expands in no shell of ours
 
 load ../lib/superd
 load ../lib/client
@@ -8,7 +10,7 @@ setup() {
 	mkdir "$COMMANDS"
 }
 
-# python CODE: run it with `client`, a client that is connected to cmd under superd, and the names of lib/cmd_client.py.
+# python CODE: run it with `client`, connected to superd and cmd, and what lib/cmd_client.py has.
 python() {
 	timeout "$WAIT_SECONDS" python3 -B -c "
 import sys
@@ -23,7 +25,7 @@ def error(*request):
 $1"
 }
 
-@test "second client: any text, echo returns it unchanged" {
+@test "a result comes back as it was sent" {
 	start_superd -p 0 "$CMD"
 	run python '
 for text in b"hello", b"", b"a<>b", b"<", b">", b"\xff\x1b\t", b"\r x", "é".encode():
@@ -31,7 +33,7 @@ for text in b"hello", b"", b"a<>b", b"<", b">", b"\xff\x1b\t", b"\r x", "é".enc
 	assert_success
 }
 
-@test "second client: each command, its reply is what cmd(7) describes" {
+@test "each command answers as the page says" {
 	start_superd -p 0 "$CMD"
 	run python '
 import re
@@ -47,7 +49,7 @@ for name in names:
 	assert_success
 }
 
-@test "second client: exit, cmd replies and then ends the session" {
+@test "exit is answered, and then the server ends the session" {
 	start_superd -p 0 "$CMD"
 	run python '
 assert client.ask("exit").result == b"bye"
@@ -55,7 +57,7 @@ assert client.stream.read() == b""'
 	assert_success
 }
 
-@test "second client: errors, they have the codes of cmd(7) and the session continues" {
+@test "errors come with their codes, and the session goes on" {
 	start_superd -p 0 "$CMD"
 	run python '
 assert error("nosuch") == (b"unknown", b"nosuch", [])
@@ -72,7 +74,7 @@ assert client.ask("echo", "still").result == b"still"'
 	assert_success
 }
 
-@test "second client: 2,000 requests without waiting, the replies arrive in order" {
+@test "many requests are answered in order without waiting" {
 	start_superd -p 0 "$CMD"
 	run python '
 for i in range(2000):
@@ -82,7 +84,7 @@ for i in range(2000):
 	assert_success
 }
 
-@test "second client: CR, empty lines and a last line without LF, cmd frames them as cmd(7) describes" {
+@test "framing is as the page says: CR, empty lines, and a last line without LF" {
 	start_superd -p 0 "$CMD"
 	run python '
 client.socket.sendall(b"\n\r\necho<>a\r\n\necho<>b\r\r\necho<>c")
@@ -92,7 +94,7 @@ assert client.stream.read() == b""'
 	assert_success
 }
 
-@test "second client: the idle time expires, cmd sends the error without a request and ends the session" {
+@test "idle is said unasked, and then the server ends the session" {
 	start_superd -p 0 "$CMD" -i 1
 	run python '
 client.socket.sendall(b"echo<>par")
@@ -105,7 +107,7 @@ except CommandError as idle:
 	assert_output idle
 }
 
-@test "second client: programs, their lines, arguments and exit status arrive as cmd(7) describes" {
+@test "a program's lines, arguments and end are told apart" {
 	write_command arguments <<-'END'
 		printf '%s\n' "$#" "$@"
 		printf 'no newline'
@@ -132,7 +134,7 @@ assert b"arguments" in client.ask("help").lines'
 	assert_success
 }
 
-@test "second client: a UNIX-domain socket, peer is -" {
+@test "a client on a UNIX-domain socket has no address" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" "$CMD"
 	run timeout "$WAIT_SECONDS" python3 -B -c '
 import sys
@@ -142,7 +144,7 @@ print(Client(sys.argv[2]).ask("peer").result)' "$LIB" "$BATS_TEST_TMPDIR/socket"
 	assert_output "b'-'"
 }
 
-@test "second client: a request that the protocol cannot carry, this client rejects it" {
+@test "this client refuses what cannot be said" {
 	run python3 -B -c '
 import sys
 sys.path.insert(0, sys.argv[1])

@@ -1,11 +1,11 @@
 # Configuration in several files: include, includedir, and more than one -c.
 #
-# shellcheck disable=SC2154 # run sets them
+# shellcheck disable=SC2154 # check sets stderr
 
 load ../lib/superd
 load ../lib/client
 
-@test "includedir: files with and without a dot, superd reads the ones without in byte order" {
+@test "include reads a file, and includedir a directory's in the order of their bytes" {
 	mkdir "$BATS_TEST_TMPDIR/d" "$BATS_TEST_TMPDIR/d/folder"
 	for name in b a B c.conf d~ .e; do
 		print_service "$name" >"$BATS_TEST_TMPDIR/d/$name"
@@ -21,7 +21,7 @@ service a
 service b'
 }
 
-@test "superd -c: a directory, superd reads it as includedir does" {
+@test "-c DIR reads as includedir does" {
 	mkdir "$BATS_TEST_TMPDIR/d"
 	for name in b a c.x d~; do
 		print_service "$name" >"$BATS_TEST_TMPDIR/d/$name"
@@ -33,27 +33,28 @@ service b'
 service b'
 }
 
-@test "superd -c: two files, defaults of one apply to services of the other" {
+@test "more than one -c is read, and defaults are for them all" {
 	print_service a >"$CONF"
+	printf 'defaults\n{\nnice = 7\n}\n' >"$CONF.defaults"
 	printf 'defaults\n{\ntime_limit = 7\n}\n' >"$CONF.defaults"
 	check_config -c "$CONF.defaults"
 	assert_success
 	grep -qx 'time_limit = 7' <<<"$(squeeze_blanks "$output")"
 }
 
-@test "superd -c: a pipe, superd reads it" {
+@test "-c reads a pipe" {
 	run "$SUPERD" -t -c /dev/stdin < <(print_service a)
 	assert_success
 	assert_output --partial 'service a'
 }
 
-@test "include: an error in the included file, the message has that file's name and line" {
+@test "an error in an included file has that file's name and line" {
 	print_service a 'nice = x' >"$CONF.inner"
 	printf '#\n\ninclude %s\n' "$CONF.inner" >"$CONF"
 	assert_config_errors "conf.inner:9: nice: 'x' is not a number"
 }
 
-@test "include: a missing file or directory, the error is at the include and the other services run" {
+@test "what is included and not there is an error at the include, and the rest is served" {
 	{
 		echo 'include /nosuch/file'
 		echo 'includedir /nosuch/directory'
@@ -65,7 +66,7 @@ service b'
 	echoes "$(port_of a)"
 }
 
-@test "include: a file includes itself directly or through another, the error is at the include" {
+@test "a file that includes itself, at once or by way of another, is an error at the include" {
 	printf 'include %s\n' "$CONF" >"$CONF"
 	print_service a >>"$CONF"
 	check_config
@@ -79,27 +80,27 @@ service b'
 	[ "$stderr" = "conf.other:2: 'conf' includes itself" ]
 }
 
-@test "superd -c: a missing file, superd prints the error and exits with status 1" {
+@test "-c with a file that is not there is an error, and exits 1" {
 	run --separate-stderr "$SUPERD" -t -c /nosuch/file
 	assert_failure 1
 	[[ $stderr == *'/nosuch/file: No such file or directory' ]]
 }
 
-@test "include: 14 levels of four includes each, superd stops soon with an error" {
+@test "includes that fan out end in an error, and soon" {
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
 		for _ in 1 2 3 4; do
 			echo "include $CONF.$((i + 1))"
 		done >"$CONF.$i"
 	done
 	: >"$CONF.15"
-	# Bounded, since a failure might print without end.
+	# Bounded, for it might print without end.
 	run --separate-stderr bash -c 'set -o pipefail; timeout -k 1 "$0" "$1" -t -c "$2" 2>&1 >/dev/null | head -n 10000 | wc -l' \
 		"$WAIT_SECONDS" "$SUPERD" "$CONF.1"
 	assert_failure 1
 	[ "$output" -lt 10000 ]
 }
 
-@test "include: no path or two paths, it is an error" {
+@test "an include without a path, or with two" {
 	printf 'include\nincludedir a b\n' >"$CONF"
 	assert_config_errors "conf:1: a path is missing after 'include'" "conf:2: too many paths after 'includedir'"
 }

@@ -1,6 +1,6 @@
 # Bash completion for cmdc and superd: what is offered for the beginning of a line.
 #
-# shellcheck disable=SC2154 # run sets them
+# shellcheck disable=SC2016,SC2154 # what expands in no shell of ours; what helper.bash sets
 
 load ../lib/client
 
@@ -129,7 +129,7 @@ serve_help() {
 		assert_success
 	done
 	assert_equal "$(sort -u <<<"$offered" | xargs)" \
-		"$(sed -n '/facilities\[\] = /,/;$/p' "$ROOT/superd/log.c" | grep -o '{"[a-z0-9]*"' | tr -d '{"' | sort -u | xargs)"
+		"$(sed -n '/facilities\[\] = /,/;$/p' "$ROOT/superd/base/syslog.c" | grep -o '{"[a-z0-9]*"' | tr -d '{"' | sort -u | xargs)"
 }
 
 @test "the value of an option that is glued to others is no PROGRAM" {

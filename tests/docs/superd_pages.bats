@@ -128,7 +128,7 @@ code_signals() {
 # internal_services: which of the words in builtin.c superd takes for an internal service.
 internal_services() {
 	local name
-	grep -o '"[a-z]*"' "$ROOT/superd/builtin.c" | tr -d '"' | sort -u | while read -r name; do
+	grep -o '"[a-z]*"' "$ROOT/superd/config/service.c" | tr -d '"' | sort -u | while read -r name; do
 		printf 'service %s\n{\ntype = INTERNAL\nsocket_type = stream\nwait = no\nport = 0\n}\n' "$name" |
 			"$SUPERD" -t -c /dev/stdin 2>/dev/null | sed -n 's/^service //p'
 	done

@@ -1,4 +1,4 @@
-/* sources: superd/[!m]*.c superd/mem.c superd/metrics.c */
+/* sources: superd/config/[a-z]*.c superd/base/[!s]*.c superd/base/sys_linux.c superd/base/syslog.c */
 /*
  * The configuration reader, from bytes to services. Whatever the bytes are, it ends; and what it prints of the
  * services reads back without an error, and prints itself again.
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../superd/superd.h"
+#include "../../superd/config/config.h"
 
 static void require(bool holds) {
 	if (!holds) abort();
@@ -23,7 +23,6 @@ static int outside, inside;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
 	static const char folder[] = "build/fuzz/config.files";
-	static const struct options options = {.check = true};
 	(void)argc;
 	(void)argv;
 	require(mkdir(folder, 0777) == 0 || errno == EEXIST);
@@ -31,7 +30,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 	inside = open(folder, O_RDONLY | O_DIRECTORY);
 	require(outside >= 0 && inside >= 0);
 	addr_numeric_only = true;
-	log_open(&options);
+	log_open(LEVEL_NOTICE, NULL, true);
 	return 0;
 }
 

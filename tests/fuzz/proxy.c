@@ -1,4 +1,4 @@
-/* sources: superd/proxy.c superd/addr.c superd/sys.c superd/mem.c */
+/* sources: superd/connection/proxy.c superd/base/addr.c superd/base/sys_linux.c superd/base/mem.c */
 /*
  * The PROXY header's reader. The input's first byte is how the rest is cut into pieces as it arrives. However that is, a
  * header that is good by the letter of the protocol is taken, with the addresses that it names; nothing is taken that is
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../superd/superd.h"
+#include "../../superd/connection/connection.h"
 
 enum { LONGEST = 4096 };
 
@@ -36,30 +36,28 @@ void loop_unwatch(struct watch *watch) {
 	watched = NULL;
 }
 
-struct watch *loop_next(const struct watch *last, void ready(struct watch *)) {
-	(void)ready;
-	return last == NULL ? watched : NULL;
-}
-
 int64_t loop_now(void) {
 	return 1000;
 }
 
-void loop_wake_at(int64_t when) {
+void loop_set_timer(struct timer *timer, int64_t when) {
+	(void)timer;
 	require(when > loop_now());
 }
 
-void serve_greeted(const struct client *client, bool is_good) {
+void loop_cancel_timer(struct timer *timer) {
+	(void)timer;
+}
+
+void task_ended(struct task *task) {
+	(void)task;
+}
+
+static void header_done(struct client *client, bool is_good) {
 	require(!verdict.given);
 	verdict.given = true;
 	verdict.is_good = is_good;
 	verdict.client = *client;
-}
-
-void log_say(enum log_level level, const struct place *place, const char *format, ...) {
-	(void)level;
-	(void)place;
-	(void)format;
 }
 
 /* A header's end by the protocol alone, or 0 where there is none. */
@@ -136,7 +134,7 @@ static void check_v2(const uint8_t *data, size_t end) {
 /* Nothing after the header has been read, if it was good. */
 static void check_rest(int fd, const uint8_t *data, size_t arrived, size_t end) {
 	char rest[LONGEST + 1];
-	ssize_t length = sys_receive_unblocked(fd, rest, sizeof rest);
+	ssize_t length = sys_receive_nonblocking(fd, rest, sizeof rest);
 	size_t left = length > 0 ? (size_t)length : 0;
 	require(arrived >= end && left == arrived - end);
 	require(memcmp(rest, data + end, left) == 0);
@@ -157,23 +155,22 @@ static size_t deliver(int to, const uint8_t *data, size_t size, unsigned state) 
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-	static struct listener listener;
 	int ends[2];
 	if (size < 1 || size > LONGEST) return 0;
 	require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-	struct client client = {.fd = ends[0], .listener = &listener, .uid = (uid_t)-1};
+	struct client client = {.fd = ends[0], .uid = (uid_t)-1};
 	client.peer.at.in.sin_family = client.local.at.in.sin_family = AF_INET;
 	client.peer.length = client.local.length = sizeof client.peer.at.in;
 	memset(&verdict, 0, sizeof verdict);
 	unsigned state = data[0];
 	data++, size--;
 
-	proxy_greet(&client);
-	require(proxy_is_waiting());
+	proxy_read_header(&client, header_done);
+	require(proxy_pending() > 0);
 	size_t arrived = deliver(ends[1], data, size, state);
 	close(ends[1]);
 	if (!verdict.given) watched->ready(watched);
-	require(verdict.given && watched == NULL && !proxy_is_waiting());
+	require(verdict.given && watched == NULL && proxy_pending() == 0);
 
 	size_t end = find_end(data, size);
 	require(end > 0 || !verdict.is_good);

@@ -1,12 +1,13 @@
-# Leaks of memory and descriptors. In a build with sanitizers these do valgrind's work, and superd's exit status has the result.
+# Nothing is left behind: no memory, no descriptor. On a build with sanitizers they do valgrind's work, and superd's exit status
+# tells.
 
 load ../lib/superd
 load ../lib/client
 load ../lib/fault
 
-# valgrind does not know clone(2) as superd uses it, so it runs the build that uses POSIX only.
+# valgrind does not know clone(2) as superd uses it, so it looks at the build that uses POSIX alone.
 setup_file() {
-	is_sanitized || find "$ROOT/superd" -name '*.c' -exec gcc -std=c11 -D_POSIX_C_SOURCE=200809L -DSUPERD_POSIX \
+	is_sanitized || find "$ROOT/superd" -name '*.c' ! -name sys_linux.c -exec gcc -std=c11 -D_POSIX_C_SOURCE=200809L \
 		-DVERSION='"leaks"' -g -O1 -o "$BATS_FILE_TMPDIR/superd" {} +
 }
 
@@ -21,14 +22,14 @@ look_for_leaks() {
 		'--errors-for-leak-kinds=definite,indirect' '--show-leak-kinds=definite,indirect' --log-file="$BATS_TEST_TMPDIR/valgrind")
 }
 
-# idle_descriptors: print what superd has open when it is idle.
-idle_descriptors() {
+# What superd holds open when it has nothing to do.
+descriptors_at_rest() {
 	signal_and_wait USR1 STATE
 	superd_descriptors
 }
 
-# assert_clean_end: superd exits with status 0, and valgrind has found nothing.
-assert_clean_end() {
+# superd ends well, and valgrind has nothing to say.
+ends_clean() {
 	status=0
 	stop_superd || status=$?
 	if [ "$status" -ne 0 ] || [ -s "$BATS_TEST_TMPDIR/valgrind" ]; then
@@ -38,7 +39,7 @@ assert_clean_end() {
 	fi
 }
 
-@test "leaks: connections, refusals, PROXY headers and lingering, no memory and no descriptor is left" {
+@test "connections, refusals, PROXY headers and lingering leave nothing behind" {
 	{
 		print_open_service a per_source=1 per_source_cps=1000 linger=5
 		print_open_service b proxy_from=127.0.0.1 instances=1 on_limit=wait
@@ -49,7 +50,7 @@ assert_clean_end() {
 	look_for_leaks
 	start_superd -m "$BATS_TEST_TMPDIR/metrics" -P "$BATS_TEST_TMPDIR/pid" -c "$CONF"
 	"$CLIENT" "$(port_of c)" all
-	before=$(idle_descriptors)
+	before=$(descriptors_at_rest)
 	"$LOAD" -c 4 -n 20 "$(port_of a)" || true
 	"$LOAD" -s -c 4 -n 20 "$(port_of a)"
 	"$CLIENT" -c 3 "$(port_of b)" 'send:PROXY UNKNOWN\r\n' shut all
@@ -60,14 +61,14 @@ assert_clean_end() {
 	"$CLIENT" -s 127.0.0.99 "$(port_of sensor)" all
 	wait_until has_children 0
 	wait_until has_descriptors "$before"
-	assert_clean_end
+	ends_clean
 }
 
-@test "leaks: reloads that add, change and remove services, no memory and no descriptor is left" {
+@test "reloads that add, change and remove services leave nothing behind" {
 	print_open_service a >"$CONF"
 	look_for_leaks
 	start_superd -m "$BATS_TEST_TMPDIR/metrics" -c "$CONF"
-	before=$(idle_descriptors)
+	before=$(descriptors_at_rest)
 	for n in 1 2 3 4 5; do
 		{
 			print_open_service a umask="02$n" instances="$n" only_from="127.0.0.$n 127.0.0.1"
@@ -82,7 +83,7 @@ assert_clean_end() {
 	wait_until has_children 5
 	print_open_service a >"$CONF"
 	reload_superd
-	# A configuration with errors changes nothing, and leaks nothing.
+	# A broken one changes nothing, and leaves nothing either.
 	echo 'defaults { nonsense' >"$CONF"
 	signal_and_wait HUP 'nothing was changed'
 	print_open_service a nonsense=1 >"$CONF"
@@ -90,10 +91,10 @@ assert_clean_end() {
 	wait_until has_descriptors "$before"
 	# shellcheck disable=SC2086 # a list of process ids
 	kill $clients
-	assert_clean_end
+	ends_clean
 }
 
-@test "leaks: 20 reloads of 50 services, superd's memory does not grow" {
+@test "reloads do not let superd grow" {
 	{
 		for n in {1..50}; do
 			print_open_service "service$n" only_from='127.0.0.1 192.0.2.0/24 2001:db8::/32' env='A=1 B=2'
@@ -114,12 +115,12 @@ assert_clean_end() {
 	is_sanitized || ((after - before <= 200))
 }
 
-@test "leaks: a shortage and a failed upgrade, no memory and no descriptor is left" {
-	# Without valgrind, which does not survive an exec that fails.
+@test "a shortage and an upgrade that fails leave nothing behind" {
+	# Not for valgrind, which does not survive an exec that fails.
 	cp /bin/cat "$BATS_TEST_TMPDIR/program"
 	use_private_superd
 	start_superd -p 0 -b 127.0.0.1 "$BATS_TEST_TMPDIR/program"
-	before=$(idle_descriptors)
+	before=$(descriptors_at_rest)
 	mv "$SUPERD" "$SUPERD.elsewhere"
 	exec 6>>"$BATS_TEST_TMPDIR/program"
 	start_background "$CLIENT" -c 5 "$PORT" 'send:held\n' line close 6>&-
@@ -130,5 +131,5 @@ assert_clean_end() {
 	kill -USR2 "$SUPERD_PID"
 	wait_for_line 'upgrade cancelled'
 	wait_until has_descriptors "$before"
-	assert_clean_end
+	ends_clean
 }

@@ -1,17 +1,17 @@
-# The limits of a service from the command line: instances, per_source, cps, time_limit, backlog.
+# How many, how fast, how long: instances, per_source, cps, time_limit, backlog.
 
 load ../lib/superd
 load ../lib/client
 
-# A program that greets its client, and runs until the client ends its side.
+# A program that says it runs, and stays until its client ends.
 HELLO='echo here; cat'
 
-# has_connections COUNT: at least that many connections to the port are established, served or not.
-has_connections() {
+# So many connections to the port stand, served or not.
+connected() {
 	[ "$(ss -tnH state established "( dport = :$PORT )" | wc -l)" -ge "$1" ]
 }
 
-@test "instances: the limit is reached with on_limit = refuse, superd refuses and logs service_limit" {
+@test "instances with on_limit = refuse closes who comes too many, and says so" {
 	start_superd -p 0 -o instances=2 -o on_limit=refuse sh -c "$HELLO"
 	open_greeted -c 2 "$PORT"
 	run "$CLIENT" "$PORT" all
@@ -20,17 +20,17 @@ has_connections() {
 	has_children 2
 }
 
-@test "service_limit: five refusals in a run, superd logs the first and their number" {
+@test "service_limit is said once when it begins, and once with a count when it ends" {
 	start_superd -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
 	open_greeted "$PORT"
-	# All at once, since a run of refusals ends when there was none for a second.
+	# All at once, since an episode ends when nobody has come for a second.
 	"$CLIENT" -c 5 "$PORT" all
 	wait_for_line 'FAIL: sh service_limit from='
 	wait_for_line 'service_limit.*\<[45]\>'
 	[ "$(grep -c service_limit "$LOG")" -eq 2 ]
 }
 
-@test "instances: a program ends with on_limit = refuse, the next client is served" {
+@test "a place that was given back can be taken again" {
 	start_superd -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
 	for _ in 1 2 3; do
 		open_greeted "$PORT"
@@ -42,13 +42,13 @@ has_connections() {
 	assert_output here
 }
 
-@test "instances: the limit is reached with on_limit = wait, the next client waits in the backlog" {
+@test "instances with on_limit = wait lets who comes too many wait, and serves them" {
 	start_superd -p 0 -o instances=1 -o on_limit=wait sh -c "$HELLO"
 	open_greeted "$PORT"
 	first=$CLIENT_PID
 	start_background "$CLIENT" "$PORT" 'send:hello\n' line line >"$BATS_TEST_TMPDIR/second"
 	second=$BG_PID
-	wait_until has_connections 2
+	wait_until connected 2
 	has_children 1
 	[ ! -s "$BATS_TEST_TMPDIR/second" ]
 	kill "$first"
@@ -58,7 +58,7 @@ has_connections() {
 	assert_failure
 }
 
-@test "instances: a program cannot be started while another runs, it does not count" {
+@test "a program that could not be started leaves its place at once, also while others run" {
 	cp /bin/cat "$BATS_TEST_TMPDIR/program"
 	start_superd -p 0 -b 127.0.0.1 -o instances=2 "$BATS_TEST_TMPDIR/program"
 	start_background "$CLIENT" "$PORT" hold
@@ -70,30 +70,31 @@ has_connections() {
 	wait_for_line 'STATE: program listening running=1 accepted=2'
 }
 
-@test "on_limit: not set on the command line, the next client waits" {
+@test "from the command line who comes too many waits unless told otherwise" {
 	start_superd -p 0 -o instances=1 sh -c "$HELLO"
 	open_greeted "$PORT"
 	first=$CLIENT_PID
 	start_background "$CLIENT" "$PORT" line >"$BATS_TEST_TMPDIR/second"
 	second=$BG_PID
-	wait_until has_connections 2
+	wait_until connected 2
 	kill "$first"
 	wait_until is_gone "$second"
 	[ "$(cat "$BATS_TEST_TMPDIR/second")" = here ]
 }
 
-@test "instances: clients wait at the limit, superd uses no processor time" {
+@test "at its limit superd sleeps: it uses no processor while others wait" {
 	start_superd -p 0 -o instances=1 sh -c "$HELLO"
 	open_greeted "$PORT"
 	start_background "$CLIENT" -c 5 "$PORT" line
-	wait_until has_connections 6
-	before=$(superd_cpu_time)
+	wait_until connected 6
+	# Fields 14 and 15 of /proc/PID/stat: time used, in hundredths of a second.
+	before=$(awk '{ print $14 + $15 }' "/proc/$SUPERD_PID/stat")
 	sleep 1
-	after=$(superd_cpu_time)
+	after=$(awk '{ print $14 + $15 }' "/proc/$SUPERD_PID/stat")
 	[ $((after - before)) -le 10 ]
 }
 
-@test "instances: a service has two addresses, the limit counts both" {
+@test "instances counts a service over all its addresses" {
 	start_superd -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
 	open_greeted "$PORT"
 	run "$CLIENT" -h ::1 "$PORT" all
@@ -101,19 +102,19 @@ has_connections() {
 	wait_for_line '^superd: FAIL: sh service_limit from=::1$'
 }
 
-@test "instances: UNLIMITED, 300 programs run" {
+@test "instances = UNLIMITED sets no limit" {
 	start_superd -p 0 -o instances=UNLIMITED -o on_limit=refuse sh -c "$HELLO"
 	open_greeted -c 300 "$PORT"
 	[ "$(grep -c '^here$' "$BATS_TEST_TMPDIR/greeted")" -eq 300 ]
 }
 
-@test "instances: not set on the command line, 256 programs run and the next client waits" {
+@test "unless said otherwise, 256 run at once and the next waits" {
 	start_superd -p 0 sh -c "$HELLO"
 	open_greeted -c 256 "$PORT"
 	first=$CLIENT_PID
 	start_background "$CLIENT" "$PORT" line >"$BATS_TEST_TMPDIR/next"
 	next=$BG_PID
-	wait_until has_connections 257
+	wait_until connected 257
 	has_children 256
 	[ ! -s "$BATS_TEST_TMPDIR/next" ]
 	kill "$first"
@@ -121,7 +122,7 @@ has_connections() {
 	[ "$(cat "$BATS_TEST_TMPDIR/next")" = here ]
 }
 
-@test "per_source: the limit of one address is reached, superd refuses it and serves another" {
+@test "per_source refuses one address and serves another" {
 	start_superd -p 0 -b 127.0.0.1 -o per_source=1 sh -c "$HELLO"
 	open_greeted "$PORT"
 	run "$CLIENT" "$PORT" all
@@ -131,7 +132,7 @@ has_connections() {
 	assert_output here
 }
 
-@test "per_source_limit: three refusals, each is logged" {
+@test "per_source is said each time" {
 	start_superd -p 0 -b 127.0.0.1 -o per_source=1 sh -c "$HELLO"
 	open_greeted "$PORT"
 	for _ in 1 2 3; do
@@ -141,7 +142,7 @@ has_connections() {
 	[ "$(grep -c 'FAIL: sh per_source_limit' "$LOG")" -eq 3 ]
 }
 
-@test "per_source: a program ends, its source is served again" {
+@test "per_source gives the place back when the program ends" {
 	start_superd -p 0 -b 127.0.0.1 -o per_source=1 sh -c "$HELLO"
 	for _ in 1 2 3; do
 		run ask "$PORT" </dev/null
@@ -150,14 +151,14 @@ has_connections() {
 	done
 }
 
-@test "per_source: UNIX-domain clients, superd counts them by user id (Linux)" {
+@test "per_source counts a UNIX-domain peer by its user (Linux)" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" -o per_source=1 sh -c "$HELLO"
 	open_greeted "$BATS_TEST_TMPDIR/socket"
 	run "$CLIENT" "$BATS_TEST_TMPDIR/socket" all
 	wait_for_line '^superd: FAIL: sh per_source_limit from=uid:0$'
 }
 
-@test "cps: the rate is exceeded with on_limit = refuse, superd refuses and later serves again" {
+@test "cps with on_limit = refuse closes who comes too fast, and comes back by itself" {
 	start_superd -p 0 -o 'cps=3 1' -o on_limit=refuse sh -c 'echo here'
 	run "$CLIENT" -c 20 "$PORT" all
 	[ "${#lines[@]}" -lt 20 ]
@@ -168,13 +169,13 @@ has_connections() {
 	wait_until served
 }
 
-@test "cps: the rate is exceeded with on_limit = wait, every client is served" {
+@test "cps with on_limit = wait serves everybody in time" {
 	start_superd -p 0 -o 'cps=3 1' -o on_limit=wait sh -c 'echo here'
 	run "$CLIENT" -c 8 "$PORT" all
 	[ "$(grep -c here <<<"$output")" -eq 8 ]
 }
 
-@test "time_limit: a program has a child, both end" {
+@test "time_limit ends a program and all of its process group" {
 	start_superd -p 0 -o time_limit=1 sh -c 'sleep 1000 & echo $!; wait'
 	run "$CLIENT" "$PORT" line all
 	assert_output --regexp '^[0-9]+$'
@@ -182,27 +183,27 @@ has_connections() {
 	wait_until is_gone "$output"
 }
 
-@test "time_limit: a program ignores TERM, KILL ends it" {
+@test "a program that ignores TERM at its time_limit gets KILL" {
 	start_superd -p 0 -o time_limit=1 sh -c 'trap "" TERM; echo here; while :; do sleep 1; done'
 	run "$CLIENT" "$PORT" all
 	assert_output here
 	wait_for_line '^superd: EXIT: sh signal=9 '
 }
 
-@test "time_limit: a program ends earlier, EXIT has its status" {
+@test "a program within its time_limit is left alone" {
 	start_superd -p 0 -o time_limit=60 sh -c "$HELLO"
 	run ask "$PORT" <<<hello
 	assert_output $'here\nhello'
 	wait_for_line 'EXIT: sh status=0 '
 }
 
-@test "backlog: a number, it is the backlog of the listening socket" {
+@test "backlog is what listen(2) is given" {
 	start_superd -p 0 -b 127.0.0.1 -o backlog=7 cat
 	run ss -ltnH "( sport = :$PORT )"
 	assert_output --regexp '^LISTEN +0 +7 '
 }
 
-@test "backlog: not set, it is the kernel's limit" {
+@test "unless said otherwise the backlog is as long as the kernel allows" {
 	SUPERD_PREFIX=(unshare -n sh -c 'echo 10000 >/proc/sys/net/core/somaxconn && ip link set lo up && exec "$@"' sh)
 	start_superd -p 0 -b 127.0.0.1 cat
 	run nsenter -t "$SUPERD_PID" -n ss -ltnH "( sport = :$PORT )"

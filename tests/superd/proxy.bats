@@ -1,91 +1,91 @@
-# The PROXY protocol: a trusted proxy names the client.
+# The PROXY protocol: who the client is, as a trusted proxy says.
 
 load ../lib/superd
 load ../lib/client
 
-# Prints the addresses of the connection, and then what the client has sent.
+# Says who it thinks its client is, and then what the client said.
 WHO='echo "$TCPREMOTEIP $TCPREMOTEPORT $TCPLOCALIP $TCPLOCALPORT"; exec cat'
 
 start_proxied() {
 	start_superd -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 "$@" sh -c "$WHO"
 }
 
-# send_header NAME [FILE]: send that header and `hello`, or the file, in one piece; print the answer. All of it is ready before it
-# is sent, since a header has 3 seconds.
-send_header() {
+# send NAME [FILE]: that header and `hello`, or what is in the file, in one piece; prints the answer. It is all there before
+# it is sent, since a header has 3 seconds.
+send() {
 	local piece=$BATS_TEST_TMPDIR/piece
 	"$HEADERS" print "$1" >"$piece"
 	if [ -n "${2:-}" ]; then cat "$2"; else echo hello; fi >>"$piece"
 	ask "$PORT" <"$piece"
 }
 
-@test "PROXY version 1: TCP4, the program and the log have the header's addresses" {
+@test "version 1, TCP4" {
 	start_proxied
-	run send_header v1-tcp4
+	run send v1-tcp4
 	assert_output $'192.0.2.1 1111 192.0.2.2 2222\nhello'
 	wait_for_line 'START: sh pid=[0-9]* from=192\.0\.2\.1 port=1111$'
 }
 
-@test "PROXY version 1: TCP6, the program and the log have the header's addresses" {
+@test "version 1, TCP6" {
 	start_proxied
-	run send_header v1-tcp6
+	run send v1-tcp6
 	assert_output $'2001:db8::1 1111 2001:db8::2 2222\nhello'
 	wait_for_line 'START: sh pid=[0-9]* from=2001:db8::1 port=1111$'
 }
 
-@test "PROXY version 1: the longest addresses, the program has them" {
+@test "version 1, the longest addresses" {
 	start_proxied
-	run send_header v1-tcp6-longest
+	run send v1-tcp6-longest
 	assert_output --regexp '^ffff(:ffff){7} 65535 ffff(:ffff){7} 65535
 hello$'
 }
 
-@test "PROXY version 1: UNKNOWN, the program has the connection's addresses" {
+@test "version 1, UNKNOWN: the connection's own addresses" {
 	start_proxied
 	for name in v1-unknown v1-unknown-longest; do
-		run send_header "$name"
+		run send "$name"
 		assert_output --regexp "^127\.0\.0\.1 [0-9]+ 127\.0\.0\.1 $PORT
 hello$"
 	done
 }
 
-@test "PROXY version 2: TCP4, the program and the log have the header's addresses" {
+@test "version 2, TCP4" {
 	start_proxied
-	run send_header v2-tcp4
+	run send v2-tcp4
 	assert_output $'192.0.2.1 1111 192.0.2.2 2222\nhello'
 	wait_for_line 'START: sh pid=[0-9]* from=192\.0\.2\.1 port=1111$'
 }
 
-@test "PROXY version 2: TCP6, the program has the header's addresses" {
+@test "version 2, TCP6" {
 	start_proxied
-	run send_header v2-tcp6
+	run send v2-tcp6
 	assert_output $'2001:db8::1 1111 2001:db8::2 2222\nhello'
 }
 
-@test "PROXY version 2: IPv4-mapped IPv6 addresses, they are IPv4" {
+@test "version 2, IPv4 in IPv6's clothes is IPv4" {
 	start_proxied -o only_from=192.0.2.1
-	run send_header v2-mapped
+	run send v2-mapped
 	assert_output $'192.0.2.1 1111 192.0.2.2 2222\nhello'
 }
 
-@test "PROXY version 2: TLVs after the addresses, superd skips them" {
+@test "version 2, what stands after the addresses is skipped" {
 	start_proxied
-	run send_header v2-tlv
+	run send v2-tlv
 	assert_output $'192.0.2.1 1111 192.0.2.2 2222\nhello'
-	run send_header v2-many-tlv
+	run send v2-many-tlv
 	assert_output $'2001:db8::1 1111 2001:db8::2 2222\nhello'
 }
 
-@test "PROXY version 2: LOCAL and families other than TCP, the program has the connection's addresses" {
+@test "version 2, LOCAL and families that are not TCP's: the connection's own addresses" {
 	start_proxied
 	for name in v2-local v2-local-tlv v2-unspecified v2-unix; do
-		run send_header "$name"
+		run send "$name"
 		assert_output --regexp "^127\.0\.0\.1 [0-9]+ 127\.0\.0\.1 $PORT
 hello$"
 	done
 }
 
-@test "PROXY: headers cut at every place, superd reads them and loses no byte after them" {
+@test "a header may be cut anywhere, and no byte after it is lost" {
 	start_proxied -o instances=UNLIMITED
 	for name in v1-tcp4 v2-tcp4 v2-tlv; do
 		run "$HEADERS" split "$PORT" "$name"
@@ -94,7 +94,7 @@ hello$"
 	run "$HEADERS" split "$PORT" v2-tcp6
 	assert_output "b'2001:db8::1 1111 2001:db8::2 2222\\n\\r\\nPROXY \\x00\\n'"
 	for name in v1-unknown v2-local; do
-		# Each connection has its own addresses.
+		# The addresses are each connection's own.
 		"$HEADERS" split "$PORT" "$name" >"$BATS_TEST_TMPDIR/answers"
 		run grep -vE "^b'127\.0\.0\.1 [0-9]+ 127\.0\.0\.1 $PORT\\\\n\\\\r\\\\nPROXY \\\\x00\\\\n'\$" "$BATS_TEST_TMPDIR/answers"
 		assert_output ''
@@ -103,18 +103,18 @@ hello$"
 	assert_failure
 }
 
-@test "PROXY: 3 MB directly after the header, they arrive complete" {
+@test "much data directly behind the header arrives whole" {
 	start_proxied
 	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/data"
 	for name in v1-tcp4 v2-tlv; do
-		send_header "$name" "$BATS_TEST_TMPDIR/data" | tail -n +2 | cmp - "$BATS_TEST_TMPDIR/data"
+		send "$name" "$BATS_TEST_TMPDIR/data" | tail -n +2 | cmp - "$BATS_TEST_TMPDIR/data"
 	done
 }
 
-@test "PROXY: wrong headers, superd refuses, logs and starts nothing" {
+@test "a wrong header is refused, said, and starts nothing" {
 	start_proxied
 	for name in $("$HEADERS" bad); do
-		run send_header "$name"
+		run send "$name"
 		refute_output --partial hello
 		refute_output --regexp '[0-9]\.[0-9]'
 	done
@@ -126,7 +126,7 @@ hello$"
 	assert_output 0
 }
 
-@test "PROXY: 150 clients send no complete header, superd ends them after 3 seconds and serves others meanwhile" {
+@test "who sends no header, or not all of it, is ended after 3 seconds, and nobody waits for that" {
 	start_proxied
 	begin=$SECONDS
 	start_background "$CLIENT" -c 50 "$PORT" all
@@ -134,7 +134,7 @@ hello$"
 	start_background "$CLIENT" -c 50 "$PORT" 'send:PROXY TCP4 192.0.2.1' all
 	slow=$BG_PID
 	start_background "$CLIENT" -c 50 "$PORT" 'send:\r\n\r\n\x00\r\nQUIT\n\x21\x11\xff\xff' all
-	run send_header v1-tcp4
+	run send v1-tcp4
 	assert_output --partial hello
 	wait "$silent"
 	wait "$slow"
@@ -145,9 +145,9 @@ hello$"
 	has_sockets 1
 }
 
-@test "PROXY: a header arrives byte by byte, that does not extend the 3 seconds" {
+@test "a header that comes drop by drop does not prolong the 3 seconds" {
 	start_proxied
-	# A byte every half second: the time is over before the last.
+	# A byte every half second: before the last has come, the time is over.
 	begin=$SECONDS
 	for byte in P R O X Y ' ' U N K N O W N; do
 		printf %s "$byte"
@@ -158,44 +158,44 @@ hello$"
 	wait $!
 }
 
-@test "PROXY: clients close or reset within the header, superd closes these connections at once" {
+@test "who hangs up in the middle of a header is forgotten at once" {
 	start_proxied
 	"$CLIENT" -c 20 "$PORT" 'send:PROXY TCP4 ' reset
 	"$CLIENT" -c 20 "$PORT" 'send:PROXY TCP4 ' close
 	wait_until has_sockets 1
-	run send_header v1-tcp4
+	run send v1-tcp4
 	assert_output --partial hello
 }
 
-@test "proxy_from: a header from another client, it is data" {
+@test "from others a header is data, and says nothing" {
 	start_superd -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.9 sh -c "$WHO"
-	run send_header v1-tcp4
+	run send v1-tcp4
 	assert_line --index 0 --regexp '^127\.0\.0\.1 '
 	assert_line --index 1 --partial 'PROXY TCP4'
 }
 
-@test "proxy_from with access: only_from and no_access, they match the header's client" {
+@test "access goes by the client, not by the proxy" {
 	start_proxied -o only_from=192.0.2.0/24 -o no_access=192.0.2.66
-	run send_header v1-tcp4
+	run send v1-tcp4
 	assert_output --partial hello
-	run send_header v1-tcp6
+	run send v1-tcp6
 	refute_output --partial hello
 	wait_for_line 'FAIL: sh address from=2001:db8::1$'
 	run ask "$PORT" <<<$'PROXY TCP4 192.0.2.66 192.0.2.2 1 2\r'
 	wait_for_line 'FAIL: sh address from=192\.0\.2\.66$'
 }
 
-@test "proxy_from with limits: per_source, it counts the header's client" {
+@test "per_source goes by the client, not by the proxy" {
 	start_proxied -o per_source=1
 	start_background "$CLIENT" "$PORT" 'send:PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n' line hold >"$BATS_TEST_TMPDIR/first"
 	wait_for_line holding "$BATS_TEST_TMPDIR/first"
-	run send_header v1-tcp4
+	run send v1-tcp4
 	wait_for_line 'FAIL: sh per_source_limit from=192\.0\.2\.1$'
 	run ask "$PORT" <<<$'PROXY TCP4 192.0.2.7 192.0.2.2 1 2\r'
 	assert_output '192.0.2.7 1 192.0.2.2 2'
 }
 
-@test "proxy_from with limits: five headers arrive at once with on_limit = wait, every client is served" {
+@test "with on_limit = wait, clients whose headers come together all get their turn" {
 	start_proxied -o instances=1
 	printf 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n' >"$BATS_TEST_TMPDIR/header"
 	for n in 1 2 3 4 5; do
@@ -216,7 +216,7 @@ hello$"
 	assert_failure
 }
 
-@test "proxy_from with reload: the service is removed while a header is awaited, superd ends the connection and continues" {
+@test "a service that is removed while a header is awaited ends that connection, and superd goes on" {
 	{
 		print_open_service a proxy_from=127.0.0.1
 		print_open_service b
@@ -233,8 +233,8 @@ hello$"
 	stop_superd
 }
 
-# start_haproxy OPTIONS: start HAProxy before superd, with these options of its server. Sets HAPROXY, its port.
-start_haproxy() {
+# HAProxy in front: haproxy WORD, its port is HAPROXY.
+haproxy_with() {
 	HAPROXY=$(free_port)
 	cat >"$BATS_TEST_TMPDIR/haproxy.cfg" <<-END
 		defaults
@@ -251,26 +251,26 @@ start_haproxy() {
 	wait_until haproxy_listens
 }
 
-@test "HAProxy: send-proxy, the program and the log have the client's address" {
+@test "HAProxy's send-proxy" {
 	start_proxied -o instances=UNLIMITED
-	start_haproxy send-proxy
+	haproxy_with send-proxy
 	run "$CLIENT" -s 127.0.0.77 "$HAPROXY" 'send:hello\n' line line
 	assert_line --index 0 --regexp "^127\.0\.0\.77 [0-9]+ 127\.0\.0\.1 $HAPROXY$"
 	assert_line --index 1 hello
 	wait_for_line 'START: sh pid=[0-9]* from=127\.0\.0\.77 '
 }
 
-@test "HAProxy: send-proxy-v2 with unique-id and crc32c, the program has the client's address" {
+@test "HAProxy's send-proxy-v2, with all that it can add" {
 	start_proxied -o instances=UNLIMITED
-	start_haproxy 'send-proxy-v2 proxy-v2-options unique-id,crc32c'
+	haproxy_with 'send-proxy-v2 proxy-v2-options unique-id,crc32c'
 	run "$CLIENT" -s 127.0.0.77 "$HAPROXY" 'send:hello\n' line line
 	assert_line --index 0 --regexp "^127\.0\.0\.77 [0-9]+ 127\.0\.0\.1 $HAPROXY$"
 	assert_line --index 1 hello
 }
 
-@test "HAProxy: health checks with LOCAL headers, superd serves and refuses nothing" {
+@test "HAProxy's health check is LOCAL, and harms nobody" {
 	start_proxied -o instances=UNLIMITED
-	start_haproxy 'send-proxy-v2 check-send-proxy check inter 200'
+	haproxy_with 'send-proxy-v2 check-send-proxy check inter 200'
 	wait_for_line 'EXIT: sh'
 	run "$CLIENT" "$HAPROXY" 'send:hello\n' line line
 	assert_line --index 1 hello
@@ -278,9 +278,9 @@ start_haproxy() {
 	assert_failure
 }
 
-@test "HAProxy: 500 connections with send-proxy-v2, every client is served" {
+@test "a load through HAProxy" {
 	start_superd -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 -o instances=8 cat
-	start_haproxy send-proxy-v2
+	haproxy_with send-proxy-v2
 	run "$LOAD" -c 32 -n 500 "$HAPROXY"
 	assert_output 'served=500 refused=0 empty=0 reset=0 wrong=0 late=0'
 }

@@ -1,12 +1,11 @@
-# How superd stops, and its other signals.
+# How superd stops, and what else it is told by signals.
 
 load ../lib/superd
 load ../lib/client
 
 HELLO='echo here; cat'
 
-# open_program PORT STEP...: open a connection whose program greets it, and do the steps. Sets CLIENT_PID, and CHILD, the process
-# id of the program.
+# One connection that stays; its program's process id is CHILD.
 open_program() {
 	start_background "$CLIENT" "$@" >"$BATS_TEST_TMPDIR/occupied"
 	CLIENT_PID=$BG_PID
@@ -14,19 +13,19 @@ open_program() {
 	CHILD=$(pgrep -P "$SUPERD_PID")
 }
 
-@test "TERM: no program runs, superd exits with status 0" {
+@test "TERM stops superd, with status 0" {
 	start_superd -p 0 cat
 	stop_superd TERM
 	run ask "$PORT" </dev/null
 	assert_failure
 }
 
-@test "INT: no program runs, superd exits with status 0" {
+@test "INT stops superd, with status 0" {
 	start_superd -p 0 cat
 	stop_superd INT
 }
 
-@test "TERM: a program runs, it finishes and superd accepts no new client" {
+@test "TERM lets a running session finish, and takes no new one" {
 	start_superd -p 0 sh -c "$HELLO"
 	open_program "$PORT" line "file:$BATS_TEST_TMPDIR/go" 'send:to the end\n' shut all
 	kill -TERM "$SUPERD_PID"
@@ -38,7 +37,7 @@ open_program() {
 	grep -q "EXIT: sh status=0 pid=$CHILD " "$LOG"
 }
 
-@test "TERM: 40 clients are in the backlog, superd serves all of them" {
+@test "TERM resets nobody who has connected: who waits in the backlog is served" {
 	start_superd -p 0 cat
 	kill -STOP "$SUPERD_PID"
 	start_background "$CLIENT" -c 40 "$PORT" 'send:hello\n' shut "file:$BATS_TEST_TMPDIR/go" all >"$BATS_TEST_TMPDIR/replies"
@@ -52,7 +51,7 @@ open_program() {
 	[ "$(grep -cx hello "$BATS_TEST_TMPDIR/replies")" -eq 40 ]
 }
 
-@test "drain_time: it expires, the process group of each program gets TERM" {
+@test "past drain_time, TERM reaches the process group of each program" {
 	start_superd -p 0 -o drain_time=1 sh -c 'sleep 1000 & echo here $!; wait'
 	open_program "$PORT" line hold
 	sleeper=$(sed -n 's/^here //p' "$BATS_TEST_TMPDIR/occupied")
@@ -61,21 +60,21 @@ open_program() {
 	grep -q "EXIT: sh signal=15 pid=$CHILD " "$LOG"
 }
 
-@test "drain_time: it expires and a program ignores TERM, KILL ends it" {
+@test "a program that ignores TERM past drain_time gets KILL" {
 	start_superd -p 0 -o drain_time=1 sh -c 'trap "" TERM; echo here; while :; do sleep 1; done'
 	open_program "$PORT" line hold
 	stop_superd TERM
 	grep -q "EXIT: sh signal=9 pid=$CHILD " "$LOG"
 }
 
-@test "drain_time: 0, superd does not wait" {
+@test "drain_time = 0 does not wait" {
 	start_superd -p 0 -o drain_time=0 sh -c "$HELLO"
 	open_program "$PORT" line hold
 	stop_superd TERM
 	grep -q "EXIT: sh signal=15 pid=$CHILD " "$LOG"
 }
 
-@test "TERM: a second one, superd does not wait for drain_time" {
+@test "a second TERM does not wait for drain_time" {
 	start_superd -p 0 -o drain_time=1000 sh -c "$HELLO"
 	open_program "$PORT" line hold
 	kill -TERM "$SUPERD_PID"
@@ -85,7 +84,7 @@ open_program() {
 	grep -q "EXIT: sh signal=15 pid=$CHILD " "$LOG"
 }
 
-@test "QUIT: a program runs, superd exits at once and the program continues" {
+@test "QUIT exits at once and touches no child" {
 	start_superd -p 0 sh -c "$HELLO"
 	open_program "$PORT" line "file:$BATS_TEST_TMPDIR/go" 'send:still served\n' shut all
 	end_at_teardown "$CHILD"
@@ -96,7 +95,7 @@ open_program() {
 	[ "$(cat "$BATS_TEST_TMPDIR/occupied")" = $'here\nstill served' ]
 }
 
-@test "QUIT: a program continues, a new superd listens at the port at once" {
+@test "a new superd can listen at once on the port of one that left sessions behind" {
 	start_superd -p 0 sh -c "$HELLO"
 	port=$PORT
 	open_program "$PORT" line hold
@@ -107,7 +106,7 @@ open_program() {
 	assert_output here
 }
 
-@test "HUP: there is no configuration file and HUP arrives, superd and the program continue" {
+@test "HUP is harmless without a configuration file" {
 	start_superd -p 0 sh -c "$HELLO"
 	open_program "$PORT" line "file:$BATS_TEST_TMPDIR/go" 'send:still served\n' shut all
 	kill -HUP "$SUPERD_PID"
@@ -121,7 +120,7 @@ open_program() {
 	assert_failure
 }
 
-@test "USR1: a program runs, superd logs the service's state" {
+@test "USR1 logs the service's state" {
 	start_superd -p 0 -b 127.0.0.1 sh -c "$HELLO"
 	open_program "$PORT" line hold
 	before=$(wc -l <"$LOG")
@@ -134,7 +133,7 @@ open_program() {
 	assert_output here
 }
 
-@test "signals: 400 of them in a row, superd loses no child and no connection" {
+@test "a storm of signals loses no child and no connection" {
 	start_superd -p 0 -o instances=UNLIMITED cat
 	(for _ in $(seq 200); do kill -USR1 "$SUPERD_PID" && kill -HUP "$SUPERD_PID"; done) &
 	storm=$!
@@ -147,7 +146,7 @@ open_program() {
 	wait_until log_has 20 EXIT
 }
 
-@test "children: 100 exit together, superd reaps and logs all of them" {
+@test "children that end together are all reaped and said" {
 	start_superd -p 0 sh -c 'echo here; read -r line'
 	"$CLIENT" -c 100 "$PORT" line shut all >/dev/null
 	wait_until has_children 0

@@ -1,0 +1,236 @@
+/*
+ * base: tools that know nothing of services: memory, addresses, the loop with its descriptors, timers and signals, tasks
+ * on their way to exec, inherited sockets, superd's own log. Times are milliseconds of the monotonic clock, as loop_now
+ * gives them.
+ */
+#ifndef BASE_H
+#define BASE_H
+
+/* What nearly every file needs of the C library; each names what else it needs. */
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#if defined(__GNUC__)
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
+#else
+#define PRINTF_LIKE(text, first)
+#endif
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The struct of which `member`, at `pointer`, is a part. */
+#define CONTAINER(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* Where a word of the configuration stands. Line 0: `file` is a name for the command line. */
+struct location {
+	const char *file;
+	int line;
+};
+
+/* The text that a function leaves when it returns -1, and where the error is, if it knows. */
+struct error {
+	struct location location;
+	char text[400];
+};
+
+struct words {
+	const char **word;
+	size_t count;
+	bool set;
+};
+
+/* A word, and what it stands for. A list of them ends with a NULL name. */
+struct named_value {
+	const char *name;
+	long value;
+};
+
+/* A socket address, its family in any.sa_family. Length 0: there is none. */
+struct endpoint {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	} at;
+	socklen_t length;
+};
+
+/* A peer, as access lists and limits see it: an IPv6 address (IPv4 mapped into it), or a user id. */
+struct source {
+	uint64_t high, low;
+};
+
+/* mem.c: memory that is freed all at once, and what is made of it */
+struct arena;
+extern void (*mem_exhausted)(void);
+struct arena *mem_arena_new(void);
+void mem_arena_free(struct arena *arena);
+void *mem_alloc(struct arena *arena, size_t size);
+void *mem_grow(struct arena *arena, void *array, size_t count, size_t size);
+char *mem_copy(struct arena *arena, const char *text);
+char *mem_print(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
+void words_add(struct arena *arena, struct words *words, const char *word);
+void words_remove(struct words *words, const char *word);
+bool words_contain(const struct words *words, const char *word);
+void words_split(struct arena *arena, struct words *words, const char *text);
+void text_add(char *text, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
+int64_t text_read_number(const char **text, size_t digits, int64_t max);
+int error_set(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
+const struct named_value *named_value_find(const struct named_value *values, const char *name);
+
+/* hash.c: things found by a number, which several may share; the link is embedded in the thing */
+struct hash_link {
+	struct hash_link *next;
+	uint64_t key;
+};
+struct hash {
+	struct hash_link **buckets, *only; /* `only` is the one bucket while there is no memory for more */
+	size_t size, count;
+};
+void hash_add(struct hash *hash, struct hash_link *link, uint64_t key);
+void hash_remove(struct hash *hash, struct hash_link *link);
+struct hash_link *hash_find(const struct hash *hash, uint64_t key);
+struct hash_link *hash_find_next(const struct hash_link *link);
+struct hash_link *hash_each(const struct hash *hash, const struct hash_link *last);
+uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t length);
+
+/* addr.c: socket addresses, from text and to text */
+enum { ADDR_TEXT = 160 };
+extern bool addr_numeric_only;
+int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, struct error *error);
+int addr_from_path(const char *path, struct endpoint *endpoint, struct error *error);
+bool addr_are_paths(const struct words *words);
+bool addr_equal(const struct endpoint *a, const struct endpoint *b);
+unsigned addr_port(const struct endpoint *endpoint);
+void addr_set_port(struct endpoint *endpoint, unsigned port);
+bool addr_is_wildcard(const struct endpoint *endpoint);
+const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEXT]);
+const char *addr_format(const struct endpoint *endpoint, char text[ADDR_TEXT]);
+void addr_read_local(int fd, struct endpoint *address);
+struct source addr_source(const struct endpoint *endpoint, uid_t uid);
+bool addr_source_equal(struct source a, struct source b);
+struct source addr_source_prefix(struct source source, unsigned bits);
+
+/* loop.c: descriptors, the clock, timers, signals */
+
+/* Called at `when`, once. Embedded in the thing that is due then. */
+struct timer {
+	int64_t when;
+	void (*due)(struct timer *);
+	struct timer *child, *next, *previous;
+};
+
+/* A descriptor that is polled for input, until the timer if one is set. Embedded in the thing that reads. */
+struct watch {
+	int fd;
+	bool is_polled;
+	size_t slot; /* for sys_posix.c */
+	void (*ready)(struct watch *);
+	struct timer timer;
+};
+
+int loop_open(void);
+void loop_close(void);
+bool loop_signal_taken(int number);
+pid_t loop_signal_sender(void);
+int64_t loop_now(void);
+bool loop_timer_is_set(const struct timer *timer);
+void loop_set_timer(struct timer *timer, int64_t when);
+void loop_cancel_timer(struct timer *timer);
+int loop_watch(struct watch *watch);
+void loop_unwatch(struct watch *watch);
+int loop_run_once(bool only_look);
+
+/* task.c: a child on its way to exec */
+struct task_failure {
+	const char *step; /* NULL: none */
+	int error_number;
+};
+struct task {
+	void (*run)(struct task *); /* must not return */
+	bool copies_memory;         /* the child goes on as superd itself, so it cannot share our memory */
+	bool shares_descriptors;    /* until sys_own_descriptors */
+	_Atomic pid_t starting;     /* the child's process id until its exec, its end, or task_report_started */
+	int report_fd;              /* a forked child's pipe, or -1 */
+	volatile struct task_failure failure;
+	_Alignas(16) char stack[32 * 1024];
+};
+pid_t task_start(struct task *task);
+bool task_is_starting(struct task *task);
+void task_wait(struct task *task);
+void task_ended(struct task *task);
+void task_end_if_stopped(struct task *task);
+void task_report_started(struct task *task);
+_Noreturn void task_fail(struct task *task, const char *step);
+
+/* inherited.c: sockets that this process did not open for what it now does */
+
+/* Passed by a supervisor, never closed; kept by its listener; or superd's own, of which somebody must take charge. */
+enum socket_owner { SOCKET_OWN, SOCKET_OF_LISTENER, SOCKET_PASSED };
+struct inherited_socket {
+	struct inherited_socket *next;
+	int fd, type;
+	enum socket_owner owner;
+	bool is_used;
+	struct endpoint configured; /* the address in the configuration that it was opened for */
+	char name[64];              /* of its service, or of a supervisor's socket unit */
+};
+struct inherited_socket *inherited_first(void);
+void inherited_add(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name);
+void inherited_remove(struct inherited_socket *inherited);
+void inherited_drop(enum socket_owner owner);
+const struct inherited_socket *inherited_passed(size_t nth, const char *name);
+bool inherited_is_passed(const struct endpoint *address);
+
+/* quote.c: the line of a file that an error is about, with a mark under the wrong word */
+int quote_byte(char shown[5], char byte);
+const char *quote_colour(int fd, const char *sequence);
+size_t quote_line(char *text, size_t size, const struct location *location, const char *message);
+
+/* syslog.c: the system's log */
+extern const struct named_value syslog_facilities[], syslog_levels[];
+int syslog_write(int priority, const char *text);
+void syslog_close(void);
+
+/* log.c: superd's own log */
+
+/* Written to without ever blocking. */
+struct log_sink {
+	int fd;
+	enum { SINK_PLAIN, SINK_SOCKET, SINK_POLLED } kind;
+};
+enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_ALWAYS, LEVEL_NOTICE, LEVEL_DETAIL };
+#define log_error(...) log_write(LEVEL_ERROR, NULL, __VA_ARGS__)
+#define log_warning(...) log_write(LEVEL_WARNING, NULL, __VA_ARGS__)
+#define log_always(...) log_write(LEVEL_ALWAYS, NULL, __VA_ARGS__)
+#define log_notice(...) log_write(LEVEL_NOTICE, NULL, __VA_ARGS__)
+#define log_detail(...) log_write(LEVEL_DETAIL, NULL, __VA_ARGS__)
+#define log_error_at(location, ...) log_write(LEVEL_ERROR, location, __VA_ARGS__)
+#define log_warning_at(location, ...) log_write(LEVEL_WARNING, location, __VA_ARGS__)
+void log_write(enum log_level level, const struct location *location, const char *format, ...) PRINTF_LIKE(3, 4);
+void log_open(enum log_level least, const struct named_value *facility, bool is_check);
+void log_in_child(void);
+bool log_is_enabled(enum log_level level);
+bool log_is_terminal(void);
+void log_mute_warnings(bool mute);
+size_t log_escape(char *line, size_t size, const char *text);
+void sink_open(struct log_sink *sink, int fd);
+int sink_write(const struct log_sink *sink, const char *line, size_t length);
+
+#include "sys.h"
+
+#endif

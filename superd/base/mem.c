@@ -1,0 +1,160 @@
+/*
+ * mem: memory for what is loaded together and freed together. Each service has its own arena, so that a reload frees the
+ * services that it replaces and nothing else. Also lists of words, and errors.
+ */
+#include "base.h"
+
+#include <stdarg.h>
+#include <strings.h>
+
+enum { FIRST_BLOCK = 1000, LARGEST_BLOCK = 64 * 1024 };
+
+struct block {
+	struct block *next;
+	size_t used, size;
+	max_align_t bytes[];
+};
+
+struct arena {
+	struct block *blocks;
+};
+
+static void end_program(void) {
+	exit(EXIT_FAILURE);
+}
+
+/* Called when there is no memory left for an arena. It must not return. */
+void (*mem_exhausted)(void) = end_program;
+
+static void *allocate(size_t size) {
+	void *memory = calloc(1, size);
+	if (memory == NULL) mem_exhausted();
+	return memory;
+}
+
+/* A new, empty arena. */
+struct arena *mem_arena_new(void) {
+	return allocate(sizeof(struct arena));
+}
+
+/* Frees the arena and all that was taken from it; NULL: nothing. */
+void mem_arena_free(struct arena *arena) {
+	struct block *next;
+	if (arena == NULL) return;
+	for (struct block *block = arena->blocks; block != NULL; block = next) {
+		next = block->next;
+		free(block);
+	}
+	free(arena);
+}
+
+/* A block with room for `size` bytes: twice as large as the one before it, within bounds. */
+static struct block *add_block(struct arena *arena, size_t size) {
+	size_t room = arena->blocks == NULL ? FIRST_BLOCK : 2 * arena->blocks->size;
+	if (room > LARGEST_BLOCK) room = LARGEST_BLOCK;
+	if (room < size) room = size;
+	struct block *block = allocate(sizeof *block + room);
+	*block = (struct block){.next = arena->blocks, .size = room};
+	arena->blocks = block;
+	return block;
+}
+
+/* `size` zeroed bytes that live as long as the arena. Never NULL. */
+void *mem_alloc(struct arena *arena, size_t size) {
+	const size_t unit = sizeof(max_align_t);
+	size_t rounded = (size + unit - 1) / unit * unit;
+	struct block *block = arena->blocks;
+	if (block == NULL || block->size - block->used < rounded) block = add_block(arena, rounded);
+	void *memory = (char *)block->bytes + block->used;
+	block->used += rounded;
+	return memory;
+}
+
+/* The array of `count` elements with room for one more and a NULL after it: as it is, or a copy twice as large. */
+void *mem_grow(struct arena *arena, void *array, size_t count, size_t size) {
+	bool is_full = (count & (count - 1)) == 0; /* 0, 1, 2, 4... */
+	if (!is_full) return array;
+	void *larger = mem_alloc(arena, (2 * count + 2) * size);
+	return count == 0 ? larger : memcpy(larger, array, count * size);
+}
+
+char *mem_copy(struct arena *arena, const char *text) {
+	size_t size = strlen(text) + 1;
+	return memcpy(mem_alloc(arena, size), text, size);
+}
+
+/* The formatted text, in the arena. */
+char *mem_print(struct arena *arena, const char *format, ...) {
+	va_list arguments, again;
+	va_start(arguments, format);
+	va_copy(again, arguments);
+	int length = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	char *text = mem_alloc(arena, (size_t)length + 1);
+	vsnprintf(text, (size_t)length + 1, format, again);
+	va_end(again);
+	return text;
+}
+
+/* Adds a word at the end; the list stays NULL-terminated, so that it can serve as argv. */
+void words_add(struct arena *arena, struct words *words, const char *word) {
+	words->word = mem_grow(arena, (void *)words->word, words->count, sizeof *words->word);
+	words->word[words->count++] = word;
+	words->word[words->count] = NULL;
+	words->set = true;
+}
+
+/* Adds the blank-separated words of `text`. */
+void words_split(struct arena *arena, struct words *words, const char *text) {
+	char *rest, *copy = mem_copy(arena, text);
+	for (char *word = strtok_r(copy, " \t\n", &rest); word != NULL; word = strtok_r(NULL, " \t\n", &rest))
+		words_add(arena, words, word);
+	words->set = true;
+}
+
+void words_remove(struct words *words, const char *word) {
+	size_t kept = 0;
+	for (size_t i = 0; i < words->count; i++)
+		if (strcmp(words->word[i], word) != 0) words->word[kept++] = words->word[i];
+	words->count = kept;
+	if (words->word != NULL) words->word[kept] = NULL;
+}
+
+bool words_contain(const struct words *words, const char *word) {
+	for (size_t i = 0; i < words->count; i++)
+		if (strcmp(words->word[i], word) == 0) return true;
+	return false;
+}
+
+/* Prints at the end of `text`, which has room for `size` bytes. What does not fit is cut off. */
+void text_add(char *text, size_t size, const char *format, ...) {
+	size_t used = strlen(text);
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text + used, size - used, format, arguments);
+	va_end(arguments);
+}
+
+/* The decimal number at *text, of at most `digits` digits and up to `max`. Moves *text past it. Returns -1 if it is none. */
+int64_t text_read_number(const char **text, size_t digits, int64_t max) {
+	size_t length = strspn(*text, "0123456789");
+	int64_t number = 0;
+	if (length < 1 || length > digits) return -1;
+	for (size_t i = 0; i < length; i++) number = number * 10 + *(*text)++ - '0';
+	return number <= max ? number : -1;
+}
+
+/* Sets the error's text. Returns -1, so that a function can end with it. */
+int error_set(struct error *error, const char *format, ...) {
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(error->text, sizeof error->text, format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+/* The value with that name, in any case, or NULL. */
+const struct named_value *named_value_find(const struct named_value *values, const char *name) {
+	while (values->name != NULL && strcasecmp(values->name, name) != 0) values++;
+	return values->name != NULL ? values : NULL;
+}

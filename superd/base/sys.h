@@ -1,0 +1,53 @@
+/*
+ * sys: all that is not in POSIX. sys_linux.c and sys_posix.c each have every function; the Makefile picks one file. What
+ * the system cannot do returns -1 with ENOSYS in errno, unless the function says otherwise.
+ */
+#ifndef SYS_H
+#define SYS_H
+
+struct arena;
+struct endpoint;
+struct task;
+struct watch;
+
+/* Listening sockets have this number or a higher one, if there may be so many: a child does not copy those. */
+enum { LISTENING_FROM = 64 };
+
+/* descriptors, all closed on exec from the first */
+int sys_pipe(int ends[2]);
+int sys_socket(int family, int type, int protocol);
+int sys_accept(int fd, struct endpoint *peer);
+int sys_reopen_nonblocking(int fd);
+void sys_close_from(int first, bool at_exec);
+
+/* input and output that never waits */
+ssize_t sys_send_nonblocking(int fd, const char *text, size_t length);
+ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size);
+void sys_peek_sender(int fd, struct endpoint *sender);
+
+/* for loop.c */
+int sys_poller_open(void);
+int sys_poller_add(struct watch *watch);
+void sys_poller_remove(struct watch *watch);
+int sys_poller_wait(struct watch **ready, int most, int timeout);
+int sys_signals_open(const sigset_t *signals);
+int sys_signal_read(int fd, pid_t *sender);
+
+/* for task.c */
+pid_t sys_clone(struct task *task);
+void sys_clone_wait(struct task *task);
+int sys_own_descriptors(const struct task *task);
+
+/* in a child before its exec */
+int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step);
+int sys_chroot(const char *path);
+int sys_nice(int change);
+int sys_no_new_privs(void);
+
+/* what the system tells */
+bool sys_has_no_new_privs(void);
+size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups);
+uid_t sys_peer_uid(int fd);
+long sys_load(void);
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * sys_linux: the system calls of sys.h as Linux has them, with glibc or musl.
+ */
+#define _GNU_SOURCE
+
+#include "base.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+enum { DESCRIPTORS_CHECKED = 65536, MOST_EVENTS = 64, WAIT_NS = 10 * 1000 * 1000 };
+
+/* A pipe of which both ends are closed on exec. Returns 0, or -1 and errno. */
+int sys_pipe(int ends[2]) {
+	return pipe2(ends, O_CLOEXEC);
+}
+
+/* A socket that is closed on exec. Returns the descriptor, or -1 and errno. */
+int sys_socket(int family, int type, int protocol) {
+	return socket(family, type | SOCK_CLOEXEC, protocol);
+}
+
+/* Accepts a connection, blocking and closed on exec, and notes the peer. Returns the descriptor, or -1 and errno. */
+int sys_accept(int fd, struct endpoint *peer) {
+	peer->length = sizeof peer->at;
+	return accept4(fd, &peer->at.any, &peer->length, SOCK_CLOEXEC);
+}
+
+/* The file of the descriptor opened once more for writing, without blocking. Returns the descriptor, or -1 and errno. */
+int sys_reopen_nonblocking(int fd) {
+	char path[40];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/* Closes every descriptor from `first` on, now or at the next exec, whatever opened it. */
+void sys_close_from(int first, bool at_exec) {
+#ifdef SYS_close_range
+	enum { CLOSE_ON_EXEC = 4 }; /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */
+	if (syscall(SYS_close_range, (unsigned)first, ~0u, at_exec ? CLOSE_ON_EXEC : 0) == 0) return;
+#endif
+	long limit = sysconf(_SC_OPEN_MAX);
+	for (int fd = first; fd < (limit > 0 && limit < DESCRIPTORS_CHECKED ? limit : DESCRIPTORS_CHECKED); fd++)
+		if (at_exec)
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+		else
+			close(fd);
+}
+
+/* Sends what the socket takes at once. Returns how many bytes, or -1 and errno. */
+ssize_t sys_send_nonblocking(int fd, const char *text, size_t length) {
+	return length == 0 ? 0 : send(fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Reads what has already arrived, up to `size` bytes. Returns how many, 0 at the end, or -1 and errno. */
+ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size) {
+	return recv(fd, bytes, size, MSG_DONTWAIT);
+}
+
+/* The sender of the datagram that is next; length 0 if there is none. Nothing is read. */
+void sys_peek_sender(int fd, struct endpoint *sender) {
+	char none;
+	sender->length = sizeof sender->at;
+	if (recvfrom(fd, &none, 0, MSG_PEEK | MSG_DONTWAIT, &sender->at.any, &sender->length) < 0) sender->length = 0;
+}
+
+static int poller = -1;
+
+/* Begins to poll. Returns -1 and errno on failure. */
+int sys_poller_open(void) {
+	poller = epoll_create1(EPOLL_CLOEXEC);
+	return poller;
+}
+
+/* Polls the watch's descriptor for input. Returns 0, or -1 and errno. */
+int sys_poller_add(struct watch *watch) {
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = watch};
+	return epoll_ctl(poller, EPOLL_CTL_ADD, watch->fd, &event);
+}
+
+/* Stops polling it. Must be called before the descriptor is closed: a copy of it would go on. */
+void sys_poller_remove(struct watch *watch) {
+	epoll_ctl(poller, EPOLL_CTL_DEL, watch->fd, NULL);
+}
+
+/* Waits for at most `timeout` milliseconds (-1: without limit) until a descriptor is ready. Returns how many are. */
+int sys_poller_wait(struct watch **ready, int most, int timeout) {
+	struct epoll_event events[MOST_EVENTS];
+	int count = epoll_wait(poller, events, most < MOST_EVENTS ? most : MOST_EVENTS, timeout);
+	for (int i = 0; i < count; i++) ready[i] = events[i].data.ptr;
+	return count < 0 ? 0 : count;
+}
+
+/* A descriptor that is readable when one of `signals`, which are blocked, has arrived. Returns -1 and errno on failure. */
+int sys_signals_open(const sigset_t *signals) {
+	return signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* The number of the next signal that has arrived, or 0; and its sender. */
+int sys_signal_read(int fd, pid_t *sender) {
+	struct signalfd_siginfo about = {.ssi_signo = 0};
+	if (read(fd, &about, sizeof about) != sizeof about) return 0;
+	*sender = (pid_t)about.ssi_pid;
+	return (int)about.ssi_signo;
+}
+
+/* CLONE_FILES, if the kernel can separate a child's descriptors from ours afterwards; -1: not known yet. */
+static int shared = -1;
+
+/* Closes the descriptors from `first` on, in a table that the process then has alone: CLOSE_RANGE_UNSHARE, Linux 5.9. */
+static int close_range_unshared(unsigned first) {
+#ifdef SYS_close_range
+	return (int)syscall(SYS_close_range, first, ~0u, 2);
+#else
+	(void)first;
+	return -1;
+#endif
+}
+
+/* CLONE_CHILD_CLEARTID does the same, but musl refuses it since 1.2.5. */
+static int run_task(void *argument) {
+	struct task *task = argument;
+	syscall(SYS_set_tid_address, &task->starting);
+	task->run(task);
+	return EXIT_FAILURE;
+}
+
+/*
+ * Starts a child that shares our memory, and with `shares_descriptors` our descriptors, so that nothing is copied, and
+ * runs on the task's stack. The kernel clears `starting` at its exec or its end. We do not sleep until then, as vfork(2)
+ * does: any process of the user that the child becomes could stop the child, and us. Returns as fork(2) does.
+ */
+pid_t sys_clone(struct task *task) {
+	if (shared < 0) shared = close_range_unshared(~0u) == 0 ? CLONE_FILES : 0;
+	int flags = CLONE_VM | (task->shares_descriptors ? shared : 0) | CLONE_PARENT_SETTID | SIGCHLD;
+	return clone(run_task, task->stack + sizeof task->stack, flags, task, (pid_t *)&task->starting);
+}
+
+/* Sleeps until the child has executed its program, or ended, but no longer than WAIT_NS. */
+void sys_clone_wait(struct task *task) {
+	const struct timespec longest = {0, WAIT_NS};
+	pid_t pid = atomic_load(&task->starting);
+	if (pid != 0) syscall(SYS_futex, &task->starting, 0 /* FUTEX_WAIT */, pid, &longest, NULL, 0);
+}
+
+/*
+ * Gives the child its own descriptors. Those of the listening sockets are not copied only to be closed at exec: with 500
+ * of them, that would be a fifth of what a connection costs. Returns 0, or -1 and errno.
+ */
+int sys_own_descriptors(const struct task *task) {
+	return shared == 0 || !task->shares_descriptors ? 0 : close_range_unshared(LISTENING_FROM);
+}
+
+/* Whether the process is that user, and has no way to be another. */
+static bool is_only(uid_t uid) {
+	uid_t real, effective, saved;
+	/* capget(2), version 3: the second of each 3 numbers are the permitted capabilities. */
+	uint32_t header[2] = {0x20080522, 0}, capabilities[6];
+	if (getresuid(&real, &effective, &saved) < 0 || real != uid || effective != uid || saved != uid) return false;
+	return uid == 0 || (syscall(SYS_capget, header, capabilities) == 0 && (capabilities[1] | capabilities[4]) == 0);
+}
+
+/*
+ * Becomes another user, for good: the groups, the group, the user, and then the proof that root cannot be had back.
+ * Returns 0, or -1 with errno and the step that failed.
+ */
+int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step) {
+	*step = "setgroups";
+	if (setgroups(group_count, groups) < 0) return -1;
+	*step = "setgid";
+	if (setgid(gid) < 0) return -1;
+	*step = "setuid";
+	if (setuid(uid) < 0) return -1;
+	*step = "giving up root";
+	if (is_only(uid)) return 0;
+	errno = EPERM;
+	return -1;
+}
+
+int sys_chroot(const char *path) {
+	return chroot(path);
+}
+
+/* Adds to the priority, as nice(2) does (which is in POSIX's XSI part). Returns 0, or -1 and errno. */
+int sys_nice(int change) {
+	return setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + change);
+}
+
+/* From here on, no exec gives a privilege. Returns 0, or -1 and errno. */
+int sys_no_new_privs(void) {
+	return prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+}
+
+bool sys_has_no_new_privs(void) {
+	return true;
+}
+
+/*
+ * The supplementary groups that `user` has, with `gid` among them, as initgroups(3) would set them. The array is the
+ * arena's. Returns how many.
+ */
+size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups) {
+	int room = 0;
+	getgrouplist(user, gid, NULL, &room);
+	*groups = mem_alloc(arena, (size_t)room * sizeof **groups);
+	return getgrouplist(user, gid, *groups, &room) < 0 ? 0 : (size_t)room;
+}
+
+/* The user id of a UNIX-domain peer, or (uid_t)-1 where the system does not tell. */
+uid_t sys_peer_uid(int fd) {
+	struct ucred credentials;
+	socklen_t length = sizeof credentials;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? credentials.uid : (uid_t)-1;
+}
+
+/* The one-minute load average in hundredths, or -1 where the system does not tell. */
+long sys_load(void) {
+	double load;
+	return getloadavg(&load, 1) == 1 ? (long)(load * 100) : -1;
+}

@@ -1,0 +1,48 @@
+/* attr: what a row of the attribute table holds. Only attr.c and attr_types.c include this. */
+#ifndef ATTR_H
+#define ATTR_H
+
+#include "config.h"
+
+struct attr;
+
+/* What a reader gets: the words of the value, and where to take memory and leave an error. */
+struct reading {
+	struct arena *arena;
+	const struct attr *attr;
+	const char **word;
+	size_t count;
+	const struct location *location;
+	struct error *error;
+};
+
+/* A kind of value: how many words it has, and how they are read. */
+struct attr_type {
+	const char *values;
+	size_t least, most;
+	int (*read)(void *field, const struct reading *in);
+	void (*print)(const void *field, FILE *to); /* NULL: as written */
+	bool is_number;                             /* the field is a long, UNSET unless something sets it */
+	bool is_set;                                /* += and -= work, and = in `defaults` adds */
+	const struct named_value *words, *units; /* of a number: what may stand in its place, and behind it; or NULL */
+};
+
+enum attr_scope { IN_SERVICE = 1, IN_DEFAULTS = 2, IN_BOTH = 3 };
+
+struct attr {
+	const char *name;
+	const struct attr_type *type;
+	size_t field;
+	enum attr_scope scope;
+	const char *default_text;
+	const char *doc;
+	const struct named_value *words;
+	long min, max;
+};
+
+extern const struct attr_type attr_number, attr_limit, attr_octal, attr_bytes, attr_load, attr_word, attr_bits,
+    attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_hosts, attr_word_set, attr_environment,
+    attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner, attr_log, attr_redirect,
+    attr_minutes;
+
+#endif

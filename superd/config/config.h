@@ -1,0 +1,231 @@
+/*
+ * config: from text to `struct service`, without a socket, a clock or a child. A service has a field for every attribute,
+ * and is constant once it is loaded. Below it stands what it is made from: the command line and the files.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "../base/base.h"
+
+#define UNSET LONG_MIN /* a number that nothing has set */
+
+enum { UNLIMITED = -1 };
+
+enum rlimit_kind { LIMIT_AS, LIMIT_CPU, LIMIT_DATA, LIMIT_FILES, LIMIT_RSS, LIMIT_STACK, RLIMITS };
+
+/* One assignment as it was written, not yet understood. */
+enum operation { OPERATION_SET, OPERATION_ADD, OPERATION_REMOVE };
+struct assignment {
+	struct assignment *next;
+	const char *name;
+	enum operation operation;
+	struct words words;
+	struct location location;
+};
+
+struct prefix {
+	struct source source;
+	unsigned bits;
+};
+
+/* One word of an address list, and the prefixes that it stands for (none for a .domain). */
+struct address_rule {
+	const char *word;
+	struct prefix *prefixes;
+	size_t count;
+};
+
+struct address_list {
+	struct address_rule *rules;
+	size_t count;
+	bool set, domains;
+};
+
+struct minutes {
+	int from, to;
+};
+
+struct times {
+	struct minutes *spans;
+	size_t count;
+};
+
+struct rate {
+	long connections, seconds;
+};
+
+/* A name that was looked up when the configuration was loaded: a user with its group, or a group. */
+struct identity {
+	const char *word, *name;
+	uid_t uid;
+	gid_t gid;
+	bool set, group_set;
+};
+
+struct banner {
+	char *text;
+	size_t length;
+};
+
+struct log_type {
+	int priority;
+	const char *file;
+	long soft, hard;
+	bool set;
+};
+
+struct redirect {
+	const char *host, *port;
+	struct endpoint to;
+};
+
+/* clang-format off */
+enum service_type { TYPE_INTERNAL = 1, TYPE_UNLISTED = 2, TYPE_RPC = 4, TYPE_TCPMUX = 8, TYPE_TCPMUXPLUS = 16 };
+enum service_flag {
+	FLAG_NAMEINARGS = 1, FLAG_NODELAY = 2, FLAG_KEEPALIVE = 4, FLAG_IPV4 = 8, FLAG_IPV6 = 16, FLAG_SENSOR = 32,
+	FLAG_NORETRY = 64, FLAG_IDONLY = 128, FLAG_INTERCEPT = 256, FLAG_LABELED = 512
+};
+enum log_item {
+	LOG_ITEM_PID = 1, LOG_ITEM_HOST = 2, LOG_ITEM_USERID = 4, LOG_ITEM_EXIT = 8, LOG_ITEM_DURATION = 16,
+	LOG_ITEM_TRAFFIC = 32, LOG_ITEM_ATTEMPT = 64
+};
+/* clang-format on */
+enum { STDERR_CLIENT, STDERR_LOG };
+enum { ON_LIMIT_REFUSE, ON_LIMIT_WAIT };
+enum { DENY_NEVER = 0, DENY_FOREVER = -1 };
+
+/* What superd itself can be instead of a program. */
+enum internal { INTERNAL_NONE, INTERNAL_ECHO, INTERNAL_DISCARD, INTERNAL_CHARGEN, INTERNAL_DAYTIME, INTERNAL_TIME };
+
+/* One service as it was configured. Numbers are `long`, so that one function reads all of them. */
+struct service {
+	struct arena *arena;
+	int references;
+	const char *name;
+	struct location location;
+	bool from_command_line;
+	uint64_t fingerprint; /* of the whole service as it prints */
+
+	/* while it is loaded: what each attribute of the table was set to, and where */
+	struct arena *loading;
+	struct assignment *values;
+
+	const char *id;
+	long type, flags;
+	long socket_type;
+	const char *protocol;
+	long wait, disable, v6only, port, backlog, socket_mode;
+	struct words bind;
+	struct identity socket_user;
+	struct redirect redirect;
+	struct words enabled, disabled;
+
+	struct address_list only_from, no_access, proxy_from;
+	struct times access_times;
+	long deny_time;
+
+	long instances, per_source, per_source_cps, per_source_prefix6, max_load, on_limit;
+	struct rate cps;
+
+	const char *server;
+	struct words server_args, env, passenv;
+	struct identity user, group;
+	long groups, nice, umask, rlimits[RLIMITS];
+	const char *directory, *chroot;
+	long no_new_privs, stderr_to, time_limit, drain_time, linger;
+
+	struct banner banner, banner_success, banner_fail;
+	struct log_type log_type;
+	long log_on_success, log_on_failure;
+	const char *libwrap, *mdns, *rpc_version;
+	long rpc_number;
+
+	/* made from the fields above by service_resolve */
+	int protocol_number;
+	struct endpoint *addresses;
+	size_t address_count;
+	bool any_loopback; /* an address whose family is missing may be left out */
+	enum internal internal;
+	bool is_internal; /* no program: an internal service, a redirection or a sensor */
+	const char *path, *relative_path;
+	char **argv, **environment;
+	size_t environment_count;
+	bool change_user, change_directory, change_umask;
+	gid_t *group_ids;
+	size_t group_count;
+};
+
+/* What the command line asked for. */
+struct options {
+	struct arena *arena; /* of the lists */
+	bool check, numeric, quiet, verbose;
+	const struct named_value *facility;
+	const char *pid_file, *metrics_file;
+	int ready_fd;
+	const char *port, *user;
+	struct words addresses, paths, assignments;
+	char **program; /* with its arguments, or NULL */
+};
+
+/* `service NAME { ... }`, or `defaults { ... }`, as it was written. */
+struct block {
+	struct block *next;
+	const char *name;
+	struct location location;
+	bool is_defaults, broken;
+	int count;
+	struct assignment *assignments, **last;
+};
+
+/* What the options name, read and resolved. */
+struct config {
+	const struct options *options;
+	struct arena *loading; /* the text, and the lists of this struct */
+	struct service **services;
+	size_t count;
+	struct words failed; /* the ids of services in error */
+	int errors;
+	bool defaults_broken, broken; /* an error in `defaults`; one outside the blocks */
+	struct block *blocks, **last; /* what parse.c has read, for config.c */
+	struct block *defaults;
+	struct service *common; /* made of `defaults` alone: enabled and disabled */
+	int files;
+};
+
+/* parse.c: files to blocks; config.c: blocks to services */
+void parse_path(struct config *config, const char *path);
+void config_load(const struct options *options, struct config *config);
+void config_free(struct config *config);
+
+/* command.c: the one service that the command line describes */
+struct service *command_service(const struct options *options, struct error *error);
+const char *command_find_in_path(struct arena *arena, const char *name);
+int command_read_assignment(struct arena *arena, const char *text, struct assignment *assignment, struct error *error);
+
+/* service.c: from attributes to what is ready to run */
+enum { SERVICE_LEFT_OUT = 1 };
+struct service *service_new(const char *name, const struct location *location);
+int service_resolve(struct service *service, bool checking, struct error *error);
+struct service *service_retain(struct service *service);
+void service_release(struct service *service);
+
+/* attr.c: one row an attribute */
+int attr_apply(struct service *service, const struct assignment *assignment, bool in_defaults, struct error *error);
+int attr_set(struct service *service, const char *name, const char *text, struct error *error);
+int attr_fail(const struct service *service, const char *name, struct error *error, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+int attr_refuse(const struct service *service, const char *name, struct error *error, const char *text);
+void attr_begin(struct service *service);
+bool attr_is_same(const char *name, const char *other);
+bool attr_is_set(const char *name);
+void attr_print_service(const struct service *service, FILE *to);
+void attr_print_table(FILE *to);
+
+/* addr_rule.c: the words of address lists, and how clients match them */
+int addr_read_rule(struct arena *arena, const char *word, const struct location *location, struct address_rule *rule,
+    struct error *error);
+void addr_print_rule(const struct address_rule *rule, FILE *to);
+bool addr_list_matches(const struct address_list *list, struct source source);
+bool addr_lists_admit(const struct service *service, struct source source);
+
+#endif

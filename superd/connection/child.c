@@ -1,0 +1,138 @@
+/*
+ * child: the table of running children, by process id. At its deadline, a child's process group is sent TERM, and
+ * KILL_GRACE_MS later KILL.
+ */
+#include "connection.h"
+
+#include <sys/wait.h>
+
+enum { GROUP_POLL_MS = 200, KILL_GRACE_MS = 5000, MANY = 256, SWEEP_AFTER_MS = 10, MOST_UNASKED = 32 };
+
+static struct hash children;
+
+static struct child *child_of(struct hash_link *link) {
+	return link != NULL ? CONTAINER(link, struct child, link) : NULL;
+}
+
+static struct child *find(pid_t pid) {
+	return child_of(hash_find(&children, (uint64_t)pid));
+}
+
+static void remove_child(struct child *child) {
+	hash_remove(&children, &child->link);
+	loop_cancel_timer(&child->timer);
+}
+
+static bool group_lives(pid_t pid) {
+	return kill(-pid, 0) == 0 || errno == EPERM;
+}
+
+/* The deadline has come, or it is time to look whether the group of a child that has exited is empty. */
+static void time_is_up(struct timer *timer) {
+	struct child *child = CONTAINER(timer, struct child, timer);
+	bool is_over = child->exited && !group_lives(child->pid);
+	if (!is_over && loop_now() >= child->deadline) {
+		kill(-child->pid, child->term_sent ? SIGKILL : SIGTERM);
+		is_over = child->exited;
+		child->deadline = child->term_sent ? INT64_MAX : loop_now() + KILL_GRACE_MS;
+		child->term_sent = true;
+	}
+	if (is_over) {
+		remove_child(child);
+		free(child);
+		return;
+	}
+	loop_set_timer(timer, child->exited ? loop_now() + GROUP_POLL_MS : child->deadline);
+}
+
+/*
+ * Adds a child that has been started. The table frees it, after `ended` has been called. It was allocated before the child
+ * was started, so that no child runs uncounted. Its deadline may be INT64_MAX.
+ */
+void child_add(struct child *child) {
+	child->timer = (struct timer){.due = time_is_up};
+	hash_add(&children, &child->link, (uint64_t)child->pid);
+	loop_set_timer(&child->timer, child->deadline);
+}
+
+/* The child may not run longer than that. */
+void child_limit(struct child *child, int64_t deadline) {
+	if (child->term_sent || deadline >= child->deadline) return;
+	child->deadline = deadline;
+	loop_set_timer(&child->timer, deadline);
+}
+
+size_t child_count(void) {
+	return children.count;
+}
+
+/* The child after `last` (NULL: the first) of those that have not exited, or NULL. */
+struct child *child_next(const struct child *last) {
+	struct child *child = child_of(hash_each(&children, last != NULL ? &last->link : NULL));
+	while (child != NULL && child->exited) child = child_of(hash_each(&children, &child->link));
+	return child;
+}
+
+/*
+ * Reaps that child, or any (-1), if it has ended. What its start still has to do is done before. A child that was sent TERM
+ * and left others in its group is kept until they have been sent KILL. Returns whether one was reaped.
+ */
+static bool reap(pid_t pid) {
+	int status;
+	pid = waitpid(pid, &status, WNOHANG);
+	if (pid <= 0) return false;
+	spawn_note_end(pid);
+	struct child *child = find(pid);
+	if (child == NULL) return true;
+	remove_child(child); /* first, since `ended` may add another child */
+	child->ended(child, status);
+	child->exited = child->term_sent && group_lives(pid);
+	if (child->exited) {
+		hash_add(&children, &child->link, (uint64_t)pid);
+		loop_set_timer(&child->timer, loop_now() + GROUP_POLL_MS);
+	} else
+		free(child);
+	return true;
+}
+
+/* Asks for each child by its number: quicker than asking for any child, where many have ended. */
+static void reap_each(void) {
+	size_t count = 0;
+	pid_t *pids = malloc(children.count * sizeof *pids);
+	for (struct child *child = child_next(NULL); child != NULL && pids != NULL; child = child_next(child))
+		pids[count++] = child->pid;
+	while (count > 0) reap(pids[--count]);
+	free(pids);
+}
+
+/* Reaps those whose signals came as one. */
+static void sweep(struct timer *timer) {
+	(void)timer;
+	for (int reaped = 0; reap(-1);)
+		if (++reaped == MOST_UNASKED) reap_each();
+}
+
+/*
+ * Reaps every child that has ended, and orphans where superd is process 1. The system walks through all children to find
+ * any that has ended; with many, `known` is reaped, which the signal named (0: none), and a little later the others.
+ */
+void child_reap(pid_t known) {
+	static pid_t own; /* getpid each time would be a system call */
+	static struct timer sweep_timer = {.due = sweep};
+	if (own == 0) own = getpid();
+	if (children.count <= MANY) {
+		while ((children.count > 0 || own == 1) && reap(-1))
+			;
+		return;
+	}
+	if (known > 0) reap(known);
+	if (!loop_timer_is_set(&sweep_timer)) loop_set_timer(&sweep_timer, loop_now() + SWEEP_AFTER_MS);
+}
+
+/* Takes a child that could not start its program out of the table, waits for its end, and frees it. */
+void child_forget(struct child *child) {
+	while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	remove_child(child);
+	free(child);
+}

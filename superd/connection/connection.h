@@ -1,0 +1,95 @@
+/*
+ * connection: one client, from the PROXY header to the end of its program. It knows the service, and of the listener only
+ * that there is one: what the server does next, it learns through the functions that the structs carry.
+ */
+#ifndef CONNECTION_H
+#define CONNECTION_H
+
+#include "../config/config.h"
+
+/* The result of the admission checks. */
+/* clang-format off */
+enum verdict {
+	VERDICT_ALLOW, VERDICT_ADDRESS, VERDICT_TIME, VERDICT_LOAD, VERDICT_SERVICE_LIMIT, VERDICT_PER_SOURCE_LIMIT,
+	VERDICT_CPS, VERDICT_PER_SOURCE_CPS, VERDICT_SENSOR, VERDICT_PROXY, VERDICT_FORK, VERDICTS
+};
+/* clang-format on */
+
+/* FAIL's word, which is the metrics' reason too; and whether it is logged each time, or once for a run of refusals. */
+struct verdict_kind {
+	const char *word;
+	bool logged_each_time;
+};
+extern const struct verdict_kind verdict_kinds[VERDICTS];
+
+struct listener;
+
+/* A client, from accept to the child. */
+struct client {
+	struct client *next; /* in pending.c's list */
+	int fd;
+	struct listener *listener;
+	struct endpoint peer, local;
+	struct source source;
+	uid_t uid;
+	bool is_confirmed;                                 /* the DNS has confirmed that it is admitted */
+	bool (*is_reflector)(const struct endpoint *peer); /* for datagrams: whether the peer may answer an answer */
+};
+
+/* A running child: a program, a question to the DNS, or the check before an upgrade. */
+struct child {
+	struct hash_link link; /* by pid */
+	struct timer timer;
+	struct listener *listener; /* NULL: of no service */
+	pid_t pid;
+	int linger_fd;
+	struct client *asking;   /* the client of a question to the DNS, or NULL */
+	int64_t began, deadline; /* at the deadline TERM is sent, and KILL_GRACE_MS later KILL */
+	bool term_sent, exited;  /* exited: others of its process group have not */
+	struct source source;
+	void (*ended)(struct child *child, int status);
+};
+
+/* proxy.c: the PROXY protocol header */
+void proxy_read_header(const struct client *client, void (*done)(struct client *client, bool is_good));
+size_t proxy_pending(void);
+
+/* spawn.c: from a client to its program */
+typedef void spawn_started(const struct client *client, struct child *child, const struct task_failure *failure);
+int spawn_program(struct service *service, const struct client *client, struct child *child, spawn_started *started,
+    struct task_failure *failure);
+int spawn_question(struct service *service, const struct client *client, struct child *child, spawn_started *started,
+    struct task_failure *failure);
+bool spawn_is_starting(void);
+void spawn_collect(void);
+void spawn_wait(void);
+void spawn_wait_for_slot(void);
+void spawn_note_end(pid_t pid);
+void spawn_assume_started(void);
+
+/* child.c: the running children */
+void child_add(struct child *child);
+void child_limit(struct child *child, int64_t deadline);
+void child_forget(struct child *child);
+size_t child_count(void);
+struct child *child_next(const struct child *last);
+void child_reap(pid_t known);
+
+/* linger.c, domain.c, builtin.c, redirect.c: after the program, and instead of one */
+void linger_begin(int fd, int64_t deadline);
+const struct watch *linger_next(const struct watch *last);
+bool domain_must_ask(const struct service *service, struct source source);
+bool domain_admits(const struct service *service, const struct endpoint *peer, struct source source);
+_Noreturn void builtin_run(const struct service *service, const struct client *client);
+int redirect_run(const struct service *service);
+
+/* log_service.c: the lines of a service's log */
+void log_start(const struct service *service, const struct client *client, pid_t pid);
+void log_exit(const struct service *service, const struct child *child, int status);
+void log_fail(const struct service *service, const struct client *client, enum verdict verdict);
+void log_refusal_run(const struct service *service, enum verdict verdict, unsigned long refused, int64_t span);
+void log_traffic(const struct service *service, unsigned long long in, unsigned long long out);
+void log_file_prepare(const struct service *service);
+void log_files_reopen(void);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * access: the verdict on a client by the time and by its address: access_times, the sensors, no_access and only_from. It
+ * neither logs nor closes. The last SENSOR_MEMORY sources that sensors have seen are remembered here.
+ */
+#include "server.h"
+
+#include <time.h>
+
+enum { SENSOR_MEMORY = 4096, MINUTE_MS = 60 * 1000 };
+
+static struct denied_source denied[SENSOR_MEMORY];
+
+static size_t denied_count;
+
+static bool is_open_at(const struct times *times, time_t when) {
+	struct tm local;
+	if (times->count == 0) return true;
+	localtime_r(&when, &local);
+	int minute = local.tm_hour * 60 + local.tm_min;
+	for (size_t i = 0; i < times->count; i++)
+		if (minute >= times->spans[i].from && minute <= times->spans[i].to) return true;
+	return false;
+}
+
+/* Every service refuses the source until then. */
+void access_deny(struct source source, int64_t until) {
+	denied[denied_count++ % SENSOR_MEMORY] = (struct denied_source){source, until};
+}
+
+/* The nth, from 0, of the sources that sensors have seen, or NULL. */
+const struct denied_source *access_denied(size_t nth) {
+	return nth < denied_count && nth < SENSOR_MEMORY ? &denied[nth] : NULL;
+}
+
+static bool is_denied(struct source source) {
+	const struct denied_source *known;
+	for (size_t i = 0; (known = access_denied(i)) != NULL; i++)
+		if (addr_source_equal(known->source, source) && loop_now() < known->until) return true;
+	return false;
+}
+
+/* The verdict on a client by the time and by its address. A client of a sensor is denied from now on. */
+enum verdict access_check(const struct client *client) {
+	const struct service *service = client->listener->service;
+	if (!is_open_at(&service->access_times, time(NULL))) return VERDICT_TIME;
+	if (is_denied(client->source)) return VERDICT_SENSOR;
+	if (!addr_lists_admit(service, client->source)) return VERDICT_ADDRESS;
+	if (!(service->flags & FLAG_SENSOR)) return VERDICT_ALLOW;
+	if (service->deny_time != DENY_NEVER)
+		access_deny(client->source,
+		    service->deny_time == DENY_FOREVER ? INT64_MAX : loop_now() + service->deny_time * MINUTE_MS);
+	return VERDICT_SENSOR;
+}

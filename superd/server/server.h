@@ -1,0 +1,112 @@
+/*
+ * server: the services at work: listening, admission, limits, shortages, counters. A `listener` runs and counts for one
+ * service of the configuration.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include "../connection/connection.h"
+
+struct listening_socket {
+	struct watch watch; /* fd -1: the address is not there yet */
+	struct listener *listener;
+	/* As configured, and as it is: the kernel may have chosen the port. */
+	struct endpoint configured, address;
+};
+
+/* A run of refusals for one reason, logged at its begin and end. */
+struct refusal_run {
+	unsigned long refused; /* 0: there is none */
+	int64_t began, last;
+};
+
+/* A shortage of resources: since when (0: there is none), and until when nothing is tried. */
+struct shortage {
+	int64_t began, until;
+};
+
+struct listener {
+	struct listener *next;
+	struct hash_link link; /* by id */
+	size_t nth;            /* of the listeners with the same id, from 0 */
+	struct service *service;
+	struct listening_socket *sockets;
+	size_t socket_count;
+	bool retired, paused, in_new_config; /* retired: without sockets, until its last child has ended */
+	long running, pending;               /* children; clients that are accepted and have no child yet */
+	long accepted, spawn_failures, refused[VERDICTS];
+	struct refusal_run refusal_runs[VERDICTS];
+	struct shortage shortage;
+	long second_count; /* of connections in this second, for cps */
+	int64_t second_began, closed_until;
+	int quick_exits; /* of a program with wait = yes, one after the other */
+	struct timer accept_timer, refusal_timer;
+	void (*readable)(struct watch *);   /* of a listening socket */
+	void (*changed)(struct listener *); /* its sockets have changed */
+};
+
+/* A source that a sensor has seen: every service refuses it for a while. */
+struct denied_source {
+	struct source source;
+	int64_t until;
+};
+
+/* socket.c: one socket, opened or inherited */
+int socket_check(const struct service *service, const struct endpoint *configured, struct error *error);
+int socket_open(const struct service *service, const struct endpoint *configured, unsigned port, struct error *error);
+bool socket_shutdown_conflicting(int fd, const struct endpoint *configured, const struct service *service);
+
+/* listener.c: a service at work */
+struct listener *listener_first(void);
+struct listener *listener_find(const char *id, size_t nth);
+struct listener *listener_make_retired(const char *id);
+struct listener *listener_new(
+    struct service *service, void (*readable)(struct watch *), void (*changed)(struct listener *), struct error *error);
+int listener_update(struct listener *listener, struct service *service, struct error *error);
+void listener_inherit_all(void);
+void listener_set_paused(struct listener *listener, bool paused);
+void listener_close(struct listener *listener);
+void listener_retire(struct listener *listener);
+void listener_free_retired(void);
+
+/* serve.c: one connection, from accept to the child's end */
+int serve_service(struct service *service, struct error *error);
+bool serve_is_waiting(void);
+void serve_set_paused(bool paused);
+void serve_restore_child(const char *id, size_t nth, const struct child *child);
+int serve_restore_pending(const struct client *client);
+long serve_drain_time(void);
+void serve_stop(bool at_once);
+
+/* pending.c: shortages */
+bool shortage_is(int error_number);
+void shortage_begin(struct listener *listener, const struct task_failure *failure);
+bool shortage_is_on(const struct listener *listener);
+void shortage_end(struct listener *listener);
+int pending_add(const struct client *client);
+void pending_retry(void (*start)(const struct client *), void (*reject)(const struct client *));
+void pending_set_deadline(int64_t when);
+const struct client *pending_first(void);
+
+/* access.c, limits.c: the verdicts */
+enum verdict access_check(const struct client *client);
+void access_deny(struct source source, int64_t until);
+const struct denied_source *access_denied(size_t nth);
+enum verdict limits_check_rate(const struct client *client);
+enum verdict limits_check_room(const struct client *client);
+bool limits_is_too_fast(struct listener *listener);
+bool limits_is_full(const struct listener *listener);
+void limits_count(struct listener *listener, struct source source, int change);
+void limits_forget(const struct listener *listener);
+
+/* metrics.c: the counters, as a file for Prometheus and as lines of the log */
+struct totals {
+	long long start_time, reloads, upgrades;
+};
+extern struct totals metrics_totals;
+void metrics_open(const char *path);
+void metrics_touch(void);
+void metrics_write(void);
+void metrics_log_state(void);
+
+#endif
