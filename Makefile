@@ -29,8 +29,8 @@ PORT = 10100
 
 all: $(PROGRAMS)
 
-cmd/cmd: cmd/*.[ch] cmd/commands/*.c
-	$(COMPILE) $(LDFLAGS) -o $@ cmd/*.c cmd/commands/*.c $(LDLIBS)
+cmd/cmd: cmd/*.[ch]
+	$(COMPILE) $(LDFLAGS) -o $@ cmd/*.c $(LDLIBS)
 
 # SYSTEM picks superd's system calls: linux or posix (superd/base/sys.h).
 SYSTEM = linux

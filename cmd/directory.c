@@ -1,8 +1,7 @@
 /*
- * The -d directory, and which of its files are commands: the programs whose path nobody can change but
- * root, the user that cmd runs as, and the owner of the directory. Every component of a path is looked
- * at, from the root, each time; since none of them is in the hands of others, what was looked at is
- * what runs.
+ * Decides which files of the -d directory are commands: programs that only trusted users can change, which are root,
+ * the user that cmd runs as, and the owner of the directory. Each component of a path is checked, from the root down,
+ * for every request. Since no other user can change a component, the file that was checked is the file that runs.
  */
 /* For realpath(3) and the sticky bit. */
 #define _XOPEN_SOURCE 700 /* NOLINT(bugprone-reserved-identifier,cert-dcl37-c) */
@@ -18,61 +17,53 @@
 
 #include "cmd.h"
 
-/* How many bytes of a program may hold its summary. */
-enum { DIRECTORY_SUMMARY_WITHIN = 1024 };
+/* How many bytes of a program are searched for its summary. */
+enum { SUMMARY_WITHIN = 1024 };
 
-LARGE char directory[PATH_MAX];      /* resolved; empty where there is none */
-LARGE char directory_path[PATH_MAX]; /* of the program that was asked for last */
+static char directory[PATH_MAX]; /* resolved; empty without -d */
 static uid_t directory_owner;
 
-/* Why others could change a file or what is in a directory; NULL where they cannot. */
-static const char *distrust(const struct stat *status, bool sticky_will_do) {
-	bool others = (status->st_mode & S_IWOTH) != 0;
-	bool group = (status->st_mode & S_IWGRP) != 0 && status->st_gid != 0;
-
-	if (status->st_uid != 0 && status->st_uid != geteuid() && status->st_uid != directory_owner)
-		return "belongs to another user";
-	if ((others || group) && !(sticky_will_do && (status->st_mode & S_ISVTX) != 0))
-		return others ? "is writable by others" : "is writable by its group";
-	return NULL;
-}
-
-/* Looks at one component of a path. Returns -1, having said why, where it is not to be trusted. */
-static int check_component(const char *path, bool is_parent) {
+/*
+ * Checks that only trusted users can change one component of a path. A directory above the -d directory may be
+ * writable if it has the sticky bit: there nobody can replace the files of others. Returns -1, after a message, if
+ * others can change it.
+ */
+static int check_component(const char *path) {
 	struct stat status;
-	const char *reason;
+	bool is_protected;
 
 	if (lstat(path, &status) == -1) {
 		screen_error("%s: %s", path, strerror(errno));
 		return -1;
 	}
-	reason = distrust(&status, is_parent);
-	if (reason != NULL) {
-		screen_error("%s %s", path, reason);
-		return -1;
-	}
-	return 0;
+	is_protected = strlen(path) < strlen(directory) && (status.st_mode & S_ISVTX) != 0;
+	if (status.st_uid != 0 && status.st_uid != geteuid() && status.st_uid != directory_owner)
+		screen_error("%s belongs to another user", path);
+	else if (!is_protected && (status.st_mode & S_IWOTH) != 0)
+		screen_error("%s is writable by others", path);
+	else if (!is_protected && (status.st_mode & S_IWGRP) != 0 && status.st_gid != 0)
+		screen_error("%s is writable by its group", path);
+	else
+		return 0;
+	return -1;
 }
 
-/*
- * Looks at each component of a resolved path, from the root down. Those above the directory may be
- * writable where they have the sticky bit: nobody can replace there what is another's.
- */
+/* Checks each component of a resolved path. Returns -1, after a message, if others can change one. */
 static int check_path(const char *path) {
 	char component[PATH_MAX];
 	char *slash;
 
-	if (check_component("/", true) == -1) return -1;
+	if (check_component("/") == -1) return -1;
 	snprintf(component, sizeof component, "%s", path);
 	for (slash = strchr(component + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (check_component(component, strlen(component) < strlen(directory)) == -1) return -1;
+		if (check_component(component) == -1) return -1;
 		*slash = '/';
 	}
-	return check_component(component, false);
+	return check_component(component);
 }
 
-/* Takes the directory that holds the commands. Returns -1, having said why, where it will not do. */
+/* Sets the -d directory. Returns -1, after a message, if there is no such directory or others can change it. */
 int directory_open(const char *name) {
 	struct stat status;
 
@@ -88,17 +79,17 @@ int directory_open(const char *name) {
 	return check_path(directory);
 }
 
-/* A name is one path component of plain characters, neither hidden nor an option. */
-static bool is_name(struct text name) {
+/* Returns whether a text can be a command's name: one path component of plain characters, not hidden, no option. */
+static bool is_name(struct text text) {
 	static const char characters[] = "abcdefghijklmnopqrstuvwxyz"
 					 "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 					 "0123456789_-.";
 	size_t i;
 
-	if (name.length == 0 || name.length > DIRECTORY_NAME_MAX || name.start[0] == '.' || name.start[0] == '-')
+	if (text.length == 0 || text.length > DIRECTORY_NAME_MAX || text.start[0] == '.' || text.start[0] == '-')
 		return false;
-	for (i = 0; i < name.length; i++) {
-		if (memchr(characters, name.start[i], sizeof characters - 1) == NULL) return false;
+	for (i = 0; i < text.length; i++) {
+		if (memchr(characters, text.start[i], sizeof characters - 1) == NULL) return false;
 	}
 	return true;
 }
@@ -106,36 +97,36 @@ static bool is_name(struct text name) {
 static bool is_inside(const char *path) {
 	size_t length = strlen(directory);
 
-	/* The root directory ends with a slash of its own. */
-	if (length == 1) return true;
-	return strncmp(path, directory, length) == 0 && path[length] == '/';
+	/* Only the root directory ends with a slash. */
+	return length == 1 || (strncmp(path, directory, length) == 0 && path[length] == '/');
 }
 
 /*
- * Returns the path of the program with this name, good until the next call; NULL where there is none.
- * One that others could have written is none, and the screen says so.
+ * Returns the path of the program with this name, valid until the next call; NULL if there is none. A program that
+ * others can change or that is outside the directory is none, and a message tells why.
  */
 const char *directory_program(struct text name) {
+	static char path[PATH_MAX];
 	char resolved[PATH_MAX];
 	struct stat status;
 	int length;
 
 	if (directory[0] == '\0' || !is_name(name)) return NULL;
-	length = snprintf(directory_path, sizeof directory_path, "%s/%.*s", directory, (int)name.length, name.start);
-	if ((size_t)length >= sizeof directory_path || realpath(directory_path, resolved) == NULL) return NULL;
+	length = snprintf(path, sizeof path, "%s/%.*s", directory, (int)name.length, name.start);
+	if ((size_t)length >= sizeof path || realpath(path, resolved) == NULL) return NULL;
 	if (!is_inside(resolved)) {
-		screen_error("%s leads out of %s", directory_path, directory);
+		screen_error("%s leads out of %s", path, directory);
 		return NULL;
 	}
 	if (stat(resolved, &status) == -1 || !S_ISREG(status.st_mode) || access(resolved, X_OK) == -1) return NULL;
-	return check_path(resolved) == -1 ? NULL : directory_path;
+	return check_path(resolved) == -1 ? NULL : path;
 }
 
-/* Returns what stands after `# summary:` in the first lines of a program, or an empty text. */
+/* Returns the text after `# summary:` in the first lines of a program, valid until the next call; empty if none. */
 struct text directory_summary(const char *path) {
 	static const char mark[] = "# summary:";
-	static char head[DIRECTORY_SUMMARY_WITHIN + 1];
-	struct text summary = TEXT("");
+	static char head[SUMMARY_WITHIN + 1];
+	struct text summary = {"", 0};
 	ssize_t length;
 	char *line;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -160,7 +151,7 @@ static int has_name(const struct dirent *entry) {
 	return is_name(text_from_string(entry->d_name));
 }
 
-/* Calls visit for each program in turn, sorted by name. */
+/* Calls visit for each program, sorted by name. */
 void directory_each(void (*visit)(struct text name, struct text summary)) {
 	struct dirent **entries;
 	int count, i;

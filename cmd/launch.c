@@ -1,67 +1,51 @@
 /*
- * The one-way road to a program: pipes, fork, and a child that cannot come back. Its stdin is empty, its
- * stdout and stderr are pipes to us, it leads a process group, and nothing expands its arguments.
+ * Starts a program: pipes, fork, exec. The program leads a process group. Its stdin is empty, its stdout and stderr are
+ * pipes to cmd, and no shell reads its arguments. If exec fails, the reason arrives through a third pipe.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd.h"
 
-/* What a child exits with when exec failed; its errno has gone through the pipe by then. */
-enum { LAUNCH_EXEC_FAILED = 127 };
+/* The pipes, each in the order of pipe(2): cmd reads from [0], and the program writes to [1]. */
+enum { OUTPUT, ERRORS, EXEC_ERROR, PIPE_COUNT };
 
-/* [0] is our end, [1] the child's. The last says whether exec worked: an errno, or the end. */
-struct pipes {
-	int output[2];
-	int errors[2];
-	int started[2];
-};
+static void close_pipes(int pipes[][2], size_t count) {
+	size_t i;
 
-static void close_ends(int ends[2]) {
-	if (ends[0] != -1) {
-		close(ends[0]);
-		close(ends[1]);
+	for (i = 0; i < count; i++) {
+		close(pipes[i][0]);
+		close(pipes[i][1]);
 	}
 }
 
-/* Opens a pipe that exec closes. Returns -1 with errno, and nothing open. */
-static int open_ends(int ends[2]) {
-	if (pipe(ends) == -1) {
-		ends[0] = -1;
-		return -1;
+/* Opens pipes that exec closes. Returns 0, or an errno value and none is open. */
+static int open_pipes(int pipes[PIPE_COUNT][2]) {
+	size_t i;
+
+	for (i = 0; i < PIPE_COUNT; i++) {
+		if (pipe(pipes[i]) == -1) {
+			int error = errno;
+
+			close_pipes(pipes, i);
+			return error;
+		}
+		fcntl(pipes[i][0], F_SETFD, FD_CLOEXEC);
+		fcntl(pipes[i][1], F_SETFD, FD_CLOEXEC);
+		fcntl(pipes[i][0], F_SETFL, O_NONBLOCK);
 	}
-	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
 	return 0;
 }
 
-static void close_pipes(struct pipes *pipes) {
-	close_ends(pipes->output);
-	close_ends(pipes->errors);
-	close_ends(pipes->started);
-}
-
-static int open_pipes(struct pipes *pipes) {
-	int reason;
-
-	pipes->errors[0] = pipes->started[0] = -1;
-	if (open_ends(pipes->output) == 0 && open_ends(pipes->errors) == 0 && open_ends(pipes->started) == 0) return 0;
-	reason = errno;
-	close_pipes(pipes);
-	errno = reason;
-	return -1;
-}
-
 /*
- * Makes argv: the path, then each argument as it was sent. Every separator but the first ends one, so a
- * line has at most half as many as it has bytes, and one. Their bytes stand behind the pointers.
+ * Returns argv in memory from malloc: the path, then each argument as the client sent it; NULL with errno. n bytes
+ * have at most n / 2 separators, so n / 2 + 1 arguments. Their bytes are stored behind the pointers.
  */
 static char **make_arguments(const char *path, const struct request *request) {
-	struct text rest = request->arguments[0], argument;
+	struct text rest = request->arguments, argument;
 	size_t most = rest.length / 2 + 3, count = 0;
 	char **arguments = calloc(1, most * sizeof *arguments + rest.length + 1);
 	bool more = request->has_arguments;
@@ -73,89 +57,51 @@ static char **make_arguments(const char *path, const struct request *request) {
 	while (more) {
 		more = parse_argument(&rest, &argument);
 		memcpy(copy, argument.start, argument.length);
-		copy[argument.length] = '\0';
 		arguments[count++] = copy;
 		copy += argument.length + 1;
 	}
 	return arguments;
 }
 
-/* A server that sets no environment leaves the peer to the socket, which the program does not get. */
-static void export_peer(void) {
-	struct peer peer;
-
-	if (!peer_find(&peer)) return;
-	setenv("TCPREMOTEIP", peer.address, 1);
-	setenv("TCPREMOTEPORT", peer.port, 1);
-}
-
-static _Noreturn void child_exec(
-    const struct pipes *pipes, const sigset_t *mask, const char *path, const struct request *request) {
+/* Becomes the program in the child process. */
+static _Noreturn void exec_program(
+    int pipes[PIPE_COUNT][2], const sigset_t *mask, const char *path, const struct request *request) {
 	char **arguments;
-	int null, reason;
+	int null, error;
 
 	setpgid(0, 0);
-	export_peer();
+	peer_set_environment();
 	arguments = make_arguments(path, request);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (arguments != NULL && null != -1 && dup2(null, STDIN_FILENO) != -1 &&
-	    dup2(pipes->output[1], STDOUT_FILENO) != -1 && dup2(pipes->errors[1], STDERR_FILENO) != -1) {
+	    dup2(pipes[OUTPUT][1], STDOUT_FILENO) != -1 && dup2(pipes[ERRORS][1], STDERR_FILENO) != -1) {
 		signal(SIGPIPE, SIG_DFL);
 		sigprocmask(SIG_SETMASK, mask, NULL);
 		execv(path, arguments);
 	}
-	reason = errno;
+	error = errno;
 	free(arguments);
-	(void)!write(pipes->started[1], &reason, sizeof reason);
-	_exit(LAUNCH_EXEC_FAILED);
+	(void)!write(pipes[EXEC_ERROR][1], &error, sizeof error);
+	_exit(127);
 }
 
-/* Waits until the child has become the program. Returns 0, or the errno that kept it from that. */
-static int wait_for_exec(int started) {
-	int reason;
-	ssize_t count;
+/* Starts the program at path with the given signal mask. Returns 0 and sets *child, or returns an errno value. */
+int launch_program(struct child *child, const sigset_t *mask, const char *path, const struct request *request) {
+	int pipes[PIPE_COUNT][2];
+	int error = open_pipes(pipes);
+	size_t i;
 
-	do count = read(started, &reason, sizeof reason);
-	while (count == -1 && errno == EINTR);
-	return count == (ssize_t)sizeof reason ? reason : 0;
-}
-
-/*
- * Starts the program, with the signal mask given. Returns -1 with errno when there is no program then.
- * Otherwise *launch has its process id, which is its group's, and our ends of its output and its errors,
- * which do not block.
- */
-int launch_program(struct launch *launch, const sigset_t *mask, const char *path, const struct request *request) {
-	struct pipes pipes;
-	pid_t pid;
-	int reason;
-
-	if (open_pipes(&pipes) == -1) return -1;
-	pid = fork();
-	if (pid == 0) child_exec(&pipes, mask, path, request);
-	if (pid == -1) {
-		reason = errno;
-		close_pipes(&pipes);
-		errno = reason;
-		return -1;
+	if (error != 0) return error;
+	child->pid = fork();
+	if (child->pid == 0) exec_program(pipes, mask, path, request);
+	if (child->pid == -1) {
+		error = errno;
+		close_pipes(pipes, PIPE_COUNT);
+		return error;
 	}
-
-	close(pipes.output[1]);
-	close(pipes.errors[1]);
-	close(pipes.started[1]);
-	reason = wait_for_exec(pipes.started[0]);
-	close(pipes.started[0]);
-	if (reason != 0) {
-		close(pipes.output[0]);
-		close(pipes.errors[0]);
-		waitpid(pid, NULL, 0);
-		errno = reason;
-		return -1;
-	}
-	fcntl(pipes.output[0], F_SETFL, O_NONBLOCK);
-	fcntl(pipes.errors[0], F_SETFL, O_NONBLOCK);
-	launch->pid = pid;
-	launch->output = pipes.output[0];
-	launch->errors = pipes.errors[0];
+	for (i = 0; i < PIPE_COUNT; i++) close(pipes[i][1]);
+	child->output = pipes[OUTPUT][0];
+	child->errors = pipes[ERRORS][0];
+	child->exec_error = pipes[EXEC_ERROR][0];
 	return 0;
 }

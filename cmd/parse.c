@@ -1,62 +1,48 @@
 /*
- * A line to a request: NAME, or NAME<>ARGUMENT<>ARGUMENT... Nothing is copied, unescaped or trimmed;
- * an empty argument is an argument.
+ * Splits a line into a name and arguments: NAME, or NAME<>ARGUMENT<>ARGUMENT... Nothing is copied, unescaped or
+ * trimmed; an empty argument is an argument.
  */
 #include "cmd.h"
 
-/* The bytes before the first separator, or all there are. They are few: a loop beats memchr(3). */
+/* Returns the number of bytes before the first separator, or of all. A field is short: a loop is faster than memchr. */
 static size_t field_length(struct text text) {
-	const char *end = text.start + text.length;
-	const char *position;
+	size_t i;
 
-	for (position = text.start; position < end; position++) {
-		if (position[0] == '<' && position + 1 < end && position[1] == '>')
-			return (size_t)(position - text.start);
+	for (i = 0; i + 1 < text.length; i++) {
+		if (text.start[i] == '<' && text.start[i + 1] == '>') return i;
 	}
 	return text.length;
 }
 
-/* What follows a field of that length and its separator; an empty text where there is none. */
-static struct text text_after(struct text text, size_t length) {
-	size_t skip = length < text.length ? length + 2 : length;
-	struct text rest = {text.start + skip, text.length - skip};
-
-	return rest;
-}
-
-void parse_request(struct text line, struct request *request) {
-	size_t length = field_length(line);
-
-	request->name.start = line.start;
-	request->name.length = length;
-	request->has_arguments = length < line.length;
-	request->arguments[0] = text_after(line, length);
-}
-
-/* Cuts one argument off *rest. Returns whether another follows. */
+/* Cuts a field and its separator off *rest. Returns whether there was a separator, so that another field follows. */
 bool parse_argument(struct text *rest, struct text *argument) {
-	struct text all = *rest;
-	size_t length = field_length(all);
+	size_t length = field_length(*rest);
+	bool has_separator = length < rest->length;
+	size_t skip = has_separator ? length + 2 : length;
 
-	argument->start = all.start;
+	argument->start = rest->start;
 	argument->length = length;
-	*rest = text_after(all, length);
-	return length < all.length;
+	rest->start += skip;
+	rest->length -= skip;
+	return has_separator;
+}
+
+/* Splits a line into the name and all of its arguments. */
+void parse_request(struct text line, struct request *request) {
+	request->arguments = line;
+	request->has_arguments = parse_argument(&request->arguments, &request->name);
 }
 
 /*
- * Splits what follows the name into at most so many arguments, the last of which takes the rest of the
- * line, `<>` and all. Returns how many there are; where most is 0 and there are some, 1, so that the
- * caller sees it.
+ * Splits the arguments into at most so many, the last of which takes the rest of the line, separators and all.
+ * Returns how many there are; if most is 0 and there are some, 1.
  */
-size_t parse_arguments(struct request *request, size_t most) {
-	struct text *last = request->arguments;
-	size_t count;
+size_t parse_arguments(const struct request *request, size_t most, struct text *arguments) {
+	struct text rest = request->arguments;
+	bool more = request->has_arguments;
+	size_t count = 0;
 
-	if (!request->has_arguments) return 0;
-	for (count = 1; count < most; count++, last++) {
-		last[1] = last[0];
-		if (!parse_argument(&last[1], &last[0])) break;
-	}
+	while (more && count + 1 < most) more = parse_argument(&rest, &arguments[count++]);
+	if (more) arguments[count++] = rest;
 	return count;
 }

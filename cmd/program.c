@@ -1,46 +1,40 @@
 /*
- * A command that is a program: its output is relayed while it runs, and its end told apart. It leads a
- * process group, and that whole group ends with the reply, at the time limit, when the client is gone,
- * and when cmd itself is ended by a signal. There is one program at a time.
+ * Runs a command that is a program. Its output goes to the client while it runs, its stderr to the screen, and its
+ * exit status becomes the end of the reply. There is one program at a time.
  *
- * Reaping comes last: as long as the leader is not reaped its number is nobody else's, so a signal
- * handler may kill the group at any moment, whatever the program or the client is doing.
+ * The program leads a process group. cmd kills the whole group when the program ends, at the time limit, when the
+ * client is gone, and when a signal ends cmd. cmd waits for the program last: until then no other process can get its
+ * process id, so the signal handlers may kill the group at any time.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd.h"
 
 enum {
-	PROGRAM_READ_SIZE = 65536,
-	PROGRAM_LAST_WORDS_MAX = 1048576, /* more than a pipe holds; a daemon may write into it for ever */
-	PROGRAM_ERROR_LINE_MAX = 4096,    /* a longer line is shown as several */
+	OUTPUT_REST_MAX = 1048576, /* bytes that are relayed after the program's end; no pipe holds more */
+	ERROR_LINE_MAX = 4096      /* bytes of a line of stderr; a longer one is shown as several */
 };
 
-/* What the program has written to stderr and not ended with a line feed. */
-struct error_line {
-	char bytes[PROGRAM_ERROR_LINE_MAX];
-	size_t length;
+struct program {
+	struct text name;
+	struct child child;
+	size_t error_length;
+	char error_line[ERROR_LINE_MAX]; /* what it has written to stderr since the last line feed */
 };
-
-static const int ending_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 static unsigned time_limit;
-static sigset_t held_signals;            /* those whose handlers look at group */
-static volatile sig_atomic_t group;      /* of the program that runs; 0 where none does */
-static volatile sig_atomic_t time_is_up; /* for that program */
-static int wake_pipe[2];                 /* has a byte in it when a child may have ended */
+static int child_pipe[2];                   /* is readable when a child may have ended */
+static volatile sig_atomic_t program_group; /* 0 while no program runs */
+static volatile sig_atomic_t timed_out;     /* the time limit has ended the program */
 
-LARGE char program_output[PROGRAM_READ_SIZE]; /* what was read last */
-
-/* Kills the group, and the leader by itself, should it have joined another one. */
+/* Kills the program's process group, and the program itself, which may have joined another one. */
 static void kill_group(void) {
-	pid_t leader = (pid_t)group;
+	pid_t leader = (pid_t)program_group;
 
 	if (leader == 0) return;
 	kill(-leader, SIGKILL);
@@ -51,7 +45,7 @@ static void on_child(int number) {
 	int saved = errno;
 
 	(void)number;
-	(void)!write(wake_pipe[1], "", 1);
+	(void)!write(child_pipe[1], "", 1);
 	errno = saved;
 }
 
@@ -59,199 +53,210 @@ static void on_alarm(int number) {
 	int saved = errno;
 
 	(void)number;
-	time_is_up = 1;
+	timed_out = 1;
 	kill_group();
 	errno = saved;
 }
 
-/* Ends cmd as the signal would have without a handler: it is blocked here, and comes on return. */
-static void on_end(int number) {
+/* Ends cmd as the signal does by default. It is blocked in its handler, and arrives when this returns. */
+static void on_termination(int number) {
 	kill_group();
 	signal(number, SIG_DFL);
 	raise(number);
 }
 
-static void handle(int number, void (*handler)(int), int flags) {
+/* Sets a handler that no other handler interrupts, and unblocks the signal. */
+static void handle(int number, void (*handler)(int)) {
 	struct sigaction action;
+	sigset_t set;
 
 	memset(&action, 0, sizeof action);
 	action.sa_handler = handler;
-	action.sa_flags = flags;
+	action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
 	sigfillset(&action.sa_mask);
 	sigaction(number, &action, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* nohup(1) and its like ask that a signal does nothing. */
+/* Returns whether the parent has asked to ignore the signal, as nohup(1) does. */
 static bool is_ignored(int number) {
 	struct sigaction action;
 
 	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-static int open_wake_pipe(void) {
-	int i;
-
-	if (pipe(wake_pipe) == -1) return -1;
-	for (i = 0; i < 2; i++) {
-		if (fcntl(wake_pipe[i], F_SETFD, FD_CLOEXEC) == -1 || fcntl(wake_pipe[i], F_SETFL, O_NONBLOCK) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-/* Gets ready to run programs, each for so many seconds; 0 is no limit. Returns -1 with errno. */
+/* Prepares to run programs, each for at most so many seconds; 0 is no limit. Returns -1 with errno. */
 int program_open(unsigned seconds) {
+	static const int termination_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 	size_t i;
 
-	if (open_wake_pipe() == -1) return -1;
-	time_limit = seconds;
-	sigemptyset(&held_signals);
-	sigaddset(&held_signals, SIGALRM);
-	sigaddset(&held_signals, SIGCHLD);
-	handle(SIGALRM, on_alarm, SA_RESTART);
-	handle(SIGCHLD, on_child, SA_RESTART | SA_NOCLDSTOP);
-	for (i = 0; i < sizeof ending_signals / sizeof ending_signals[0]; i++) {
-		sigaddset(&held_signals, ending_signals[i]);
-		if (!is_ignored(ending_signals[i])) handle(ending_signals[i], on_end, 0);
+	if (pipe(child_pipe) == -1) return -1;
+	for (i = 0; i < 2; i++) {
+		fcntl(child_pipe[i], F_SETFD, FD_CLOEXEC);
+		fcntl(child_pipe[i], F_SETFL, O_NONBLOCK);
 	}
-	sigprocmask(SIG_UNBLOCK, &held_signals, NULL);
+	time_limit = seconds;
+	handle(SIGALRM, on_alarm);
+	handle(SIGCHLD, on_child);
+	for (i = 0; i < sizeof termination_signals / sizeof termination_signals[0]; i++) {
+		if (!is_ignored(termination_signals[i])) handle(termination_signals[i], on_termination);
+	}
 	return 0;
 }
 
-/* Relays what one read(2) returns. Returns its count: 0 at the end, -1 when there is nothing now. */
-static ssize_t relay_output(int fd) {
-	ssize_t count = read(fd, program_output, sizeof program_output);
+/* Starts the program and its time limit. Returns 0, or an errno value. */
+static int start(struct child *child, const char *path, const struct request *request) {
+	sigset_t all, mask;
+	int error;
+
+	/* No handler may run after the program has started and before program_group is set. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &mask);
+	error = launch_program(child, &mask, path, request);
+	if (error == 0) {
+		timed_out = 0;
+		program_group = (sig_atomic_t)child->pid;
+		alarm(time_limit);
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	return error;
+}
+
+/* Relays what one read(2) returns. Returns its count: 0 at the end, -1 if there is nothing now. */
+static ssize_t relay_output(const struct program *program) {
+	static char bytes[65536];
+	ssize_t count = read(program->child.output, bytes, sizeof bytes);
 
 	if (count > 0) {
-		struct text text = {program_output, (size_t)count};
+		struct text text = {bytes, (size_t)count};
 
 		reply_out_bytes(text);
 	}
 	return count;
 }
 
-static void show_error(struct text name, const char *start, size_t length) {
-	char prefix[DIRECTORY_NAME_MAX + sizeof ": "];
-	struct text line = {start, length};
+/* Returns where to cut a line that is too long: before its last UTF-8 character, which may be incomplete. */
+static size_t cut_position(const struct text line) {
+	size_t cut = line.length;
 
-	snprintf(prefix, sizeof prefix, "%.*s: ", (int)name.length, name.start);
-	screen_line(text_from_string(prefix), line);
-}
-
-/* Where to cut a line that is too long: before its last character of UTF-8, which may not be whole. */
-static size_t cut_position(const struct error_line *line) {
-	size_t cut = line->length;
-
-	while (cut > line->length - 3 && (line->bytes[cut - 1] & 0xc0) == 0x80) cut--;
-	if ((line->bytes[cut - 1] & 0xc0) == 0xc0) cut--;
+	while (cut > line.length - 3 && (line.start[cut - 1] & 0xc0) == 0x80) cut--;
+	if ((line.start[cut - 1] & 0xc0) == 0xc0) cut--;
 	return cut;
 }
 
-/* Shows the whole lines on the screen, and what fills the buffer without becoming one. */
-static void show_errors(struct error_line *line, struct text name) {
-	const char *start = line->bytes;
-	const char *end = line->bytes + line->length;
+/* Shows the complete lines, and a part of a line that fills the buffer. */
+static void show_error_lines(struct program *program) {
+	struct text rest = {program->error_line, program->error_length};
 	const char *feed;
 
-	while ((feed = memchr(start, '\n', (size_t)(end - start))) != NULL) {
-		show_error(name, start, (size_t)(feed - start));
-		start = feed + 1;
-	}
-	if (end - start == PROGRAM_ERROR_LINE_MAX) {
-		size_t cut = cut_position(line);
+	while ((feed = memchr(rest.start, '\n', rest.length)) != NULL) {
+		struct text line = {rest.start, (size_t)(feed - rest.start)};
 
-		show_error(name, start, cut);
-		start += cut;
+		screen_line(program->name, line);
+		rest.start += line.length + 1;
+		rest.length -= line.length + 1;
 	}
-	line->length = (size_t)(end - start);
-	memmove(line->bytes, start, line->length);
+	if (rest.length == sizeof program->error_line) {
+		struct text part = {rest.start, cut_position(rest)};
+
+		screen_line(program->name, part);
+		rest.start += part.length;
+		rest.length -= part.length;
+	}
+	program->error_length = rest.length;
+	memmove(program->error_line, rest.start, rest.length);
 }
 
 /* The same for stderr, which goes to the screen. */
-static ssize_t relay_errors(int fd, struct error_line *line, struct text name) {
-	ssize_t count = read(fd, line->bytes + line->length, sizeof line->bytes - line->length);
+static ssize_t relay_errors(struct program *program) {
+	char *space = program->error_line + program->error_length;
+	ssize_t count = read(program->child.errors, space, sizeof program->error_line - program->error_length);
 
 	if (count > 0) {
-		line->length += (size_t)count;
-		show_errors(line, name);
+		program->error_length += (size_t)count;
+		show_error_lines(program);
 	}
 	return count;
 }
 
-/* Tells whether the program has ended, and leaves it to be reaped. */
-static bool has_ended(pid_t pid) {
+/* Returns whether the program has ended; wait_for_end() must still follow. */
+static bool has_ended(const struct program *program) {
 	siginfo_t info;
 
 	info.si_pid = 0;
-	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid != 0;
+	return waitid(P_PID, (id_t)program->child.pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid != 0;
 }
 
-static void empty_wake_pipe(void) {
+static void empty_child_pipe(void) {
 	char bytes[64];
 
-	while (read(wake_pipe[0], bytes, sizeof bytes) > 0)
+	while (read(child_pipe[0], bytes, sizeof bytes) > 0)
 		;
 }
 
 /*
- * Relays until the program has ended. A client that is gone shows on descriptor 1, which is only asked
- * for errors: that its side of the conversation has ended means nothing, so descriptor 0 is not looked at.
+ * Relays until the program has ended. Descriptor 1 shows when the client is gone, and is watched for errors only.
+ * Descriptor 0 is not watched: a client that has ended its own side still reads.
  */
-static void relay(const struct launch *launch, struct error_line *line, struct text name) {
-	enum { OUTPUT, ERRORS, WAKE, CLIENT };
+static void relay(struct program *program) {
+	enum { OUTPUT, ERRORS, CHILD, CLIENT };
 	struct pollfd fds[] = {
-	    {launch->output, POLLIN, 0},
-	    {launch->errors, POLLIN, 0},
-	    {wake_pipe[0], POLLIN, 0},
-	    {STDOUT_FILENO, 0, 0},
+	    [OUTPUT] = {.fd = program->child.output, .events = POLLIN},
+	    [ERRORS] = {.fd = program->child.errors, .events = POLLIN},
+	    [CHILD] = {.fd = child_pipe[0], .events = POLLIN},
+	    [CLIENT] = {.fd = STDOUT_FILENO},
 	};
 	bool ended = false;
 
 	while (!ended) {
 		if (poll(fds, sizeof fds / sizeof fds[0], -1) == -1) continue;
-		if ((fds[CLIENT].revents & (POLLERR | POLLHUP)) != 0) reply_give_up(EPIPE);
-		if (fds[OUTPUT].revents != 0 && relay_output(launch->output) == 0) fds[OUTPUT].fd = -1;
-		if (fds[ERRORS].revents != 0 && relay_errors(launch->errors, line, name) == 0) fds[ERRORS].fd = -1;
+		if ((fds[CLIENT].revents & (POLLERR | POLLHUP)) != 0) reply_client_is_gone();
+		if (fds[OUTPUT].revents != 0 && relay_output(program) == 0) fds[OUTPUT].fd = -1;
+		if (fds[ERRORS].revents != 0 && relay_errors(program) == 0) fds[ERRORS].fd = -1;
 		if (reply_flush() == -1) {
 			kill_group();
 			fds[CLIENT].fd = -1;
 		}
-		if (fds[WAKE].revents != 0) {
-			empty_wake_pipe();
-			ended = has_ended(launch->pid);
+		if (fds[CHILD].revents != 0) {
+			empty_child_pipe();
+			ended = has_ended(program);
 		}
 	}
 }
 
-/* Takes out what is left in the pipes. Their end may not come: a daemon may have kept them. */
-static void relay_last_words(const struct launch *launch, struct error_line *line, struct text name) {
-	ssize_t total, count;
+/* Relays what is left in the pipes. It has a bound: a daemon may have kept them and write for ever. */
+static void relay_rest(struct program *program) {
+	struct text line = {program->error_line, 0};
+	ssize_t total = 0, count;
 
-	for (total = 0; total < PROGRAM_LAST_WORDS_MAX; total += count) {
-		count = relay_output(launch->output);
-		if (count <= 0) break;
-	}
-	for (total = 0; total < PROGRAM_LAST_WORDS_MAX; total += count) {
-		count = relay_errors(launch->errors, line, name);
-		if (count <= 0) break;
-	}
-	if (line->length > 0) show_error(name, line->bytes, line->length);
+	while (total < OUTPUT_REST_MAX && (count = relay_output(program)) > 0) total += count;
+	total = 0;
+	while (total < OUTPUT_REST_MAX && (count = relay_errors(program)) > 0) total += count;
+
+	line.length = program->error_length;
+	if (line.length > 0) screen_line(program->name, line);
 	reply_out_end();
 }
 
-/* Ends what is left of the group, and returns how its leader ended, as waitpid(2) says it. */
-static int reap(pid_t pid) {
+/* Kills what is left of the group. Returns the program's status from waitpid(2). */
+static int wait_for_end(pid_t pid) {
 	int status = 0;
 
+	alarm(0);
 	kill_group();
-	group = 0;
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		;
+	program_group = 0;
+	waitpid(pid, &status, 0);
 	return status;
 }
 
-static void reply_status(int status) {
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && time_is_up)
+static void reply_status(int exec_error, int status) {
+	int error;
+
+	if (read(exec_error, &error, sizeof error) == (ssize_t)sizeof error)
+		reply_error("failed", text_from_string(strerror(error)));
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && timed_out)
 		reply_error_number("timeout", time_limit);
 	else if (WIFSIGNALED(status))
 		reply_error_number("signal", (unsigned long)WTERMSIG(status));
@@ -261,41 +266,24 @@ static void reply_status(int status) {
 		reply_ok();
 }
 
-/* Starts the program and its time. The handlers must not run while it is there and group does not say so. */
-static int start_program(struct launch *launch, const char *path, const struct request *request) {
-	sigset_t former;
-	int started, reason;
-
-	sigprocmask(SIG_BLOCK, &held_signals, &former);
-	started = launch_program(launch, &former, path, request);
-	reason = errno;
-	if (started == 0) {
-		time_is_up = 0;
-		group = (sig_atomic_t)launch->pid;
-		alarm(time_limit);
-	}
-	sigprocmask(SIG_SETMASK, &former, NULL);
-	errno = reason;
-	return started;
-}
-
-/* Runs the program at path, and leaves its whole reply with reply.c. */
+/* Runs the program at path and adds its whole reply. */
 void program_run(const char *path, const struct request *request) {
-	struct error_line line = {.length = 0};
-	struct launch launch;
-	int status;
+	struct program program = {.name = request->name};
+	struct child *child = &program.child;
+	int error, status;
 
-	/* The replies to what came before need not wait for a program, nor it run for nobody. */
+	/* Earlier replies need not wait for the program; without a client it is not started. */
 	if (reply_flush() == -1) return;
-	if (start_program(&launch, path, request) == -1) {
-		reply_error("failed", text_from_string(strerror(errno)));
+	error = start(child, path, request);
+	if (error != 0) {
+		reply_error("failed", text_from_string(strerror(error)));
 		return;
 	}
-	relay(&launch, &line, request->name);
-	alarm(0);
-	status = reap(launch.pid);
-	relay_last_words(&launch, &line, request->name);
-	close(launch.output);
-	close(launch.errors);
-	reply_status(status);
+	relay(&program);
+	status = wait_for_end(child->pid);
+	relay_rest(&program);
+	reply_status(child->exec_error, status);
+	close(child->output);
+	close(child->errors);
+	close(child->exec_error);
 }

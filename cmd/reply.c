@@ -1,10 +1,9 @@
 /*
- * The only writer of stdout. A reply is any number of `out<>LINE` lines, then one line that ends it:
- * `ok`, `ok<>RESULT` or `error<>CODE<>TEXT`. Replies gather in one buffer and leave when the session
- * flushes it or it is full. Once a write has failed the client counts as gone: what comes after is
- * dropped, and reply_failure() says why.
+ * Writes replies to stdout. A reply is any number of `out<>LINE` lines, then one line that ends it: `ok`,
+ * `ok<>RESULT` or `error<>CODE<>TEXT`. Replies gather in a buffer until the session flushes it or it is full. After a
+ * write that failed the client counts as gone: later replies are dropped, and reply_failure() returns the reason.
  *
- * Results, texts and codes must hold no LF; they come from one line of input or from cmd itself.
+ * Results, codes and texts must not hold a line feed; they come from one line of input or from cmd itself.
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,107 +12,96 @@
 
 #include "cmd.h"
 
-enum { REPLY_BUFFER_SIZE = 65536 };
-
-/* In one struct, so that a short session touches one page. */
-LARGE struct {
-	size_t used;
-	int failure; /* an errno; 0 while the client is there */
-	bool out_line_open;
-	char bytes[REPLY_BUFFER_SIZE];
-} reply;
+static char buffer[65536];
+static size_t used;
+static int failure; /* errno of the write that failed; 0 while the client is there */
+static bool out_line_open;
 
 static void wait_writable(void) {
 	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
 
-	/* Whatever poll(2) says, the write(2) that follows says it better. */
+	/* If poll(2) fails, the next write(2) fails too, and with a better reason. */
 	(void)poll(&output, 1, -1);
 }
 
-/* Sends all that has gathered. Returns -1 when the client is gone or the write failed. */
+/* Sends everything in the buffer. Returns -1 if the client is gone or the write failed. */
 int reply_flush(void) {
 	size_t done = 0;
 
-	while (reply.failure == 0 && done < reply.used) {
-		ssize_t count = write(STDOUT_FILENO, reply.bytes + done, reply.used - done);
+	while (failure == 0 && done < used) {
+		ssize_t count = write(STDOUT_FILENO, buffer + done, used - done);
 
 		if (count >= 0)
 			done += (size_t)count;
 		else if (errno == EAGAIN)
 			wait_writable();
 		else if (errno != EINTR)
-			reply.failure = errno;
+			failure = errno;
 	}
-	reply.used = 0;
-	return reply.failure == 0 ? 0 : -1;
+	used = 0;
+	return failure == 0 ? 0 : -1;
 }
 
-/* Gives the client up for the given reason, an errno value. */
-void reply_give_up(int reason) {
-	if (reply.failure == 0) reply.failure = reason;
+/* Drops all later replies: the client has closed the connection. */
+void reply_client_is_gone(void) {
+	if (failure == 0) failure = EPIPE;
 }
 
-/* Why the client was given up, as an errno value; 0 while it is there. */
+/* Returns why replies are dropped, as an errno value; 0 while the client is there. */
 int reply_failure(void) {
-	return reply.failure;
+	return failure;
 }
 
-/* Adds what does not fit into the buffer as it is. */
-static void add_in_pieces(const char *bytes, size_t length) {
-	size_t room;
+/* Adds a text that does not fit into the rest of the buffer. */
+static void add_in_pieces(struct text text) {
+	while (text.length > 0) {
+		size_t room = sizeof buffer - used;
+		size_t count = text.length < room ? text.length : room;
 
-	while ((room = sizeof reply.bytes - reply.used) < length) {
-		memcpy(reply.bytes + reply.used, bytes, room);
-		reply.used += room;
-		bytes += room;
-		length -= room;
-		reply_flush();
+		memcpy(buffer + used, text.start, count);
+		used += count;
+		text.start += count;
+		text.length -= count;
+		if (used == sizeof buffer) reply_flush();
 	}
-	memcpy(reply.bytes + reply.used, bytes, length);
-	reply.used += length;
 }
 
-static inline void add(const char *bytes, size_t length) {
-	if (length > sizeof reply.bytes - reply.used) {
-		add_in_pieces(bytes, length);
+static inline void add(struct text text) {
+	if (text.length >= sizeof buffer - used) {
+		add_in_pieces(text);
 		return;
 	}
-	memcpy(reply.bytes + reply.used, bytes, length);
-	reply.used += length;
+	memcpy(buffer + used, text.start, text.length);
+	used += text.length;
 }
 
-static void add_string(const char *string) {
-	add(string, strlen(string));
+static inline void add_string(const char *string) {
+	add(text_from_string(string));
 }
 
-/* Adds a mark, a text and the line's end. */
-static inline void add_line(const char *mark, size_t length, struct text text) {
-	char *end = reply.bytes + reply.used;
+static inline void add_line(const char *mark, struct text text) {
+	add_string(mark);
+	add(text);
+	add_string("\n");
+}
 
-	if (sizeof reply.bytes - reply.used <= length + text.length) {
-		add_in_pieces(mark, length);
-		add_in_pieces(text.start, text.length);
-		add_in_pieces("\n", 1);
-		return;
-	}
-	memcpy(end, mark, length);
-	memcpy(end + length, text.start, text.length);
-	end[length + text.length] = '\n';
-	reply.used += length + text.length + 1;
+/* Adds a string as it is: what -h and -V print. */
+void reply_plain(const char *string) {
+	add_string(string);
 }
 
 void reply_ok(void) {
-	add("ok\n", 3);
+	add_string("ok\n");
 }
 
 void reply_result(struct text result) {
-	add_line("ok<>", 4, result);
+	add_line("ok<>", result);
 }
 
 void reply_error(const char *code, struct text text) {
-	add("error<>", 7);
+	add_string("error<>");
 	add_string(code);
-	add_line("<>", 2, text);
+	add_line("<>", text);
 }
 
 void reply_error_number(const char *code, unsigned long number) {
@@ -123,38 +111,26 @@ void reply_error_number(const char *code, unsigned long number) {
 	reply_error(code, text_from_string(digits));
 }
 
-/* How a command is to be used: its name, and its parameters as help shows them. */
-void reply_usage(struct text name, const char *parameters) {
-	add("error<>usage<>", 14);
-	add_line(name.start, name.length, text_from_string(parameters));
-}
-
 /*
- * Adds bytes of output, in pieces of any size. Each of their lines becomes an `out<>` line; a line that
- * is not ended stays open for more.
+ * Adds output, in pieces of any size. Each of its lines becomes an `out<>` line; a last line without a line feed stays
+ * open for the next piece.
  */
 void reply_out_bytes(struct text bytes) {
-	const char *position = bytes.start;
-	const char *end = bytes.start + bytes.length;
+	while (bytes.length > 0) {
+		const char *feed = memchr(bytes.start, '\n', bytes.length);
+		struct text line = bytes;
 
-	while (position < end) {
-		const char *feed = memchr(position, '\n', (size_t)(end - position));
-		const char *next = feed == NULL ? end : feed + 1;
-
-		if (!reply.out_line_open) add("out<>", 5);
-		add(position, (size_t)(next - position));
-		reply.out_line_open = feed == NULL;
-		position = next;
+		if (feed != NULL) line.length = (size_t)(feed - bytes.start) + 1;
+		if (!out_line_open) add_string("out<>");
+		add(line);
+		out_line_open = feed == NULL;
+		bytes.start += line.length;
+		bytes.length -= line.length;
 	}
 }
 
-/* Ends an `out<>` line that is open, as it must be before another kind of line. */
+/* Ends an `out<>` line that is open; the line that ends the reply must not continue it. */
 void reply_out_end(void) {
-	if (reply.out_line_open) add("\n", 1);
-	reply.out_line_open = false;
-}
-
-/* Adds text that is no reply: what -h and -V print. */
-void reply_plain(const char *string) {
-	add_string(string);
+	if (out_line_open) add_string("\n");
+	out_line_open = false;
 }

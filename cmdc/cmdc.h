@@ -1,11 +1,11 @@
 /*
- * cmdc, the client of cmd. This header is the map: what the files share, under the name of each.
+ * What the files of cmdc share, under the name of each.
  *
- * main reads the options, request joins the arguments to one line, connection finds a server, and session moves
- * lines there and replies back until the last reply is whole. On the way out a line is counted by input, on the
- * way back it is read by reply and written by output, which is the only writer of stdout and stderr.
+ * request.c joins the arguments to one line, connection.c connects to the server, and session.c sends requests and
+ * receives replies until the last reply is complete. input.c counts the requests that are sent, reply.c reads the
+ * replies, and output.c, the only writer of stdout and stderr, writes them. main.c reads the options.
  *
- * Nothing here keeps a whole reply or a whole input line: every buffer has a fixed size.
+ * Nothing here keeps a complete reply or a complete line of input: every buffer has a fixed size.
  */
 #ifndef CMDC_H
 #define CMDC_H
@@ -16,58 +16,59 @@
 /* The exit statuses. */
 enum {
 	CMDC_OK = 0,
-	CMDC_ERROR = 1, /* the server answered with an error */
-	CMDC_USAGE = 2, /* wrong usage, or what the protocol cannot say */
-	CMDC_LOST = 3,  /* no connection, no whole reply, or input or output failed */
+	CMDC_ERROR = 1, /* the server replied with an error */
+	CMDC_USAGE = 2, /* wrong usage, or a request that the protocol cannot carry */
+	CMDC_LOST = 3,  /* no connection, no complete reply, or input or output failed */
 };
 
 /* What separates the fields of a line, in both directions. */
 #define SEPARATOR "<>"
 
-/* How many bytes are moved at a time, in either direction. */
+/* How many bytes are read, sent or written at once. */
 #define CHUNK_SIZE ((size_t)65536)
 
-/* Room for a reason: one line, without the name of what it is about. */
-#define REASON_SIZE ((size_t)512)
+/* The size of a message without `cmdc: `. */
+#define MESSAGE_SIZE ((size_t)1024)
 
-/* output.c: buffered writing, safe for a terminal */
+/* output.c: writes stdout and stderr, safely for a terminal */
 
 struct output {
 	int fd;
-	int error;                  /* errno of the first write that failed; nothing is written after it */
-	bool terminal;              /* control bytes are shown as \xHH */
+	int error;                  /* errno of the first write that failed; later bytes are dropped */
+	bool is_terminal;           /* control bytes are shown as \xHH */
 	bool midline;               /* the last byte was no newline */
-	size_t held;                /* how many bytes of a UTF-8 character have come */
-	unsigned char character[4]; /* these bytes */
+	size_t partial;             /* how many bytes of character have arrived */
+	unsigned char character[4]; /* a UTF-8 character that is not complete yet */
 	size_t length;              /* how much of bytes waits to be written */
 	char bytes[CHUNK_SIZE];
 };
 
-void output_init(struct output *output, int fd);
+extern struct output standard_output, standard_error;
+
+void output_open(void);
 void output_write(struct output *output, const char *bytes, size_t length);
-void output_write_shown(struct output *output, const char *bytes, size_t length);
+void output_write_escaped(struct output *output, const char *bytes, size_t length);
 void output_text(struct output *output, const char *text);
 void output_end_line(struct output *output);
 int output_flush(struct output *output);
+void output_begin_message(void);
+void output_end_message(void);
+int output_message(const char *format, ...);
 
 /* request.c: the arguments to a line */
 
-char *request_build(char *const arguments[], size_t *length, char *reason);
+char *request_build(char *const arguments[], size_t *length);
 
-/* connection.c: a name to a connected socket */
+/* connection.c: the server's name to a connected socket */
 
-int connection_open_host(const char *host, const char *port, int timeout, char *reason);
-int connection_open_path(const char *path, int timeout, char *reason);
-
-/* clock.c: time that no change of the date can move */
-
-long long clock_milliseconds(void);
+long long connection_clock(void);
+int connection_open(const char *host, const char *port, int timeout, const char *peer);
 
 /* input.c: which lines of the input are requests */
 
 struct input {
-	unsigned long long requests; /* how many replies the server owes for what was taken */
-	bool ended;                  /* nothing more is to be sent: the end of input, or `exit` */
+	unsigned long long requests; /* how many replies the server owes for the bytes that were taken */
+	bool ended;                  /* nothing more is sent: the input has ended, or was `exit` */
 	char head[6];                /* the first bytes of the line */
 	size_t length;               /* of the line so far */
 };
@@ -77,8 +78,8 @@ bool input_end(struct input *input);
 
 /* reply.c: the server's bytes to lines, results and errors */
 
-enum reply_verdict {
-	REPLY_PART,  /* all the bytes are taken, and the line goes on */
+enum reply_status {
+	REPLY_PART,  /* all bytes are taken, and the line goes on */
 	REPLY_LINE,  /* a line has ended, the reply goes on */
 	REPLY_OK,    /* a reply has ended */
 	REPLY_ERROR, /* a reply has ended, and it was an error */
@@ -86,39 +87,37 @@ enum reply_verdict {
 };
 
 struct reply {
-	struct output *out;
-	struct output *err;
-	bool plain;                    /* what the lines hold, instead of the lines; errors to err */
+	bool plain;                    /* write only the text of the lines, and errors to stderr */
 	bool begun;                    /* a reply has begun and not ended */
-	const struct reply_kind *kind; /* of the line; NULL until its head has come */
-	char head[8];
+	const struct reply_kind *kind; /* of the line; NULL until its head is complete */
+	char head[8];                  /* the first bytes of the line, up to its first separator */
 	size_t head_length;
-	bool in_text; /* of an error: the code is past */
-	bool half;    /* of an error: the `<` of what may be a separator has come */
+	bool after_code;   /* in an error: the text has begun */
+	bool after_lesser; /* in an error's code: the last byte was `<`, which may begin a separator */
 };
 
-enum reply_verdict reply_take(struct reply *reply, const char *bytes, size_t length, size_t *taken);
+enum reply_status reply_take(struct reply *reply, const char *bytes, size_t length, size_t *taken);
 
-/* session.c: requests out, replies in, until all is answered */
+/* session.c: requests out, replies in, until every request has its reply */
 
 struct session {
 	int fd;             /* the connection, non-blocking */
-	const char *peer;   /* how messages name the server */
-	const char *prompt; /* NULL where nobody types */
-	int timeout;        /* milliseconds without progress, 0 for ever */
+	const char *peer;   /* the server's name in messages */
+	const char *prompt; /* NULL unless a user types the requests */
+	int timeout;        /* milliseconds without progress; 0 is no limit */
 	struct input input;
 	struct reply reply;
-	const char *unsent; /* what waits to be sent */
+	const char *unsent; /* the bytes that wait to be sent */
 	size_t unsent_length;
 
-	/* The session's own; zero at the start. */
-	unsigned long long answered;
-	bool prompted;  /* the cursor stands behind the prompt */
-	int send_error; /* errno of the send that failed */
-	int left;       /* milliseconds left for the next progress */
-	size_t moved;   /* bytes moved since the last progress */
-	int status;
-	char chunk[CHUNK_SIZE]; /* unsent points into it */
+	/* For session.c only; zero at the start. */
+	unsigned long long answered; /* how many replies have ended */
+	bool has_error;              /* one of them was an error */
+	bool prompted;               /* the cursor stands behind the prompt */
+	int send_error;              /* errno of the send that failed */
+	int left;                    /* milliseconds left until the next progress */
+	size_t moved;                /* bytes since the last progress */
+	char chunk[CHUNK_SIZE];      /* unsent points into it */
 };
 
 int session_run(struct session *session);

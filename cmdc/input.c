@@ -1,15 +1,15 @@
 /*
- * Which lines of the input are requests. The bytes go to the server as they are; only their lines are looked at,
- * so that we know how many replies to wait for, and where to stop.
+ * Finds the requests in the input. The bytes go to the server unchanged; their lines are only counted, so that cmdc
+ * knows how many replies to wait for and where to stop.
  *
- * Nothing is sent behind `exit`: the server would close the connection with these bytes unread, and TCP turns that
- * into a reset, which can take replies with it that are still on their way.
+ * Nothing after `exit` is sent: the server would close the connection with these bytes unread, and TCP then sends a
+ * reset, which can destroy replies that have not arrived yet.
  */
 #include <string.h>
 
 #include "cmdc.h"
 
-static void begin_line(struct input *input, const char *bytes, size_t length) {
+static void add_to_line(struct input *input, const char *bytes, size_t length) {
 	if (input->length < sizeof input->head) {
 		size_t room = sizeof input->head - input->length;
 
@@ -18,7 +18,7 @@ static void begin_line(struct input *input, const char *bytes, size_t length) {
 	input->length += length;
 }
 
-/* The line has ended. An empty one is no request, and a CR at its end is not part of it. */
+/* An empty line is no request, and a carriage return at the end is not part of the line. */
 static void end_line(struct input *input) {
 	size_t length = input->length;
 
@@ -29,29 +29,30 @@ static void end_line(struct input *input) {
 	if (length == strlen("exit") && memcmp(input->head, "exit", length) == 0) input->ended = true;
 }
 
-/* Count the requests in bytes. Returns how many of the bytes to send: all, or those up to the end of `exit`. */
+/* Counts the requests in bytes. Returns how many of the bytes to send: all, or those up to the end of `exit`. */
 size_t input_take(struct input *input, const char *bytes, size_t length) {
-	size_t at = 0;
+	size_t taken = 0;
 
-	while (at < length && !input->ended) {
-		const char *newline = memchr(bytes + at, '\n', length - at);
+	while (taken < length && !input->ended) {
+		const char *rest = bytes + taken;
+		const char *newline = memchr(rest, '\n', length - taken);
 
 		if (newline == NULL) {
-			begin_line(input, bytes + at, length - at);
+			add_to_line(input, rest, length - taken);
 			return length;
 		}
-		begin_line(input, bytes + at, (size_t)(newline - bytes) - at);
+		add_to_line(input, rest, (size_t)(newline - rest));
 		end_line(input);
-		at = (size_t)(newline - bytes) + 1;
+		taken = (size_t)(newline - bytes) + 1;
 	}
-	return at;
+	return taken;
 }
 
-/* The input has ended. Returns whether its last line lacks its newline, which is then to be sent. */
+/* Ends the input. Returns whether its last line lacks a newline, which the session must then send. */
 bool input_end(struct input *input) {
-	bool open = input->length > 0;
+	bool lacks_newline = input->length > 0;
 
-	if (open) end_line(input);
+	if (lacks_newline) end_line(input);
 	input->ended = true;
-	return open;
+	return lacks_newline;
 }

@@ -1,25 +1,31 @@
 /*
- * Buffered writing to stdout and stderr.
+ * Writes stdout and stderr through buffers.
  *
- * To a pipe or a file, bytes go as they are. To a terminal, what could drive it is shown as \xHH: control bytes,
- * bytes that are no valid UTF-8, and the control characters that UTF-8 can spell in two bytes (U+0080 to U+009F).
- * Tabs, newlines and every other valid UTF-8 character pass, also when they come in pieces.
+ * A pipe or a file gets the bytes as they are. On a terminal, bytes that could control it are shown as \xHH: control
+ * bytes, bytes that are not valid UTF-8, and U+0080 to U+009F. Tabs, newlines and every other UTF-8 character pass,
+ * also if they arrive in pieces.
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmdc.h"
 
-void output_init(struct output *output, int fd) {
-	memset(output, 0, sizeof *output);
-	output->fd = fd;
-	output->terminal = isatty(fd) == 1;
+struct output standard_output, standard_error;
+
+/* Goes before the other functions. */
+void output_open(void) {
+	standard_output.fd = STDOUT_FILENO;
+	standard_error.fd = STDERR_FILENO;
+	standard_output.is_terminal = isatty(STDOUT_FILENO) == 1;
+	standard_error.is_terminal = isatty(STDERR_FILENO) == 1;
 }
 
-/* Write the buffer. A descriptor that whoever started us left non-blocking is waited for. Returns -1 where this
- * write or an earlier one failed, with output->error set. */
+/* Writes the buffer; waits if the descriptor does not block. Returns -1, with output->error set, if this write or an
+ * earlier one failed. */
 int output_flush(struct output *output) {
 	size_t done = 0;
 
@@ -51,65 +57,56 @@ static void append(struct output *output, const char *bytes, size_t length) {
 	}
 }
 
-static void append_escaped(struct output *output, unsigned char byte) {
+/* Returns how many bytes the character has that begins with this byte; 1 for a byte that begins none. */
+static size_t character_size(unsigned char first) {
+	if (first < 0xC2 || first > 0xF4) return 1;
+	return first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+}
+
+/* Returns whether a complete character cannot control a terminal. RFC 3629 has the ranges. */
+static bool is_harmless(const unsigned char *character, size_t size) {
+	/* The first code points that need so many bytes, after the control characters U+0080 to U+009F. */
+	static const unsigned long lowest[] = {[2] = 0xA0, [3] = 0x800, [4] = 0x10000};
+	unsigned long code = character[0];
+
+	if (size == 1) return (code >= 0x20 && code < 0x7F) || code == '\t' || code == '\n';
+	code &= 0x7FU >> size;
+	for (size_t i = 1; i < size; i++) code = code << 6 | (character[i] & 0x3FU);
+	return code >= lowest[size] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+}
+
+static void escape_partial(struct output *output) {
 	static const char digits[] = "0123456789abcdef";
-	char shown[] = {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
 
-	append(output, shown, sizeof shown);
-}
+	for (size_t i = 0; i < output->partial; i++) {
+		unsigned char byte = output->character[i];
 
-/* How many bytes the UTF-8 character has that begins with this one; 0 where none does. */
-static size_t character_length(unsigned char first) {
-	if (first >= 0xC2 && first <= 0xDF) return 2;
-	if (first >= 0xE0 && first <= 0xEF) return 3;
-	if (first >= 0xF0 && first <= 0xF4) return 4;
-	return 0;
-}
-
-/* Whether byte can follow what is held. The ranges of a second byte are those of RFC 3629, which leave no
- * overlong form and no surrogate, without U+0080 to U+009F. */
-static bool character_continues(const struct output *output, unsigned char byte) {
-	unsigned char lowest = 0x80, highest = 0xBF;
-
-	if (output->held == 1) {
-		switch (output->character[0]) {
-		case 0xC2:
-		case 0xE0: lowest = 0xA0; break;
-		case 0xED: highest = 0x9F; break;
-		case 0xF0: lowest = 0x90; break;
-		case 0xF4: highest = 0x8F; break;
-		}
+		append(output, (const char[]){'\\', 'x', digits[byte >> 4], digits[byte & 15]}, 4);
 	}
-	return byte >= lowest && byte <= highest;
+	output->partial = 0;
 }
 
 static void show_byte(struct output *output, unsigned char byte) {
-	if (output->held > 0 && character_continues(output, byte)) {
-		output->character[output->held++] = byte;
-		if (output->held == character_length(output->character[0])) {
-			append(output, (const char *)output->character, output->held);
-			output->held = 0;
-		}
-		return;
-	}
-	for (size_t i = 0; i < output->held; i++) append_escaped(output, output->character[i]);
-	output->held = 0;
-	if (character_length(byte) > 0)
-		output->character[output->held++] = byte;
-	else if ((byte >= 0x20 && byte < 0x7F) || byte == '\t' || byte == '\n')
-		append(output, (const char[]){(char)byte}, 1);
-	else
-		append_escaped(output, byte);
+	bool continues = (byte & 0xC0) == 0x80;
+
+	if (!continues) escape_partial(output);
+	output->character[output->partial++] = byte;
+	if (output->partial < character_size(output->character[0])) return;
+	if (is_harmless(output->character, output->partial)) {
+		append(output, (const char *)output->character, output->partial);
+		output->partial = 0;
+	} else
+		escape_partial(output);
 }
 
-/* Escape also where output is no terminal, for a stranger's bytes in a message. */
-void output_write_shown(struct output *output, const char *bytes, size_t length) {
+/* Escapes the bytes even if output is no terminal: the server's bytes in a message. */
+void output_write_escaped(struct output *output, const char *bytes, size_t length) {
 	for (size_t i = 0; i < length; i++) show_byte(output, (unsigned char)bytes[i]);
 }
 
 void output_write(struct output *output, const char *bytes, size_t length) {
-	if (output->terminal)
-		output_write_shown(output, bytes, length);
+	if (output->is_terminal)
+		output_write_escaped(output, bytes, length);
 	else
 		append(output, bytes, length);
 }
@@ -118,7 +115,34 @@ void output_text(struct output *output, const char *text) {
 	output_write(output, text, strlen(text));
 }
 
-/* On a terminal, leave a line that has begun, so that what comes next does not run on behind it. */
+/* On a terminal, ends a line that has begun, so that the next output has its own line. */
 void output_end_line(struct output *output) {
-	if (output->terminal && (output->midline || output->held > 0)) output_text(output, "\n");
+	if (output->is_terminal && (output->midline || output->partial > 0)) output_text(output, "\n");
+}
+
+/* Begins a message on its own line of stderr, after everything that was written to stdout. */
+void output_begin_message(void) {
+	output_end_line(&standard_output);
+	output_flush(&standard_output);
+	if (standard_error.midline) output_text(&standard_error, "\n");
+	output_text(&standard_error, "cmdc: ");
+}
+
+void output_end_message(void) {
+	output_text(&standard_error, "\n");
+	output_flush(&standard_error);
+}
+
+/* Writes a message in the format of printf(3). Returns -1, for a function that fails with it. */
+int output_message(const char *format, ...) {
+	char message[MESSAGE_SIZE];
+	va_list values;
+
+	va_start(values, format);
+	vsnprintf(message, sizeof message, format, values);
+	va_end(values);
+	output_begin_message();
+	output_text(&standard_error, message);
+	output_end_message();
+	return -1;
 }

@@ -1,8 +1,8 @@
 /*
- * The server's bytes to lines, results and errors, as they come: a line of any length is written while it arrives.
+ * Splits the server's bytes into lines, results and errors. A line of any length is written while it arrives.
  *
- * A reply is any number of `out<>LINE` lines, and then `ok`, `ok<>RESULT` or `error<>CODE<>TEXT`. It is written as
- * it came, or plain: LINE and RESULT to stdout, and an error as `cmdc: CODE: TEXT` to stderr.
+ * A reply is any number of `out<>LINE` lines, then `ok`, `ok<>RESULT` or `error<>CODE<>TEXT`. It is written unchanged,
+ * or plain: LINE and RESULT to stdout, and an error as `cmdc: CODE: TEXT` to stderr.
  */
 #include <string.h>
 
@@ -10,17 +10,17 @@
 
 struct reply_kind {
 	const char *head;
-	enum reply_verdict verdict; /* when the line has ended */
+	enum reply_status status; /* when the line has ended */
 };
 
 static const struct reply_kind kinds[] = {
-    {"out<>", REPLY_LINE},
-    {"ok\n", REPLY_OK},
-    {"ok<>", REPLY_OK},
-    {"error<>", REPLY_ERROR},
+    {.head = "out<>", .status = REPLY_LINE},
+    {.head = "ok\n", .status = REPLY_OK},
+    {.head = "ok<>", .status = REPLY_OK},
+    {.head = "error<>", .status = REPLY_ERROR},
 };
 
-/* Whether the line's first bytes are the beginning of any head; sets kind where they are the whole of it. */
+/* Sets the kind if the head is complete. Returns false if no head begins with these bytes. */
 static bool recognise_head(struct reply *reply) {
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		if (strncmp(kinds[i].head, reply->head, reply->head_length) != 0) continue;
@@ -31,62 +31,52 @@ static bool recognise_head(struct reply *reply) {
 }
 
 static bool is_plain_error(const struct reply *reply) {
-	return reply->plain && reply->kind->verdict == REPLY_ERROR;
+	return reply->plain && reply->kind->status == REPLY_ERROR;
 }
 
 static void write_head(struct reply *reply) {
-	if (!reply->plain) {
-		output_write(reply->out, reply->head, reply->head_length);
-	} else if (is_plain_error(reply)) {
-		output_end_line(reply->out);
-		output_flush(reply->out);
-		output_text(reply->err, "cmdc: ");
-		reply->in_text = reply->half = false;
-	}
+	if (!reply->plain) output_write(&standard_output, reply->head, reply->head_length);
+	if (!is_plain_error(reply)) return;
+	output_begin_message();
+	reply->after_code = reply->after_lesser = false;
 }
 
-/* The first `<>` becomes `: `; it may come in two pieces. */
+/* Writes `: ` instead of the first separator of an error. It may arrive in two pieces. */
 static void write_error(struct reply *reply, const char *bytes, size_t length) {
-	for (size_t i = 0; i < length; i++) {
-		if (reply->in_text) {
-			output_write(reply->err, bytes + i, length - i);
-			return;
-		}
-		if (reply->half && bytes[i] == '>') {
-			output_text(reply->err, ": ");
-			reply->in_text = true;
-			reply->half = false;
-			continue;
-		}
-		if (reply->half) output_text(reply->err, "<");
-		reply->half = bytes[i] == '<';
-		if (!reply->half) output_write(reply->err, bytes + i, 1);
+	size_t i;
+
+	for (i = 0; i < length && !reply->after_code; i++) {
+		reply->after_code = reply->after_lesser && bytes[i] == '>';
+		if (reply->after_lesser) output_text(&standard_error, reply->after_code ? ": " : "<");
+		reply->after_lesser = bytes[i] == '<';
+		if (!reply->after_lesser && !reply->after_code) output_write(&standard_error, bytes + i, 1);
 	}
-}
-
-static enum reply_verdict finish_line(struct reply *reply) {
-	enum reply_verdict verdict = reply->kind->verdict;
-
-	reply->kind = NULL;
-	reply->head_length = 0;
-	reply->begun = verdict == REPLY_LINE;
-	return verdict;
+	output_write(&standard_error, bytes + i, length - i);
 }
 
 static void write_newline(struct reply *reply) {
 	if (!is_plain_error(reply)) {
-		output_text(reply->out, "\n");
+		output_text(&standard_output, "\n");
 		return;
 	}
-	output_text(reply->err, reply->half ? "<\n" : "\n");
-	output_flush(reply->err);
+	if (reply->after_lesser) output_text(&standard_error, "<");
+	output_end_message();
+}
+
+static enum reply_status finish_line(struct reply *reply) {
+	enum reply_status status = reply->kind->status;
+
+	reply->kind = NULL;
+	reply->head_length = 0;
+	reply->begun = status == REPLY_LINE;
+	return status;
 }
 
 /*
- * Write what the bytes hold, up to the end of the line. Returns the verdict on the line, and how many bytes were
- * taken; after REPLY_BAD, the head and the bytes behind the taken ones are what is not understood.
+ * Writes the bytes up to the end of the line. Returns the status, and in *taken how many bytes were taken. After
+ * REPLY_BAD the head and the bytes after the taken ones are not cmd's protocol.
  */
-enum reply_verdict reply_take(struct reply *reply, const char *bytes, size_t length, size_t *taken) {
+enum reply_status reply_take(struct reply *reply, const char *bytes, size_t length, size_t *taken) {
 	*taken = 0;
 	while (reply->kind == NULL) {
 		if (*taken == length) return REPLY_PART;
@@ -105,7 +95,7 @@ enum reply_verdict reply_take(struct reply *reply, const char *bytes, size_t len
 	if (is_plain_error(reply))
 		write_error(reply, body, body_length);
 	else
-		output_write(reply->out, body, body_length);
+		output_write(&standard_output, body, body_length);
 	*taken += body_length;
 	if (newline == NULL) return REPLY_PART;
 	(*taken)++;

@@ -1,18 +1,17 @@
 /*
- * The session: requests go out, replies come in, both at once, until the input has ended and all is answered.
+ * The session: requests go out and replies come in, both at once, until the input has ended and every request has its
+ * reply. One command is a session with one line of input.
  *
- * One command is a session whose input is that one line. The server reads and writes at its own pace, so neither
- * direction may wait for the other: a client that sends all before it reads would, with enough requests, wait for
- * a server that waits for it. Our side of the connection stays open until the last reply is whole, since not
- * everything between the two ends passes on one half that is closed.
+ * Neither direction waits for the other: if cmdc sent everything before it reads, then with enough requests it would
+ * wait for a server that waits for cmdc. cmdc keeps its side of the connection open until the last reply is complete,
+ * because some systems between the two do not pass on half of a connection.
  *
- * There is progress when a line of a reply has ended, or CHUNK_SIZE bytes have moved in either direction. Bytes
- * that never make a line do not prolong the wait, and a line that takes its time because it is long is no failure.
- * Only waiting for the server counts, neither for the user nor for whoever reads our output.
+ * The timeout counts from the last progress: the end of a line of a reply, or CHUNK_SIZE bytes in either direction.
+ * So bytes that never end a line do not extend it, and a long line does. Only the time in which cmdc waits for the
+ * server counts, not the time in which it waits for the user or for the reader of its output.
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,41 +19,10 @@
 
 #include "cmdc.h"
 
-/* How much of what is no reply to show: enough to know a banner or another protocol by. */
-enum { STRANGE_SIZE = 60 };
+/* How many bytes of a bad reply are shown: enough to recognise a banner or another protocol. */
+enum { BAD_REPLY_SHOWN = 60 };
 
-/* Begin a message on a line of its own, behind everything that the server has said. */
-static void begin_message(struct session *session) {
-	struct output *err = session->reply.err;
-
-	output_end_line(session->reply.out);
-	output_flush(session->reply.out);
-	if (err->midline) output_text(err, "\n");
-	output_text(err, "cmdc: ");
-}
-
-/* End the session behind a message: status 3. Returns -1. */
-static int end_message(struct session *session) {
-	output_text(session->reply.err, "\n");
-	output_flush(session->reply.err);
-	session->status = CMDC_LOST;
-	return -1;
-}
-
-/* End the session: say why, in printf's format. Returns -1. */
-static int give_up(struct session *session, const char *format, ...) {
-	char message[REASON_SIZE];
-	va_list values;
-
-	va_start(values, format);
-	vsnprintf(message, sizeof message, format, values);
-	va_end(values);
-	begin_message(session);
-	output_text(session->reply.err, message);
-	return end_message(session);
-}
-
-/* Whether the server owes us something: to read what we send, a reply, or the end of what it no longer reads. */
+/* Returns whether the server must act: read what cmdc sends, reply, or close after it has stopped reading. */
 static bool is_owed(const struct session *session) {
 	return session->unsent_length > 0 || session->answered < session->input.requests || session->reply.begun ||
 	       session->send_error != 0;
@@ -64,62 +32,60 @@ static bool is_done(const struct session *session) {
 	return session->input.ended && !is_owed(session);
 }
 
-static void note_progress(struct session *session) {
+static void restart_timeout(struct session *session) {
 	session->left = session->timeout;
 	session->moved = 0;
 }
 
-static void note_moved(struct session *session, size_t length) {
+static void count_moved(struct session *session, size_t length) {
 	session->moved += length;
-	if (session->moved >= CHUNK_SIZE) note_progress(session);
+	if (session->moved >= CHUNK_SIZE) restart_timeout(session);
 }
 
-static int flush_output(struct session *session) {
-	struct output *out = session->reply.out;
+/* The functions below return -1, after a message, if the session cannot go on. */
 
-	if (output_flush(out) == 0) return 0;
-	return give_up(session, "standard output: %s", strerror(out->error));
+static int flush_output(void) {
+	if (output_flush(&standard_output) == 0) return 0;
+	return output_message("standard output: %s", strerror(standard_output.error));
 }
 
-static int prompt(struct session *session) {
+static int show_prompt(struct session *session) {
 	if (session->prompt == NULL || session->prompted || is_owed(session) || session->input.length > 0) return 0;
-	output_text(session->reply.out, session->prompt);
+	output_text(&standard_output, session->prompt);
 	session->prompted = true;
-	return flush_output(session);
+	return flush_output();
 }
 
-/* What to wait for: replies, and either that the server takes what is unsent, or more input. */
-static void choose_events(const struct session *session, struct pollfd *server, struct pollfd *input) {
-	*server = (struct pollfd){.fd = session->fd, .events = POLLIN};
-	*input = (struct pollfd){.fd = -1, .events = POLLIN};
-	if (session->unsent_length > 0)
-		server->events |= POLLOUT;
-	else if (!session->input.ended)
-		input->fd = STDIN_FILENO;
-}
+enum { SERVER, INPUT, EVENTS };
 
-static int await_events(struct session *session, struct pollfd events[2]) {
-	bool limited = session->timeout > 0 && is_owed(session);
-	long long start = clock_milliseconds();
+/* Waits for replies, and for the server to read unsent bytes or, if there are none, for input. */
+static int await_events(struct session *session, struct pollfd events[EVENTS]) {
+	bool has_unsent = session->unsent_length > 0;
+	bool is_limited = session->timeout > 0 && is_owed(session);
+	long long start = connection_clock();
 
-	if (!limited)
-		note_progress(session);
+	events[SERVER] = (struct pollfd){.fd = session->fd, .events = has_unsent ? POLLIN | POLLOUT : POLLIN};
+	events[INPUT] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
+	if (has_unsent || session->input.ended) events[INPUT].fd = -1;
+
+	if (!is_limited)
+		restart_timeout(session);
 	else if (session->left <= 0)
-		return give_up(session, "%s: no reply for %d s", session->peer, session->timeout / 1000);
-	if (poll(events, 2, limited ? session->left : -1) == -1 && errno != EINTR)
-		return give_up(session, "poll: %s", strerror(errno));
-	if (limited) session->left -= (int)(clock_milliseconds() - start);
+		return output_message("%s: no reply for %d s", session->peer, session->timeout / 1000);
+	if (poll(events, EVENTS, is_limited ? session->left : -1) == -1 && errno != EINTR)
+		return output_message("poll: %s", strerror(errno));
+	if (is_limited) session->left -= (int)(connection_clock() - start);
 	return 0;
 }
 
-/* What is left of the requests is not sent after a failure, but replies may have come before it. */
+/* After a failure the rest of the requests is dropped, but replies may have arrived before it. */
 static void send_requests(struct session *session) {
 	ssize_t n = send(session->fd, session->unsent, session->unsent_length, 0);
 
 	if (n >= 0) {
 		session->unsent += n;
 		session->unsent_length -= (size_t)n;
-		note_moved(session, (size_t)n);
+		count_moved(session, (size_t)n);
 	} else if (errno != EAGAIN && errno != EINTR) {
 		session->send_error = errno;
 		session->unsent_length = 0;
@@ -131,49 +97,51 @@ static int read_input(struct session *session) {
 	ssize_t n = read(STDIN_FILENO, session->chunk, sizeof session->chunk);
 
 	if (n == -1 && (errno == EINTR || errno == EAGAIN)) return 0;
-	if (n == -1) return give_up(session, "standard input: %s", strerror(errno));
-	session->unsent = session->chunk;
+	if (n == -1) return output_message("standard input: %s", strerror(errno));
 	if (n == 0) {
 		session->unsent = "\n";
 		session->unsent_length = input_end(&session->input) ? 1 : 0;
-		if (session->prompted) output_end_line(session->reply.out);
+		if (session->prompted) output_end_line(&standard_output);
 		return 0;
 	}
+	session->unsent = session->chunk;
 	session->unsent_length = input_take(&session->input, session->chunk, (size_t)n);
-	/* The user has ended the prompt's line. */
-	if (session->prompted && session->chunk[n - 1] == '\n') session->reply.out->midline = false;
+	/* The user has ended the line of the prompt. */
+	if (session->prompted && session->chunk[n - 1] == '\n') standard_output.midline = false;
 	session->prompted = false;
 	return 0;
 }
 
-static int explain_end(struct session *session) {
+static int report_close(const struct session *session) {
+	const char *when = "";
+
 	if (session->reply.begun)
-		return give_up(session, "%s: the server closed the connection in the middle of a reply", session->peer);
-	if (is_owed(session))
-		return give_up(session, "%s: the server closed the connection before the reply", session->peer);
-	return give_up(session, "%s: the server closed the connection", session->peer);
+		when = " in the middle of a reply";
+	else if (is_owed(session))
+		when = " before the reply";
+	return output_message("%s: the server closed the connection%s", session->peer, when);
 }
 
-/* What came is no reply. Show the beginning of the line, escaped wherever the message goes. */
-static int refuse_strange(struct session *session, const char *rest, size_t length) {
-	const char *newline = memchr(rest, '\n', length);
-	struct output *err = session->reply.err;
-	struct reply *reply = &session->reply;
+/* Reports the line that begins with the reply's head and goes on with the bytes, up to a bound. */
+static int report_bad_reply(const struct session *session, const char *bytes, size_t length) {
+	const struct reply *reply = &session->reply;
+	size_t head_length = reply->head_length;
+	const char *newline = memchr(bytes, '\n', length);
 
-	if (reply->head[reply->head_length - 1] == '\n') {
-		reply->head_length--;
+	if (newline != NULL) length = (size_t)(newline - bytes);
+	if (length > BAD_REPLY_SHOWN) length = BAD_REPLY_SHOWN;
+	if (reply->head[head_length - 1] == '\n') {
+		head_length--;
 		length = 0;
-	} else if (newline != NULL) {
-		length = (size_t)(newline - rest);
 	}
-	if (length > STRANGE_SIZE) length = STRANGE_SIZE;
-	begin_message(session);
-	output_text(err, session->peer);
-	output_text(err, ": not a reply of cmd: \"");
-	output_write_shown(err, reply->head, reply->head_length);
-	output_write_shown(err, rest, length);
-	output_text(err, "\"");
-	return end_message(session);
+	output_begin_message();
+	output_text(&standard_error, session->peer);
+	output_text(&standard_error, ": not a reply of cmd: \"");
+	output_write_escaped(&standard_error, reply->head, head_length);
+	output_write_escaped(&standard_error, bytes, length);
+	output_text(&standard_error, "\"");
+	output_end_message();
+	return -1;
 }
 
 static int take_replies(struct session *session, const char *bytes, size_t length) {
@@ -183,16 +151,16 @@ static int take_replies(struct session *session, const char *bytes, size_t lengt
 		switch (reply_take(&session->reply, bytes + at, length - at, &taken)) {
 		case REPLY_PART: break;
 		case REPLY_ERROR:
-			session->status = CMDC_ERROR;
+			session->has_error = true;
 			/* FALLTHROUGH */
 		case REPLY_OK:
 			session->answered++;
 			/* FALLTHROUGH */
-		case REPLY_LINE: note_progress(session); break;
-		case REPLY_BAD: return refuse_strange(session, bytes + at + taken, length - at - taken);
+		case REPLY_LINE: restart_timeout(session); break;
+		case REPLY_BAD: return report_bad_reply(session, bytes + at + taken, length - at - taken);
 		}
 	}
-	return flush_output(session);
+	return flush_output();
 }
 
 static int read_replies(struct session *session) {
@@ -200,29 +168,28 @@ static int read_replies(struct session *session) {
 	ssize_t n = recv(session->fd, bytes, sizeof bytes, 0);
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR)) return 0;
-	if (n == -1) return give_up(session, "%s: %s", session->peer, strerror(errno));
-	if (n == 0) return explain_end(session);
-	if (session->prompted) output_end_line(session->reply.out);
+	if (n == -1) return output_message("%s: %s", session->peer, strerror(errno));
+	if (n == 0) return report_close(session);
+	if (session->prompted) output_end_line(&standard_output);
 	session->prompted = false;
-	note_moved(session, (size_t)n);
+	count_moved(session, (size_t)n);
 	return take_replies(session, bytes, (size_t)n);
 }
 
 /*
- * Send the input and write the replies. Returns the exit status: CMDC_OK, CMDC_ERROR where any reply was an error,
- * or CMDC_LOST, and then the reason has been said.
+ * Sends the input and writes the replies. Returns the exit status: CMDC_OK, CMDC_ERROR if a reply was an error, or
+ * CMDC_LOST after a message.
  */
 int session_run(struct session *session) {
-	struct pollfd events[2], *server = &events[0], *input = &events[1];
+	struct pollfd events[EVENTS];
 
-	note_progress(session);
+	restart_timeout(session);
 	while (!is_done(session)) {
-		choose_events(session, server, input);
-		if (prompt(session) == -1 || await_events(session, events) == -1) return session->status;
-		if (server->revents & POLLOUT) send_requests(session);
-		if (server->revents & ~POLLOUT && read_replies(session) == -1) return session->status;
-		if (input->revents != 0 && read_input(session) == -1) return session->status;
+		if (show_prompt(session) == -1 || await_events(session, events) == -1) return CMDC_LOST;
+		if (events[SERVER].revents & POLLOUT) send_requests(session);
+		if (events[SERVER].revents & ~POLLOUT && read_replies(session) == -1) return CMDC_LOST;
+		if (events[INPUT].revents != 0 && read_input(session) == -1) return CMDC_LOST;
 	}
-	flush_output(session);
-	return session->status;
+	if (flush_output() == -1) return CMDC_LOST;
+	return session->has_error ? CMDC_ERROR : CMDC_OK;
 }

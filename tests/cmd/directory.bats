@@ -6,11 +6,10 @@ setup() {
 	COMMANDS=$BATS_TEST_TMPDIR/parent/commands
 	mkdir -p "$COMMANDS"
 	chmod 755 "$BATS_TEST_TMPDIR/parent" "$COMMANDS"
-	# shellcheck disable=SC2034 # for serve and its like
 	CMD_OPTIONS=(-d "$COMMANDS")
 }
 
-@test "a name that is no plain file name is unknown" {
+@test "cmd -d names: a name with a path, a dot at its start or another invalid character, it is unknown" {
 	write_command good <<<'echo good'
 	mkdir "$COMMANDS/folder"
 	cp "$COMMANDS/good" "$COMMANDS/.hidden"
@@ -23,7 +22,7 @@ setup() {
 	assert_equal "$(grep -c '^error<>unknown<>' <<<"$output")" 11
 }
 
-@test "a name longer than a file name can be is unknown" {
+@test "cmd -d names: one byte more than a file name can have, it is unknown" {
 	local name
 	name=$(printf 'a%.0s' {1..255})
 	write_command "$name" <<<'echo long'
@@ -31,14 +30,14 @@ setup() {
 	assert_output "out<>long"$'\nok\n'"error<>unknown<>${name}a"
 }
 
-@test "a file that is not executable is unknown" {
+@test "cmd -d files: a file that is not executable, it is unknown" {
 	write_command data <<<'echo a'
 	chmod 644 "$COMMANDS/data"
 	run -0 run_cmd <<<data
 	assert_output 'error<>unknown<>data'
 }
 
-@test "a built-in wins over a program of its name" {
+@test "cmd -d files: a program with the name of a built-in, the built-in runs" {
 	write_command echo <<<'exec printf program'
 	run -0 run_cmd <<<'echo<>a'
 	assert_output 'ok<>a'
@@ -46,7 +45,7 @@ setup() {
 	assert_equal "$(grep -c '^out<>echo' <<<"$output")" 1
 }
 
-@test "help lists the programs after the built-ins, by name, with their summaries" {
+@test "cmd -d help: programs with and without summaries, help lists them by name after the built-ins" {
 	write_command zebra <<<'# summary: shows stripes'
 	write_command ape <<<$'\n#\n#summary: not this\n# summary:   climbs, and\tmore  \necho'
 	write_command mute <<<'true'
@@ -59,7 +58,7 @@ setup() {
 	assert_line --index 0 --regexp '^out<>zebra  +shows stripes$'
 }
 
-@test "a summary is looked for in the first 1024 bytes, and a program without text has none" {
+@test "cmd -d summaries: only the first 1024 bytes are searched, a file without text has no summary" {
 	{
 		printf '# %01024d\n' 0
 		echo '# summary: too late'
@@ -73,7 +72,7 @@ setup() {
 	assert_line 'out<>empty'
 }
 
-@test "a directory that others may write to is refused at start" {
+@test "cmd -d rights: others may write to the directory, cmd exits with status 2" {
 	chmod 757 "$COMMANDS"
 	run -2 run_cmd <<<'echo<>a'
 	assert_output ''
@@ -82,7 +81,7 @@ setup() {
 	run -2 run_cmd <<<'echo<>a'
 }
 
-@test "a directory that a group other than root's may write to is refused at start" {
+@test "cmd -d rights: a group other than root's may write to the directory, cmd exits with status 2" {
 	chgrp 1 "$COMMANDS"
 	chmod 775 "$COMMANDS"
 	run -2 run_cmd <<<'echo<>a'
@@ -91,7 +90,7 @@ setup() {
 	run -0 run_cmd <<<'echo<>a'
 }
 
-@test "a parent that others may write to is refused, unless it has the sticky bit" {
+@test "cmd -d rights: others may write to the parent without the sticky bit, cmd exits with status 2" {
 	write_command good <<<'echo good'
 	chmod 777 "$BATS_TEST_TMPDIR/parent"
 	run -2 run_cmd <<<good
@@ -101,13 +100,13 @@ setup() {
 	assert_output $'out<>good\nok'
 }
 
-@test "a parent that belongs to another user is refused" {
+@test "cmd -d rights: the parent belongs to another user, cmd exits with status 2" {
 	chown 1 "$BATS_TEST_TMPDIR/parent"
 	run -2 run_cmd <<<'echo<>a'
 	screen_is "cmd: $BATS_TEST_TMPDIR/parent belongs to another user"
 }
 
-@test "a program that others may write to is unknown, and the screen says why" {
+@test "cmd -d rights: others may write to a program, it is unknown and the screen shows the reason" {
 	write_command open <<<'echo open'
 	chmod 757 "$COMMANDS/open"
 	run -0 run_cmd <<<open
@@ -117,7 +116,7 @@ setup() {
 	refute_line --partial 'out<>open'
 }
 
-@test "a program that belongs to another user is unknown, and the screen says why" {
+@test "cmd -d rights: a program belongs to another user, it is unknown and the screen shows the reason" {
 	write_command foreign <<<'echo foreign'
 	chown 1 "$COMMANDS/foreign"
 	run -0 run_cmd <<<foreign
@@ -125,7 +124,7 @@ setup() {
 	screen_is "cmd: $COMMANDS/foreign belongs to another user"
 }
 
-@test "a symbolic link inside the directory is followed, and one that leads out is refused" {
+@test "cmd -d links: a link inside the directory is followed, a link out of the directory is unknown" {
 	write_command good <<<'echo good'
 	cp "$COMMANDS/good" "$BATS_TEST_TMPDIR/parent/outside"
 	ln -s good "$COMMANDS/inside"
@@ -138,7 +137,7 @@ setup() {
 	screen_is "cmd: $COMMANDS/out leads out of $COMMANDS"$'\n'"cmd: $COMMANDS/true leads out of $COMMANDS"
 }
 
-@test "a folder within the directory that others may write to is no place for a link to lead to" {
+@test "cmd -d links: a link into a folder that others may write to, it is unknown" {
 	mkdir "$COMMANDS/open"
 	write_command good <<<'echo good'
 	mv "$COMMANDS/good" "$COMMANDS/open/good"
@@ -150,7 +149,7 @@ setup() {
 	assert_output 'error<>unknown<>good'
 }
 
-@test "the directory may be named by a relative path and through a link" {
+@test "cmd -d paths: a relative path through a symbolic link, cmd finds the programs" {
 	write_command good <<<'pwd'
 	ln -s parent/commands "$BATS_TEST_TMPDIR/link"
 	cd "$BATS_TEST_TMPDIR"
@@ -158,14 +157,14 @@ setup() {
 	assert_output "out<>$BATS_TEST_TMPDIR"$'\nok'
 }
 
-@test "a directory that is missing or is none is refused at start" {
+@test "cmd -d paths: the path is missing or not a directory, cmd exits with status 2" {
 	run -2 "$CMD" -d "$BATS_TEST_TMPDIR/nowhere" </dev/null
 	assert_output "cmd: -d $BATS_TEST_TMPDIR/nowhere: No such file or directory"
 	run -2 "$CMD" -d "$CMD" </dev/null
 	assert_output "cmd: -d $CMD: not a directory"
 }
 
-@test "a program that comes and goes while a session runs is found and lost" {
+@test "cmd -d changes: a program appears during a session, cmd finds it" {
 	open_cmd
 	echo new >&7
 	wait_until grep -qx 'error<>unknown<>new' "$BATS_TEST_TMPDIR/replies"
@@ -175,7 +174,7 @@ setup() {
 	close_cmd
 }
 
-@test "without -d no file is a command" {
+@test "cmd -d: the option is not given, no file is a command" {
 	write_command good <<<'echo good'
 	cd "$COMMANDS"
 	run -0 "$CMD" <<<good

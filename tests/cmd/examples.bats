@@ -1,17 +1,16 @@
-# The example programs of commands/, and adding a command of one's own, as the README shows it.
+# The example programs of commands/, and a new built-in command, as the README shows it.
 
 load ../lib/client
 
-# The programs, in a place that nobody else may write to, whatever the checkout's own place is.
+# A copy of the programs where no other user may write, wherever the checkout is.
 setup() {
 	COMMANDS=$BATS_TEST_TMPDIR/commands
 	mkdir -m 755 "$COMMANDS"
 	cp "$ROOT"/commands/* "$COMMANDS"
-	# shellcheck disable=SC2034 # for serve and its like
 	CMD_OPTIONS=(-d "$COMMANDS")
 }
 
-@test "help has a summary of each example" {
+@test "example commands: help, it has a summary of each of them" {
 	run -0 run_cmd <<<help
 	local name
 	for name in "$ROOT"/commands/*; do
@@ -19,7 +18,7 @@ setup() {
 	done
 }
 
-@test "each example is executable, and plain sh" {
+@test "example commands: each file, it is executable and plain sh" {
 	local name
 	for name in "$ROOT"/commands/*; do
 		[ -x "$name" ]
@@ -27,69 +26,62 @@ setup() {
 	done
 }
 
-@test "uptime tells how long the machine has been up, and its load" {
+@test "example uptime: no argument, it prints how long the machine has been up, and its load" {
 	run -0 run_cmd <<<uptime
 	assert_line --index 0 --regexp '^out<>up [0-9]+ days, [0-9]+ hours, [0-9]+ minutes$'
 	assert_line --index 1 --regexp '^out<>load [0-9.]+ [0-9.]+ [0-9.]+$'
 	assert_line --index 2 ok
 }
 
-@test "disk tells how full the file system of a path is" {
+@test "example disk: a path, it prints how full the file system of that path is" {
 	run -0 run_cmd <<<'disk<>/'
 	assert_line --index 0 --regexp '^out<>/.*: [0-9]+% of [0-9.]+ GiB in use, [0-9.]+ GiB free$'
 	assert_line --index 1 ok
 	assert_equal "${#lines[@]}" 2
 }
 
-@test "disk takes no path for an option, and fails for one that is not there" {
+@test "example disk: an option or a missing path as the argument, it fails" {
 	run -0 run_cmd <<<$'disk<>--help\ndisk<>/nowhere at all'
 	assert_output $'error<>exit<>1\nerror<>exit<>1'
 	assert_equal "$(grep -c '^disk: ' "$BATS_TEST_TMPDIR/screen")" 2
 }
 
-@test "service tells a name that is none" {
+@test "example service: an invalid service name, it exits with status 2" {
 	run -0 run_cmd <<<$'service<>../../bin/sh\nservice<>-h\nservice'
 	assert_output $'error<>exit<>2\nerror<>exit<>2\nerror<>exit<>2'
 }
 
-@test "service tells a service that does not run" {
+@test "example service: a service that does not run, it prints the state and exits with status 3 or 4" {
 	run -0 run_cmd <<<'service<>no-such-service'
 	assert_line --index 0 --regexp '^out<>no-such-service: (inactive|unknown)$'
 	assert_line --index 1 --regexp '^error<>exit<>[34]$'
 }
 
-@test "a wrong number of arguments is status 2 with a word on the screen" {
+@test "example commands: the wrong number of arguments, they print a message and exit with status 2" {
 	run -0 run_cmd <<<$'uptime<>\ndisk<>/<>/\nservice<>a<>b'
 	assert_output $'error<>exit<>2\nerror<>exit<>2\nerror<>exit<>2'
 	assert_equal "$(cut -d: -f1 "$BATS_TEST_TMPDIR/screen" | tr '\n' ' ')" 'uptime disk service '
 }
 
-@test "a command is added with a function, its declaration and a row" {
+# readme_code FIRST-LINE: the README's block of code that begins with this line.
+readme_code() {
+	awk -v first="    $1" '
+		$0 == first { inside = 1 }
+		inside && /^[^ ]/ { exit }
+		inside { print substr($0, 5) }' "$ROOT/README.md"
+}
+
+@test "README: the code of a new built-in command, cmd builds with it and runs it" {
 	cp -r "$ROOT/cmd" "$ROOT/Makefile" "$BATS_TEST_TMPDIR"
 	cd "$BATS_TEST_TMPDIR"
-	cat >cmd/commands/length.c <<-'END'
-		#include <stdio.h>
-
-		#include "../commands.h"
-
-		enum session command_length(const struct text *arguments, size_t count) {
-			char digits[24];
-
-			(void)count;
-			snprintf(digits, sizeof digits, "%zu", arguments[0].length);
-			reply_result(text_from_string(digits));
-			return SESSION_GOES_ON;
-		}
-	END
-	sed -i '/^enum session command_echo/i\
-enum session command_length(const struct text *arguments, size_t count);' cmd/commands.h
-	sed -i '/TEXT("peer")/i\
-    {TEXT("length"), 1, 1, "<>TEXT", "answer with the number of bytes of TEXT", command_length},' cmd/dispatch.c
+	readme_code 'static void run_length(const struct text *arguments) {' >function
+	readme_code '{.name = "length",' >row
+	sed -i -e '/^static void run_help(.*);$/r function' -e '/^static const struct command table/r row' cmd/commands.c
 	rm -f cmd/cmd
 	run -0 make CFLAGS='-O2 -Werror' cmd/cmd
 	run -0 cmd/cmd <<<$'length<>hello\nlength<>\nlength\nhelp<>length'
 	assert_line --index 0 'ok<>5'
 	assert_line --index 1 'ok<>0'
 	assert_line --index 2 'error<>usage<>length<>TEXT'
-	assert_line --index 3 --regexp '^out<>length<>TEXT  +answer with the number of bytes of TEXT$'
+	assert_line --index 3 --regexp '^out<>length<>TEXT  +reply with the number of bytes of TEXT$'
 }

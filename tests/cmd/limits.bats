@@ -1,27 +1,26 @@
-# cmd's framing and limits: pieces, pipelines, long lines, the idle time, clients and disks that fail.
+# cmd's framing and limits: pieces, pipelines, long lines, the idle time, failures of clients and disks.
 
 load ../lib/client
 
-# So many times the letter a.
+# letters COUNT: print the letter a COUNT times.
 letters() {
 	head -c "$1" /dev/zero | tr '\0' a
 }
 
 # one_by_one TEXT: write it one byte at a time, each with its own write(2).
 one_by_one() {
-	# shellcheck disable=SC2016
 	python3 -c 'import os, sys
 for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.encode())' "$1"
 }
 
-@test "a request may come in pieces of one byte" {
+@test "cmd requests: pieces of one byte, cmd replies to each whole line" {
 	one_by_one 'echo<>hello world\r\nprintf<>a<>b\n\necho<>last' | {
 		run -0 run_cmd
 		assert_output $'ok<>hello world\nok<>a<>b\nok<>last'
 	}
 }
 
-@test "two requests and a half in one write are two replies, and the third when it is whole" {
+@test "cmd requests: two and a half in one write, cmd replies to two at once and to the third when it is whole" {
 	open_cmd
 	printf 'echo<>1\necho<>2\nec' >&7
 	wait_until replies_are $'ok<>1\nok<>2'
@@ -30,7 +29,7 @@ for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.
 	close_cmd
 }
 
-@test "a line of exactly the limit is served, and one byte more is too long" {
+@test "cmd -l: 65536 bytes by default, cmd serves a line of that length and rejects one byte more" {
 	{
 		echo "echo<>$(letters 65530)"
 		echo "echo<>$(letters 65531)"
@@ -39,19 +38,19 @@ for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.
 	printf 'ok<>%s\nerror<>toolong<>65536\nok<>after\n' "$(letters 65530)" | cmp - "$BATS_TEST_TMPDIR/replies"
 }
 
-@test "neither CR nor LF counts for the limit" {
+@test "cmd -l: CR and LF at the end of the line, they do not count" {
 	run -0 run_cmd -l 10 <<<$'echo<>1234\r\necho<>12345\r\necho<>1234\necho<>12345\necho<>123\r\r\necho<>1234\r\r'
 	assert_output $'ok<>1234\nerror<>toolong<>10\nok<>1234\nerror<>toolong<>10\nok<>123\r\nerror<>toolong<>10'
 }
 
-@test "the limit holds in pieces of one byte" {
+@test "cmd -l: pieces of one byte, the limit is the same" {
 	one_by_one 'echo<>1234\r\necho<>12345\r\necho<>1234\necho<>12345\n123456789012345678901234\necho<>\n' | {
 		run -0 run_cmd -l 10
 		assert_output $'ok<>1234\nerror<>toolong<>10\nok<>1234\nerror<>toolong<>10\nerror<>toolong<>10\nok<>'
 	}
 }
 
-@test "a last line that is too long and has no LF is answered" {
+@test "cmd -l: the last line is too long and has no LF, cmd replies with toolong" {
 	run -0 run_cmd -l 10 <<<"echo<>$(letters 300000)"
 	assert_output 'error<>toolong<>10'
 	letters 300000 | {
@@ -60,7 +59,7 @@ for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.
 	}
 }
 
-@test "a line that is too long is answered when its end has come, not before" {
+@test "cmd -l: a line is too long, cmd replies when its end has arrived and not before" {
 	open_cmd -l 10
 	letters 200000 >&7
 	printf '\necho<>b\nx' >&7
@@ -71,7 +70,7 @@ for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.
 	close_cmd
 }
 
-@test "a limit of 16 MiB is taken" {
+@test "cmd -l: -l 16777216, cmd serves a line of 10 MB" {
 	{
 		echo "echo<>$(letters 9999999)"
 		echo 'echo<>a'
@@ -79,7 +78,7 @@ for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.
 	printf 'ok<>%s\nok<>a\n' "$(letters 9999999)" | cmp - "$BATS_TEST_TMPDIR/replies"
 }
 
-@test "a NUL byte in a line that is too long is one error" {
+@test "cmd -l: a NUL byte in a line that is too long, cmd replies with one error" {
 	{
 		letters 100000
 		printf '\0\n\0%s\necho<>a\n' "$(letters 100000)"
@@ -89,12 +88,12 @@ for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.
 	}
 }
 
-# The peak of a sanitizer build is that of its shadow; 100 MB of input would show in either.
+# peak_kib PID: print the peak memory of a process. In a sanitizer build it is mostly shadow memory; 100 MB of input would show.
 peak_kib() {
 	sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$1/status"
 }
 
-@test "100 MB without a newline are thrown away in constant memory" {
+@test "cmd -l: 100 MB without a newline, cmd discards them in constant memory" {
 	local before after
 	open_cmd
 	printf 'echo<>a\n' >&7
@@ -108,12 +107,12 @@ peak_kib() {
 	((after - before < 1024))
 }
 
-@test "200,000 pipelined requests get 200,000 replies, in order" {
+@test "cmd pipelining: 200,000 requests, cmd sends 200,000 replies in order" {
 	seq -f 'echo<>%.0f' 200000 | run_cmd >"$BATS_TEST_TMPDIR/replies"
 	seq -f 'ok<>%.0f' 200000 | cmp - "$BATS_TEST_TMPDIR/replies"
 }
 
-@test "replies that fill the buffer many times over come whole" {
+@test "cmd replies: larger than the buffer many times over, they are complete" {
 	local i
 	for i in 1 2 3 4 5 6 7 8 9; do
 		echo "echo<>$(letters 60000)$i"
@@ -122,7 +121,7 @@ peak_kib() {
 	sed 's/^echo/ok/' "$BATS_TEST_TMPDIR/requests" | cmp - "$BATS_TEST_TMPDIR/replies"
 }
 
-@test "many requests in one read are answered by one write" {
+@test "cmd replies: many requests in one read, cmd sends the replies in few writes" {
 	open_cmd_on_socket tcp
 	cat >"$BATS_TEST_TMPDIR/client" <<-'END'
 		import socket, sys
@@ -138,13 +137,13 @@ peak_kib() {
 	run -0 timeout "$WAIT_SECONDS" python3 "$BATS_TEST_TMPDIR/client" "$PORT"
 }
 
-@test "a client that closes early ends the session with 1, and nothing is said but what it sent" {
+@test "cmd clients: a client closes early, the session ends with status 1 and the screen stays empty" {
 	yes 'echo<>a' | { run_cmd || echo $? >"$BATS_TEST_TMPDIR/status"; } | head -n 1 >"$BATS_TEST_TMPDIR/replies"
 	[ "$(cat "$BATS_TEST_TMPDIR/status")" -eq 1 ]
 	[ ! -s "$BATS_TEST_TMPDIR/screen" ]
 }
 
-@test "a client that resets ends the session with 1, and nothing is said but what it sent" {
+@test "cmd clients: a client resets, the session ends with status 1 and the screen shows only what the client sent" {
 	local status=0
 	open_cmd_on_socket tcp
 	run -0 "$CLIENT" "$PORT" 'send:printf<>here I was\n' line 'send:echo<>unread' reset
@@ -153,21 +152,21 @@ peak_kib() {
 	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = 'here I was' ]
 }
 
-@test "output that cannot be written is said, and ends the session with 1" {
+@test "cmd output: it cannot be written, cmd shows the error and exits with status 1" {
 	local status=0
 	echo 'echo<>a' | "$CMD" >/dev/full 2>"$BATS_TEST_TMPDIR/screen" || status=$?
 	[ "$status" -eq 1 ]
 	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = 'cmd: cannot write: No space left on device' ]
 }
 
-@test "input that cannot be read is said, and ends the session with 1" {
+@test "cmd input: it cannot be read, cmd shows the error and exits with status 1" {
 	local status=0
 	"$CMD" </ >/dev/null 2>"$BATS_TEST_TMPDIR/screen" || status=$?
 	[ "$status" -eq 1 ]
 	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = 'cmd: cannot read: Is a directory' ]
 }
 
-@test "descriptors that are closed at the start are failures, never other files" {
+@test "cmd descriptors: 0 or 1 is closed at the start, cmd shows the error and exits with status 1" {
 	local status=0
 	"$CMD" <&- >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/screen" || status=$?
 	[ "$status" -eq 1 ]
@@ -178,7 +177,7 @@ peak_kib() {
 	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = 'cmd: cannot write: Bad file descriptor' ]
 }
 
-@test "descriptors that do not block are waited for" {
+@test "cmd descriptors: 0 and 1 are nonblocking, cmd waits for them" {
 	cat >"$BATS_TEST_TMPDIR/one" <<-'END'
 		import array, fcntl, os, subprocess, sys, termios, threading, time
 		requests, input = os.pipe()
@@ -207,14 +206,14 @@ peak_kib() {
 	run -0 timeout "$WAIT_SECONDS" python3 "$BATS_TEST_TMPDIR/one" "$CMD"
 }
 
-@test "-i ends a session that sends nothing" {
+@test "cmd -i: the client sends nothing, the session ends with error idle" {
 	open_cmd -i 1
 	wait_cmd
 	replies_are 'error<>idle<>1'
 	exec 7>&-
 }
 
-@test "-i is not prolonged by bytes that never make a line" {
+@test "cmd -i: slow bytes that never make a line, they do not extend the session" {
 	open_cmd -i 1
 	for _ in {1..100}; do
 		is_gone "$CMD_PID" && break
@@ -226,14 +225,14 @@ peak_kib() {
 	exec 7>&-
 }
 
-@test "-i is not prolonged by a flood that never makes a line" {
+@test "cmd -i: a flood that never makes a line, it does not extend the session" {
 	local status
 	yes | tr -d '\n' | { timeout "$WAIT_SECONDS" "$CMD" -i 1 >"$BATS_TEST_TMPDIR/replies"; echo $? >"$BATS_TEST_TMPDIR/status"; } || true
 	[ "$(cat "$BATS_TEST_TMPDIR/status")" -eq 0 ]
 	replies_are 'error<>idle<>1'
 }
 
-@test "-i serves the lines that came before it ends the session" {
+@test "cmd -i: lines before it expires, cmd serves them" {
 	open_cmd -i 1
 	printf 'echo<>a\necho<>b\necho<>c' >&7
 	wait_cmd
@@ -241,7 +240,7 @@ peak_kib() {
 	exec 7>&-
 }
 
-@test "-i is prolonged by each line" {
+@test "cmd -i: a line arrives, the time starts again" {
 	local i
 	open_cmd -i 3
 	for i in 1 2 3 4 5 6 7 8; do
@@ -254,25 +253,25 @@ peak_kib() {
 	exec 7>&-
 }
 
-@test "without -n a message with no LF waits for it" {
+@test "cmd -n: a message without LF and without -n, cmd waits for the LF" {
 	open_cmd_on_socket tcp
 	run "$CLIENT" "$PORT" 'send:echo<>a' 'send: b\n' line shut
 	assert_output 'ok<>a b'
 }
 
-@test "-n answers a message that has no LF" {
+@test "cmd -n: a message without LF, cmd replies at once" {
 	open_cmd_on_socket tcp -n
 	run -0 "$CLIENT" "$PORT" 'send:printf<>Salute from the client!' line 'send:echo<>b\necho<>c' line line 'send:exit' line line
 	assert_output $'ok<>Salute from the client!\nok<>b\nok<>c\nok<>bye\n(end)'
 }
 
-@test "-n drops a CR at the end of a message" {
+@test "cmd -n: a message that ends with CR, cmd drops it" {
 	open_cmd_on_socket tcp -n
 	run -0 "$CLIENT" "$PORT" 'send:echo<>a\r' line
 	assert_output 'ok<>a'
 }
 
-@test "wrong usage is one line on stderr that names it, and status 2" {
+@test "cmd usage: a wrong option or value, cmd prints one line that names it and exits with status 2" {
 	local usage
 	for usage in -x '-l 0' '-l 16777217' '-l abc' '-l 1x' '-l -1' '-l 99999999999999999999' -l '-i -1' '-t 1000001' '-d' 'word'; do
 		# shellcheck disable=SC2086
@@ -285,7 +284,7 @@ peak_kib() {
 	done
 }
 
-@test "-h and -V print to stdout, and fail where that cannot be written" {
+@test "cmd usage: -h and -V print to stdout, cmd exits with status 1 where stdout cannot be written" {
 	local status=0
 	run -0 --separate-stderr "$CMD" -h
 	assert_line --index 0 'usage: cmd [-n] [-d DIR] [-i SECONDS] [-l BYTES] [-t SECONDS]'

@@ -6,11 +6,10 @@ setup() {
 	COMMANDS=$BATS_TEST_TMPDIR/parent/commands
 	mkdir -p "$COMMANDS"
 	chmod 755 "$BATS_TEST_TMPDIR/parent" "$COMMANDS"
-	# shellcheck disable=SC2034 # for serve and its like
 	CMD_OPTIONS=(-d "$COMMANDS")
 }
 
-# A program that says who it and its own child are, in files, and lets both sleep.
+# sleeper: write a command that sleeps together with its child, and writes both process ids into files.
 sleeper() {
 	write_command sleeper <<-END
 		sleep 600 &
@@ -23,7 +22,7 @@ sleeper_runs() {
 	[ -s "$BATS_TEST_TMPDIR/leader" ] && kill -0 "$(cat "$BATS_TEST_TMPDIR/leader")" "$(cat "$BATS_TEST_TMPDIR/child")"
 }
 
-# A process that nobody has reaped yet has ended all the same.
+# has_ended PID: that process has ended, even if its parent has not reaped it yet.
 has_ended() {
 	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"
 }
@@ -31,24 +30,21 @@ sleeper_has_ended() {
 	has_ended "$(cat "$BATS_TEST_TMPDIR/leader")" && has_ended "$(cat "$BATS_TEST_TMPDIR/child")"
 }
 
-@test "a program's lines are out lines, and status 0 is ok" {
+@test "cmd programs: lines on stdout and status 0, the reply is out lines and ok" {
 	write_command list <<<'echo one; echo; echo two'
 	run -0 run_cmd <<<list
 	assert_output $'out<>one\nout<>\nout<>two\nok'
 }
 
-@test "a program that says nothing is ok" {
+@test "cmd programs: no output, the reply is ok" {
 	write_command quiet <<<'true'
 	run -0 run_cmd <<<$'quiet\necho<>a'
 	assert_output $'ok\nok<>a'
 }
 
-@test "arguments reach the program as they were sent" {
-	# shellcheck disable=SC2016 # the program expands it
+@test "cmd programs: arguments with blanks and shell characters, they arrive unchanged" {
 	write_command arguments <<<'for word; do echo "[$word]"; done'
-	# shellcheck disable=SC2016 # nothing expands it
 	run -0 run_cmd <<<'arguments<>a b<><>*<>$(id) `id` $HOME;id|id&<>-n<>"\<>< > <>'
-	# shellcheck disable=SC2016
 	assert_output 'out<>[a b]
 out<>[]
 out<>[*]
@@ -60,15 +56,13 @@ out<>[]
 ok'
 }
 
-@test "a name alone is no argument, and a separator behind it is one, empty" {
-	# shellcheck disable=SC2016
+@test "cmd programs: a name without <> has no argument, each <> adds one" {
 	write_command count <<<'echo $#'
 	run -0 run_cmd <<<$'count\ncount<>\ncount<><>'
 	assert_output $'out<>0\nok\nout<>1\nok\nout<>2\nok'
 }
 
-@test "tens of thousands of arguments pass" {
-	# shellcheck disable=SC2016
+@test "cmd programs: 32,000 arguments, they arrive" {
 	write_command count <<<'echo $#'
 	printf 'count%s\n' "$(printf '<>%.0s' {1..32000})" | {
 		run -0 run_cmd
@@ -76,7 +70,7 @@ ok'
 	}
 }
 
-@test "output comes while the program runs" {
+@test "cmd programs: output before the program ends, the client receives it at once" {
 	write_command slow <<-END
 		echo first
 		while [ ! -e $BATS_TEST_TMPDIR/go ]; do sleep 0.05; done
@@ -95,7 +89,7 @@ ok'
 	[ "$(cat "$BATS_TEST_TMPDIR/replies")" = $'out<>first\nout<>half and half\nok' ]
 }
 
-@test "the replies to what came before do not wait for a program" {
+@test "cmd programs: a program runs, replies to earlier requests have been sent" {
 	write_command slow <<-END
 		while [ ! -e $BATS_TEST_TMPDIR/go ]; do sleep 0.05; done
 	END
@@ -107,13 +101,13 @@ ok'
 	close_cmd
 }
 
-@test "any bytes pass, and a last line without LF gets one" {
+@test "cmd programs: any bytes on stdout, they arrive and a last line without LF gets one" {
 	write_command bytes <<<"printf 'a\\0b\\r\\n\\377\\033[2J<>ok\\n\\nlast'"
 	run_cmd <<<bytes >"$BATS_TEST_TMPDIR/replies"
 	printf 'out<>a\0b\r\nout<>\377\033[2J<>ok\nout<>\nout<>last\nok\n' | cmp - "$BATS_TEST_TMPDIR/replies"
 }
 
-@test "a line of 100 MB and 100 MB of lines pass in constant memory" {
+@test "cmd programs: a line of 100 MB and 100 MB of lines, cmd passes them in constant memory" {
 	write_command long <<<"head -c 100000000 /dev/zero | tr '\\0' a"
 	write_command many <<<"yes abcdefghi | head -c 100000000"
 	cat >"$BATS_TEST_TMPDIR/drain" <<-'END'
@@ -139,15 +133,14 @@ ok'
 	run -0 timeout 120 python3 "$BATS_TEST_TMPDIR/drain" "$CMD" -d "$COMMANDS"
 }
 
-@test "stderr goes to the screen, escaped, with the name before each line" {
+@test "cmd programs: lines on stderr, the screen shows them escaped with the program's name before each" {
 	write_command warn <<<"printf 'one\\ntwo \\033[2J\\ttab \\303\\244\\n\\nlast' >&2; echo out"
 	run -0 run_cmd <<<warn
 	assert_output $'out<>out\nok'
 	screen_is $'warn: one\nwarn: two \\x1b[2J\ttab ä\nwarn: \nwarn: last'
 }
 
-@test "a line of stderr without end is shown in pieces, and no character is cut" {
-	# shellcheck disable=SC2016
+@test "cmd programs: a long line on stderr, the screen shows it in pieces without splitting a character" {
 	write_command flood <<<'i=0; while [ $i -lt 5000 ]; do printf "€" >&2; i=$((i + 1)); done'
 	run -0 run_cmd <<<flood
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/screen")" -eq 4 ]
@@ -155,7 +148,7 @@ ok'
 	[ "$(tr -cd '\342' <"$BATS_TEST_TMPDIR/screen" | wc -c)" -eq 5000 ]
 }
 
-@test "a flood on stderr that is no text is shown whole" {
+@test "cmd programs: 9,000 bytes on stderr that are not text, the screen shows all of them" {
 	write_command flood <<<"head -c 9000 /dev/zero | tr '\\0' '\\200' >&2"
 	run -0 run_cmd <<<flood
 	assert_output ok
@@ -163,7 +156,7 @@ ok'
 	[ "$(tr -cd x <"$BATS_TEST_TMPDIR/screen" | wc -c)" -eq 9000 ]
 }
 
-@test "descriptors that are closed at the start are failures with programs, too" {
+@test "cmd programs: cmd starts with a closed descriptor, reading or writing fails and no file replaces it" {
 	write_command quick <<<'echo quick'
 	local status=0
 	run_cmd <&- >"$BATS_TEST_TMPDIR/replies" || status=$?
@@ -177,63 +170,59 @@ ok'
 	replies_are $'out<>quick\nok'
 }
 
-@test "stdin is empty, and the session's input is not touched" {
+@test "cmd programs: a program reads stdin, it is empty and the session's input stays with cmd" {
 	write_command reader <<<'cat; wc -c'
 	run -0 run_cmd <<<$'reader\necho<>a'
 	assert_output $'out<>0\nok\nok<>a'
 }
 
-@test "the program has the descriptors 0, 1 and 2 and no other" {
+@test "cmd programs: the descriptors of a program, 0, 1 and 2 are open and no others" {
 	write_command descriptors <<<'exec ls /proc/self/fd'
 	cat >"$BATS_TEST_TMPDIR/one" <<-'END'
 		import subprocess, sys
 		print(subprocess.run(sys.argv[1:], input=b"descriptors\n", stdout=subprocess.PIPE).stdout.decode())
 	END
 	run -0 timeout "$WAIT_SECONDS" python3 "$BATS_TEST_TMPDIR/one" "$CMD" -d "$COMMANDS"
-	# ls itself has the folder open, as 3.
+	# ls itself opens the folder, as 3.
 	assert_output $'out<>0\nout<>1\nout<>2\nout<>3\nok'
 }
 
-@test "the program's signals are as at a fresh login" {
+@test "cmd programs: the signals of a program, all are at their defaults and none is blocked" {
 	write_command signals <<<'grep -E "^Sig(Blk|Ign)" /proc/self/status'
 	run -0 run_cmd <<<signals
 	assert_line --index 0 --regexp '^out<>SigBlk:.0+$'
 	assert_line --index 1 --regexp '^out<>SigIgn:.0+$'
 }
 
-@test "the peer's variables are in the environment" {
-	# shellcheck disable=SC2016
+@test "cmd programs: the environment names the client, the program has these variables" {
 	write_command who <<<'echo "$TCPREMOTEIP $TCPREMOTEPORT"'
 	TCPREMOTEIP=192.0.2.7 TCPREMOTEPORT=53124 run run_cmd <<<who
 	assert_output $'out<>192.0.2.7 53124\nok'
 }
 
-@test "the peer's variables come from the socket where the server has set none" {
-	# shellcheck disable=SC2016
+@test "cmd programs: the environment names no client, the variables come from the socket" {
 	write_command who <<<'echo "$TCPREMOTEIP<>$TCPREMOTEPORT"'
 	open_cmd_on_socket tcp
 	run -0 "$CLIENT" "$PORT" 'send:who\npeer\n' line line line
 	assert_equal "${lines[0]#out}" "${lines[2]#ok}"
 }
 
-@test "exit, signal and time-out are told apart" {
+@test "cmd programs: an exit status, a signal and a timeout, each has its own error" {
 	write_command fails <<<'exit 7'
-	# shellcheck disable=SC2016
 	write_command dies <<<'kill -SEGV $$'
-	# shellcheck disable=SC2016
 	write_command killed <<<'kill -KILL $$'
 	write_command sleeps <<<'sleep 600'
 	run -0 run_cmd -t 1 <<<$'fails\ndies\nkilled\nsleeps\necho<>after'
 	assert_output $'error<>exit<>7\nerror<>signal<>11\nerror<>signal<>9\nerror<>timeout<>1\nok<>after'
 }
 
-@test "output before the time-out comes, and its last line is whole" {
+@test "cmd programs: output before the timeout, it arrives and its last line ends with a newline" {
 	write_command sleeps <<<'echo one; printf two; sleep 600'
 	run -0 run_cmd -t 1 <<<sleeps
 	assert_output $'out<>one\nout<>two\nerror<>timeout<>1'
 }
 
-@test "a program that cannot be started is an error that says why" {
+@test "cmd programs: a file that cannot be executed, the error has the reason" {
 	printf 'no program\n' >"$COMMANDS/text"
 	printf '#!/nonexistent/interpreter\n' >"$COMMANDS/lost"
 	chmod 755 "$COMMANDS/text" "$COMMANDS/lost"
@@ -241,20 +230,20 @@ ok'
 	assert_output $'error<>failed<>Exec format error\nerror<>failed<>No such file or directory\nok<>after'
 }
 
-@test "at the time-out the whole process group ends" {
+@test "cmd -t: the program has children, the whole process group ends" {
 	sleeper
 	run -0 run_cmd -t 1 <<<sleeper
 	assert_output 'error<>timeout<>1'
 	wait_until sleeper_has_ended
 }
 
-@test "the time-out comes to a program that ignores signals, and closed its output" {
+@test "cmd -t: the program ignores signals and closes its output, it ends" {
 	write_command stubborn <<<'trap "" HUP INT TERM; exec >&- 2>&-; while :; do sleep 600; done'
 	run -0 run_cmd -t 1 <<<stubborn
 	assert_output 'error<>timeout<>1'
 }
 
-@test "the time-out comes also when the client reads nothing" {
+@test "cmd -t: the client does not read, the program ends" {
 	write_command endless <<-END
 		echo \$\$ >$BATS_TEST_TMPDIR/leader
 		echo \$\$ >$BATS_TEST_TMPDIR/child
@@ -266,19 +255,19 @@ ok'
 	wait_until sleeper_has_ended
 }
 
-@test "-t 0 is no limit" {
+@test "cmd -t: 0 seconds, there is no limit" {
 	write_command sleeps <<<'sleep 2; echo done'
 	run -0 run_cmd -t 0 <<<sleeps
 	assert_output $'out<>done\nok'
 }
 
-@test "a program that has closed its output is waited for" {
+@test "cmd programs: a program closes its output, cmd waits for its exit" {
 	write_command silent <<<'exec >&- 2>&-; sleep 1; exit 3'
 	run -0 run_cmd <<<silent
 	assert_output 'error<>exit<>3'
 }
 
-@test "the reply ends with the program, and what it left running in its group ends, too" {
+@test "cmd programs: a program leaves a background process in its group, the reply is complete and that process ends" {
 	write_command leaves <<-END
 		sleep 600 &
 		echo \$! >$BATS_TEST_TMPDIR/child
@@ -289,7 +278,7 @@ ok'
 	wait_until has_ended "$(cat "$BATS_TEST_TMPDIR/child")"
 }
 
-@test "a daemon with a session of its own lives on, and its hold on the output keeps no one waiting" {
+@test "cmd programs: a daemon in its own session keeps the output open, it survives and the session continues" {
 	local daemon
 	write_command daemon <<-END
 		setsid sh -c 'echo \$\$ >$BATS_TEST_TMPDIR/child; exec sleep 600' &
@@ -304,7 +293,7 @@ ok'
 	assert_failure
 }
 
-@test "a client that is gone takes the program with it" {
+@test "cmd programs: the client resets the connection, the program and its children end" {
 	sleeper
 	open_cmd_on_socket tcp -t 0
 	start_background "$CLIENT" "$PORT" 'send:sleeper\n' "file:$BATS_TEST_TMPDIR/leader" reset
@@ -316,7 +305,7 @@ ok'
 	screen_is ''
 }
 
-@test "a client that is gone takes a program with it that writes" {
+@test "cmd programs: the client closes the pipe while the program writes, the session ends with status 1" {
 	write_command endless <<<'exec yes'
 	local status=0
 	{ echo endless; sleep 600 3>&- & echo $! >"$BATS_TEST_TMPDIR/pids"; wait; } |
@@ -326,7 +315,7 @@ ok'
 	screen_is ''
 }
 
-@test "a reader of a pipe that is gone takes a silent program with it" {
+@test "cmd programs: the reader of stdout closes while the program is silent, the program ends" {
 	sleeper
 	mkfifo "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
 	"$CMD" -t 0 -d "$COMMANDS" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
@@ -339,14 +328,14 @@ ok'
 	exec 7>&-
 }
 
-@test "a client that only has ended its own side is not gone" {
+@test "cmd programs: the client only ends its sending side, it gets the whole reply" {
 	write_command slow <<<'sleep 1; echo done'
 	open_cmd_on_socket tcp
 	run -0 "$CLIENT" "$PORT" 'send:slow\n' shut all
 	assert_output $'out<>done\nok'
 }
 
-@test "a signal that ends cmd ends the program, too" {
+@test "cmd programs: a signal ends cmd, the program ends too" {
 	local signal
 	sleeper
 	for signal in TERM HUP; do
@@ -370,7 +359,7 @@ count_descriptors() {
 	find "/proc/$1/fd" -type l | wc -l
 }
 
-@test "many requests to programs leave no process and no descriptor behind" {
+@test "cmd programs: 1,000 requests, no process and no descriptor is left" {
 	local before
 	write_command quick <<<'echo quick'
 	open_cmd
@@ -384,9 +373,9 @@ count_descriptors() {
 	close_cmd
 }
 
-@test "a program that cannot have a process is an error that says so, and the session goes on" {
+@test "cmd programs: fork fails, cmd replies with the error and continues the session" {
 	write_command quick <<<'echo quick'
-	# The leak sanitizer cannot look at a process that is traced.
+	# The leak sanitizer cannot check a process that strace traces.
 	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 	local forks=clone,clone3,fork,vfork
 	run timeout "$WAIT_SECONDS" strace -o /dev/null -e trace="$forks" -e inject="$forks:error=EAGAIN" \
@@ -394,10 +383,10 @@ count_descriptors() {
 	assert_output $'error<>failed<>Resource temporarily unavailable\nok<>still here'
 }
 
-@test "a program that cannot have descriptors is an error that says so, and the session goes on" {
+@test "cmd programs: no descriptors are left for the pipes, cmd replies with the error and continues the session" {
 	local limit
 	write_command quick <<<'echo quick'
-	# cmd has five at rest. The first of the program's pipes cannot be had, the second, or the third.
+	# cmd has five descriptors when idle. The first pipe of the program fails, the second, or the third.
 	for limit in 6 8 10; do
 		run timeout "$WAIT_SECONDS" sh -c 'for fd in 3 4 5 6 7 8 9; do eval "exec $fd>&-"; done; exec "$@"' sh \
 			prlimit --nofile="$limit" "$CMD" "${CMD_OPTIONS[@]}" <<<$'quick\necho<>still here'

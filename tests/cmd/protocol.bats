@@ -1,47 +1,47 @@
-# cmd's protocol, by pipe: each row of the table in cmd(7), and the lines that hold requests.
+# cmd's protocol: each row of the table in cmd(7), and how requests are framed.
 
 load ../lib/client
 
-# Say something with printf's escapes, and look at the replies and the screen byte by byte.
+# serve_bytes TEXT: send TEXT, in printf's escapes, to cmd; replies and screen go to files.
 serve_bytes() {
 	# shellcheck disable=SC2059 # the test's text is the format
 	printf "$1" | run_cmd >"$BATS_TEST_TMPDIR/replies"
 }
-# assert_bytes FILE TEXT: the replies or the screen are TEXT, with printf's escapes.
+# assert_bytes FILE TEXT: the file `replies` or `screen` is TEXT, in printf's escapes, byte by byte.
 assert_bytes() {
 	# shellcheck disable=SC2059
 	printf "$2" | cmp - "$BATS_TEST_TMPDIR/$1"
 }
 
-@test "printf shows its text on the screen and answers it" {
+@test "cmd printf: a text, cmd shows it on the screen and replies with it" {
 	serve_bytes 'printf<>hello!!\n'
 	assert_bytes replies 'ok<>hello!!\n'
 	assert_bytes screen 'hello!!\n'
 }
 
-@test "printf takes the rest of the line, separators and all" {
+@test "cmd printf: a text that holds <>, cmd takes the rest of the line as one argument" {
 	serve_bytes 'printf<>a<>b<><>\n'
 	assert_bytes replies 'ok<>a<>b<><>\n'
 	assert_bytes screen 'a<>b<><>\n'
 }
 
-@test "printf does not interpret its text" {
+@test "cmd printf: a text with format characters and backslashes, cmd shows it unchanged" {
 	serve_bytes 'printf<>100%%s %%n \\n\n'
 	assert_bytes screen '100%%s %%n \\n\n'
 }
 
-@test "echo answers with its text and shows nothing" {
+@test "cmd echo: a text, cmd replies with it and shows nothing" {
 	serve_bytes 'echo<>a<>b\n'
 	assert_bytes replies 'ok<>a<>b\n'
 	assert_bytes screen ''
 }
 
-@test "an empty argument is an argument" {
+@test "cmd arguments: an empty last argument, cmd takes it as an argument" {
 	serve_bytes 'echo<>\n'
 	assert_bytes replies 'ok<>\n'
 }
 
-@test "time answers with the time in UTC" {
+@test "cmd time: TZ is another time zone, cmd replies with the time in UTC" {
 	local before after
 	before=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 	TZ=Asia/Tokyo run run_cmd <<<time
@@ -50,12 +50,12 @@ assert_bytes() {
 	[[ ! $output < "ok<>$before" && ! $output > "ok<>$after" ]]
 }
 
-@test "peer answers with the peer of the environment" {
+@test "cmd peer: the environment names the client, cmd replies with that address and port" {
 	TCPREMOTEIP=192.0.2.7 TCPREMOTEPORT=53124 run run_cmd <<<peer
 	assert_output 'ok<>192.0.2.7<>53124'
 }
 
-# peer_is ADDRESS: connect there, and see that cmd's answer is this client's own address and port.
+# peer_is ADDRESS: connect to that address; cmd's reply to peer is the address and port of this client.
 peer_is() {
 	cat >"$BATS_TEST_TMPDIR/client" <<-'END'
 		import socket, sys
@@ -68,33 +68,33 @@ peer_is() {
 	timeout "$WAIT_SECONDS" python3 "$BATS_TEST_TMPDIR/client" "$1" "$PORT"
 }
 
-@test "peer answers with the peer of the socket where the environment names none" {
+@test "cmd peer: the environment names no client, cmd replies with the client of the socket" {
 	open_cmd_on_socket tcp
 	run -0 peer_is 127.0.0.1
 }
 
-@test "peer answers with the peer of an IPv6 socket" {
+@test "cmd peer: the client of an IPv6 socket, cmd replies with its address and port" {
 	open_cmd_on_socket tcp6
 	run -0 peer_is ::1
 }
 
-@test "peer shows an IPv4 client of an IPv6 socket as IPv4" {
+@test "cmd peer: an IPv4 client of an IPv6 socket, cmd replies with the IPv4 address" {
 	open_cmd_on_socket any
 	run -0 peer_is 127.0.0.1
 }
 
-@test "peer answers - on a pipe" {
+@test "cmd peer: stdin is a pipe, cmd replies with -" {
 	run run_cmd <<<peer
 	assert_output 'ok<>-'
 }
 
-@test "peer answers - on a UNIX-domain socket" {
+@test "cmd peer: stdin is a UNIX-domain socket, cmd replies with -" {
 	open_cmd_on_socket "unix:$BATS_TEST_TMPDIR/socket"
 	run "$CLIENT" "$PORT" 'send:peer\n' line
 	assert_output 'ok<>-'
 }
 
-@test "help lists the commands, each with its arguments and what it does" {
+@test "cmd help: no argument, cmd lists each command with its arguments and its summary" {
 	run run_cmd <<<help
 	assert_success
 	assert_line --regexp '^out<>printf<>TEXT  +[a-z]'
@@ -103,121 +103,121 @@ peer_is() {
 	assert_line --index $((${#lines[@]} - 1)) ok
 }
 
-@test "help with a name shows that command" {
+@test "cmd help: the name of a command, cmd prints the line of that command only" {
 	run run_cmd <<<'help<>printf'
 	assert_line --index 0 --regexp '^out<>printf<>TEXT  +[a-z]'
 	assert_line --index 1 ok
 	assert_equal "${#lines[@]}" 2
 }
 
-@test "help with a name that no command has is an error" {
+@test "cmd help: an unknown name, cmd replies with an error" {
 	run run_cmd <<<'help<>nosuch'
 	assert_output 'error<>unknown<>nosuch'
 }
 
-@test "version answers with the name and version that cmd -V prints" {
+@test "cmd version: the request, cmd replies with the output of cmd -V" {
 	run run_cmd <<<version
 	assert_output "ok<>$("$CMD" -V)"
 	assert_output --regexp '^ok<>cmd [0-9]+\.[0-9]+'
 }
 
-@test "exit ends the session and leaves the rest unserved" {
+@test "cmd exit: lines after it, cmd ends the session and does not run them" {
 	run -0 run_cmd <<<$'exit\nprintf<>not this'
 	assert_output 'ok<>bye'
 	assert_bytes screen ''
 }
 
-@test "an unknown name is an error that names it" {
+@test "cmd commands: any unknown name, the error names it" {
 	run -0 run_cmd <<<$'nosuch\nnosuch<>with<>arguments\nECHO<>a\necho <>a'
 	assert_output $'error<>unknown<>nosuch\nerror<>unknown<>nosuch\nerror<>unknown<>ECHO\nerror<>unknown<>echo '
 }
 
-@test "too few arguments are an error that shows the usage" {
+@test "cmd arguments: too few, the error shows the usage" {
 	run -0 run_cmd <<<$'printf\necho'
 	assert_output $'error<>usage<>printf<>TEXT\nerror<>usage<>echo<>TEXT'
 }
 
-@test "too many arguments are an error that shows the usage, and nothing is done" {
+@test "cmd arguments: too many, the error shows the usage and cmd runs nothing" {
 	run -0 run_cmd <<<$'exit<>now\ntime<>\nversion<>a\npeer<>a<>b\necho<>still here'
 	assert_output $'error<>usage<>exit\nerror<>usage<>time\nerror<>usage<>version\nerror<>usage<>peer\nok<>still here'
 }
 
-@test "a NUL byte in a line is an error, and the session goes on" {
+@test "cmd NUL bytes: a line holds one, cmd replies with an error and continues the session" {
 	serve_bytes 'echo<>a\0b\necho<>c\n\0\necho<>d\n'
 	assert_bytes replies 'error<>nul<>a line may not hold a NUL byte\nok<>c\nerror<>nul<>a line may not hold a NUL byte\nok<>d\n'
 }
 
-@test "an empty line is no request" {
+@test "cmd empty lines: with and without CR, cmd sends no reply" {
 	serve_bytes '\n\r\n\necho<>a\n\n'
 	assert_bytes replies 'ok<>a\n'
 }
 
-@test "no input is no reply, and well" {
+@test "cmd input: no bytes at all, cmd sends no reply and exits with status 0" {
 	run -0 run_cmd </dev/null
 	assert_output ''
 }
 
-@test "a line that begins with a separator has an empty, unknown name" {
+@test "cmd separators: a line begins with <>, the command name is empty and unknown" {
 	serve_bytes '<>echo<>a\n'
 	assert_bytes replies 'error<>unknown<>\n'
 }
 
-@test "a single < or > separates nothing" {
+@test "cmd separators: a single < or >, it separates nothing" {
 	serve_bytes 'echo<>a<b>c<\n<\necho<\n'
 	assert_bytes replies 'ok<>a<b>c<\nerror<>unknown<><\nerror<>unknown<>echo<\n'
 }
 
-@test "the first separator counts where they overlap" {
+@test "cmd separators: two overlap, the first one separates" {
 	serve_bytes 'echo<<>>a\necho<>>a\n'
 	assert_bytes replies 'error<>unknown<>echo<\nok<>>a\n'
 }
 
-@test "a CR before the LF is dropped, one elsewhere is not" {
+@test "cmd line ends: a CR before the LF, cmd drops that one and no other" {
 	serve_bytes 'echo<>a\r\necho<>b\rc\r\r\nexit\r\n'
 	assert_bytes replies 'ok<>a\nok<>b\rc\r\nok<>bye\n'
 }
 
-@test "a last line without LF is a line" {
+@test "cmd line ends: the last line has no LF, cmd serves it" {
 	serve_bytes 'echo<>a\necho<>b'
 	assert_bytes replies 'ok<>a\nok<>b\n'
 }
 
-@test "UTF-8 and every byte but NUL, CR and LF come back as they were" {
+@test "cmd bytes: every byte but NUL, CR and LF, cmd replies with it unchanged" {
 	local bytes
 	bytes=$(printf '\\%03o' {1..9} 11 12 {14..255})
 	serve_bytes "echo<>äöü 世界 🎉 $bytes\n"
 	assert_bytes replies "ok<>äöü 世界 🎉 $bytes\n"
 }
 
-@test "the screen shows tab and UTF-8 as they are, and control bytes as \\xHH" {
+@test "cmd screen: tabs, UTF-8 and control bytes, cmd shows control bytes as \\xHH and the others unchanged" {
 	serve_bytes 'printf<>a\tb äöü 世界 🎉\nprintf<>\033[2J\a\b\177\001x\r\r\n'
 	assert_bytes screen 'a\tb äöü 世界 🎉\n\\x1b[2J\\x07\\x08\\x7f\\x01x\\x0d\n'
 }
 
-@test "the screen shows the C1 controls as \\xHH, in UTF-8 or bare" {
+@test "cmd screen: C1 control characters, in UTF-8 or as single bytes, cmd shows them as \\xHH" {
 	serve_bytes 'printf<>\302\233a\302\240\233\n'
 	assert_bytes screen '\\xc2\\x9ba\302\240\\x9b\n'
 }
 
-@test "the screen shows what is not UTF-8 as \\xHH" {
+@test "cmd screen: invalid UTF-8, cmd shows it as \\xHH" {
 	serve_bytes 'printf<>\300\200 \355\240\200 \364\220\200\200 \360\200\200\200 \342\202 \342\202\n'
 	assert_bytes screen '\\xc0\\x80 \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xf0\\x80\\x80\\x80 \\xe2\\x82 \\xe2\\x82\n'
 }
 
-@test "the screen does not reach a client whose socket is descriptor 2, too" {
+@test "cmd screen: descriptor 2 is the client's socket too, the client does not receive the screen's text" {
 	open_cmd_on_socket -2 tcp
 	run "$CLIENT" "$PORT" 'send:printf<>for the operator\necho<>a\n' line line
 	assert_output $'ok<>for the operator\nok<>a'
 }
 
-@test "a screen that is closed or full does not end the session" {
+@test "cmd screen: stderr is closed or full, the session continues" {
 	timeout "$WAIT_SECONDS" "$CMD" <<<$'printf<>a\necho<>b' >"$BATS_TEST_TMPDIR/replies" 2>&-
 	assert_bytes replies 'ok<>a\nok<>b\n'
 	timeout "$WAIT_SECONDS" "$CMD" <<<$'printf<>a\necho<>b' >"$BATS_TEST_TMPDIR/replies" 2>/dev/full
 	assert_bytes replies 'ok<>a\nok<>b\n'
 }
 
-@test "each line of the screen is one write, so that many sessions do not mix theirs" {
+@test "cmd screen: eight sessions write to the same file, each line is one write" {
 	local i pids=()
 	for i in 1 2 3 4 5 6 7 8; do
 		yes "printf<>$i$i$i$i$i$i$i$i$i$i" | head -n 2000 |

@@ -1,6 +1,4 @@
-# The protocol, spoken by a second client, lib/cmd_client.py, which was written from cmd(7) and not from cmdc.
-#
-# shellcheck disable=SC2016 # what expands in no shell of ours
+# The protocol with a second client, lib/cmd_client.py, which was written from cmd(7) and not from cmdc.
 
 load ../lib/superd
 load ../lib/client
@@ -10,7 +8,7 @@ setup() {
 	mkdir "$COMMANDS"
 }
 
-# python CODE: run it with `client`, connected to superd and cmd, and what lib/cmd_client.py has.
+# python CODE: run it with `client`, a client that is connected to cmd under superd, and the names of lib/cmd_client.py.
 python() {
 	timeout "$WAIT_SECONDS" python3 -B -c "
 import sys
@@ -25,7 +23,7 @@ def error(*request):
 $1"
 }
 
-@test "a result comes back as it was sent" {
+@test "second client: any text, echo returns it unchanged" {
 	start_superd -p 0 "$CMD"
 	run python '
 for text in b"hello", b"", b"a<>b", b"<", b">", b"\xff\x1b\t", b"\r x", "é".encode():
@@ -33,7 +31,7 @@ for text in b"hello", b"", b"a<>b", b"<", b">", b"\xff\x1b\t", b"\r x", "é".enc
 	assert_success
 }
 
-@test "each command answers as the page says" {
+@test "second client: each command, its reply is what cmd(7) describes" {
 	start_superd -p 0 "$CMD"
 	run python '
 import re
@@ -49,7 +47,7 @@ for name in names:
 	assert_success
 }
 
-@test "exit is answered, and then the server ends the session" {
+@test "second client: exit, cmd replies and then ends the session" {
 	start_superd -p 0 "$CMD"
 	run python '
 assert client.ask("exit").result == b"bye"
@@ -57,7 +55,7 @@ assert client.stream.read() == b""'
 	assert_success
 }
 
-@test "errors come with their codes, and the session goes on" {
+@test "second client: errors, they have the codes of cmd(7) and the session continues" {
 	start_superd -p 0 "$CMD"
 	run python '
 assert error("nosuch") == (b"unknown", b"nosuch", [])
@@ -74,7 +72,7 @@ assert client.ask("echo", "still").result == b"still"'
 	assert_success
 }
 
-@test "many requests are answered in order without waiting" {
+@test "second client: 2,000 requests without waiting, the replies arrive in order" {
 	start_superd -p 0 "$CMD"
 	run python '
 for i in range(2000):
@@ -84,7 +82,7 @@ for i in range(2000):
 	assert_success
 }
 
-@test "framing is as the page says: CR, empty lines, and a last line without LF" {
+@test "second client: CR, empty lines and a last line without LF, cmd frames them as cmd(7) describes" {
 	start_superd -p 0 "$CMD"
 	run python '
 client.socket.sendall(b"\n\r\necho<>a\r\n\necho<>b\r\r\necho<>c")
@@ -94,7 +92,7 @@ assert client.stream.read() == b""'
 	assert_success
 }
 
-@test "idle is said unasked, and then the server ends the session" {
+@test "second client: the idle time expires, cmd sends the error without a request and ends the session" {
 	start_superd -p 0 "$CMD" -i 1
 	run python '
 client.socket.sendall(b"echo<>par")
@@ -107,7 +105,7 @@ except CommandError as idle:
 	assert_output idle
 }
 
-@test "a program's lines, arguments and end are told apart" {
+@test "second client: programs, their lines, arguments and exit status arrive as cmd(7) describes" {
 	write_command arguments <<-'END'
 		printf '%s\n' "$#" "$@"
 		printf 'no newline'
@@ -134,7 +132,7 @@ assert b"arguments" in client.ask("help").lines'
 	assert_success
 }
 
-@test "a client on a UNIX-domain socket has no address" {
+@test "second client: a UNIX-domain socket, peer is -" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" "$CMD"
 	run timeout "$WAIT_SECONDS" python3 -B -c '
 import sys
@@ -144,7 +142,7 @@ print(Client(sys.argv[2]).ask("peer").result)' "$LIB" "$BATS_TEST_TMPDIR/socket"
 	assert_output "b'-'"
 }
 
-@test "this client refuses what cannot be said" {
+@test "second client: a request that the protocol cannot carry, this client rejects it" {
 	run python3 -B -c '
 import sys
 sys.path.insert(0, sys.argv[1])

@@ -1,10 +1,10 @@
-# cmdc: how it finds a server, and what it says where there is none.
+# How cmdc connects to a server, and its errors where it cannot.
 #
-# shellcheck disable=SC2016,SC2154 # what is said in backticks; what run sets
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/client
 
-# hosts HOST ADDRESS...: a library that makes HOST resolve to these addresses, in this order, for whoever has it
+# hosts HOST ADDRESS...: build a library that makes HOST resolve to these addresses, in this order, for programs that have it
 # in LD_PRELOAD. Sets HOSTS.
 hosts() {
 	HOSTS=$BATS_TEST_TMPDIR/hosts.so
@@ -35,52 +35,52 @@ hosts() {
 		"$BATS_TEST_TMPDIR/hosts.c" -ldl
 }
 
-# The sanitizers want to be loaded first, and need not.
+# preloaded COMMAND...: run it with that library. The address sanitizer accepts that it is not loaded first.
 preloaded() {
 	ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=$HOSTS timeout "$WAIT_SECONDS" "$@"
 }
 
-@test "localhost is asked unless HOST is given" {
+@test "cmdc address: no -h, cmdc connects to localhost" {
 	start_server - accept line 'send:ok<>here\n' close
 	run timeout "$WAIT_SECONDS" "$CMDC" -p "$PORT" echo here
 	assert_success
 	assert_output here
 }
 
-@test "an IPv6 address can be asked" {
+@test "cmdc address: -h with an IPv6 address, cmdc connects to it" {
 	start_server -h ::1 - accept line 'send:ok<>here\n' close
 	run timeout "$WAIT_SECONDS" "$CMDC" -h ::1 -p "$PORT" echo here
 	assert_success
 	assert_output here
 }
 
-@test "a UNIX-domain socket can be asked" {
+@test "cmdc address: -h with a path, cmdc connects to the UNIX-domain socket" {
 	start_server "$BATS_TEST_TMPDIR/socket" accept line 'send:ok<>here\n' close
 	run timeout "$WAIT_SECONDS" "$CMDC" -h "$BATS_TEST_TMPDIR/socket" echo here
 	assert_success
 	assert_output here
 }
 
-@test "a port can be the name of a service" {
+@test "cmdc address: -p with the name of a service, cmdc connects to its port" {
 	run --separate-stderr timeout "$WAIT_SECONDS" "$CMDC" -h 127.0.0.1 -p tcpmux time
 	assert_failure 3
 	assert_equal "$stderr" 'cmdc: 127.0.0.1 port tcpmux: Connection refused'
 }
 
-@test "nothing that listens is status 3" {
+@test "cmdc connection: nothing listens at the port, cmdc exits with status 3" {
 	run --separate-stderr timeout "$WAIT_SECONDS" "$CMDC" -h 127.0.0.1 -p 1 time
 	assert_failure 3
 	assert_output ''
 	assert_equal "$stderr" 'cmdc: 127.0.0.1 port 1: Connection refused'
 }
 
-@test "a socket that is not there is status 3" {
+@test "cmdc connection: the socket's path does not exist, cmdc exits with status 3" {
 	run --separate-stderr "$CMDC" -h /nonexistent/socket time
 	assert_failure 3
 	assert_equal "$stderr" 'cmdc: /nonexistent/socket: No such file or directory'
 }
 
-@test "a path that is too long for a socket is status 3" {
+@test "cmdc connection: the path is too long for a socket, cmdc exits with status 3" {
 	local path
 	path=/$(head -c 200 /dev/zero | tr '\0' x)
 	run --separate-stderr "$CMDC" -h "$path" time
@@ -88,13 +88,13 @@ preloaded() {
 	assert_regex "$stderr" "^cmdc: $path: a socket's path may have [0-9]+ bytes\$"
 }
 
-@test "a name that is no host's is status 3" {
+@test "cmdc connection: the host name does not resolve, cmdc exits with status 3" {
 	run --separate-stderr timeout 60 "$CMDC" -h host.invalid time
 	assert_failure 3
 	assert_regex "$stderr" '^cmdc: host.invalid port 10100: .'
 }
 
-@test "the next address of a name is tried where the first refuses (glibc)" {
+@test "cmdc connection: the first address of a name refuses, cmdc connects to the next (glibc)" {
 	hosts several ::1 127.0.0.2 127.0.0.1
 	start_server - accept line 'send:ok<>here\n' close
 	run --separate-stderr preloaded "$CMDC" -h several -p "$PORT" echo here
@@ -103,18 +103,18 @@ preloaded() {
 	assert_equal "$stderr" ''
 }
 
-@test "the next address of a name is tried where the first does not answer in its share of the time (glibc)" {
+@test "cmdc connection: the first address of a name does not answer in its share of the time, cmdc connects to the next (glibc)" {
 	hosts several 127.0.0.2 127.0.0.1
 	start_server -h 127.0.0.2 -b 0 - fill hold
 	wait_for_server_line '(full)'
 	start_server -p "$PORT" - accept line 'send:ok<>here\n' close
-	# Half of the time is the second one's: the first is left after 6 seconds, not after 12.
+	# Half of the time belongs to the second address: cmdc leaves the first after 6 seconds, not after 12.
 	run --separate-stderr preloaded timeout 10 "$CMDC" -t 12 -h several -p "$PORT" echo here
 	assert_success
 	assert_output here
 }
 
-@test "an address that does not answer is given up when the time is up" {
+@test "cmdc connection: the only address does not answer, cmdc exits with status 3 when the time is over" {
 	start_server -b 0 - fill hold
 	wait_for_server_line '(full)'
 	run --separate-stderr run_cmdc -t 1 echo here
@@ -122,14 +122,14 @@ preloaded() {
 	assert_regex "$stderr" "^cmdc: 127\.0\.0\.1 port $PORT: (Connection|Operation) timed out\$"
 }
 
-@test "where every address refuses, each is named with its reason (glibc)" {
+@test "cmdc connection: every address of a name refuses, cmdc names each with its error (glibc)" {
 	hosts several ::1 127.0.0.1
 	run --separate-stderr preloaded "$CMDC" -h several -p 1 time
 	assert_failure 3
 	assert_equal "$stderr" 'cmdc: several port 1: ::1: Connection refused, 127.0.0.1: Connection refused'
 }
 
-@test "a UNIX-domain server with a full backlog is waited for" {
+@test "cmdc connection: a UNIX-domain server has a full backlog, cmdc waits for it" {
 	local socket=$BATS_TEST_TMPDIR/socket
 	start_server -b 0 "$socket" fill "file:$BATS_TEST_TMPDIR/go" drain accept line 'send:ok<>here\n' close
 	wait_for_server_line '(full)'
@@ -139,7 +139,7 @@ preloaded() {
 	assert_equal "$(cat "$BATS_TEST_TMPDIR/out")" here
 }
 
-@test "a UNIX-domain server whose backlog stays full is given up when the time is up" {
+@test "cmdc connection: the backlog of a UNIX-domain server stays full, cmdc exits with status 3 when the time is over" {
 	start_server -b 0 "$BATS_TEST_TMPDIR/socket" fill hold
 	wait_for_server_line '(full)'
 	run --separate-stderr timeout "$WAIT_SECONDS" "$CMDC" -t 1 -h "$BATS_TEST_TMPDIR/socket" time

@@ -1,45 +1,45 @@
-# cmdc against servers that are silent, slow, cut off or no cmd at all, and with descriptors that fail.
+# cmdc with servers that are silent, slow, incomplete or not cmd, and with descriptors that fail.
 #
-# shellcheck disable=SC2016,SC2154 # what is said in backticks; what run sets
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/client
 
-# lost REASON ARGUMENT...: a command gets no whole reply, with this reason.
-lost() {
+# assert_no_reply REASON ARGUMENT...: cmdc gets no complete reply, and prints this reason.
+assert_no_reply() {
 	run --separate-stderr run_cmdc "${@:2}"
 	assert_failure 3
 	assert_equal "$stderr" "cmdc: 127.0.0.1 port $PORT: $1"
 }
 
-@test "a server that says nothing is given up when the time is up" {
+@test "cmdc -t: the server sends nothing, cmdc exits with status 3" {
 	start_server - accept hold
-	lost 'no reply for 1 s' -t 1 time
+	assert_no_reply 'no reply for 1 s' -t 1 time
 }
 
-@test "a server that says nothing is given up in a session, too" {
+@test "cmdc -t: the server sends nothing in a session, cmdc exits with status 3" {
 	start_server - accept hold
-	lost 'no reply for 1 s' -t 1 < <(echo time)
+	assert_no_reply 'no reply for 1 s' -t 1 < <(echo time)
 }
 
-@test "bytes that never make a line do not prolong the wait" {
+@test "cmdc -t: bytes that never make a line, they do not extend the time" {
 	start_server - accept line 'drip:out<>xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'
-	lost 'no reply for 1 s' -t 1 time
+	assert_no_reply 'no reply for 1 s' -t 1 time
 }
 
-@test "each line of a reply has the time again" {
+@test "cmdc -t: a line of the reply arrives, the time starts again" {
 	start_server - accept line 'slow:6:out<>x\n' 'send:ok\n' close
 	run run_cmdc -t 3 slow
 	assert_success
 	assert_output "$(printf 'x\nx\nx\nx\nx\nx')"
 }
 
-@test "a server that does not read is given up when the time is up" {
+@test "cmdc -t: the server does not read, cmdc exits with status 3" {
 	start_server - accept hold
 	yes 'echo<>0123456789' | head -n 2000000 >"$BATS_TEST_TMPDIR/in"
-	lost 'no reply for 1 s' -t 1 <"$BATS_TEST_TMPDIR/in"
+	assert_no_reply 'no reply for 1 s' -t 1 <"$BATS_TEST_TMPDIR/in"
 }
 
-@test "the time that the reader of the output takes is not the server's" {
+@test "cmdc -t: the reader of stdout is slow, that time does not count" {
 	start_server - accept line 'many:500000:out<>0123456789\n' 'send:ok\n' close
 	run_cmdc -t 2 work | {
 		sleep 4
@@ -48,7 +48,7 @@ lost() {
 	assert_equal "$(cat "$BATS_TEST_TMPDIR/lines")" 500000
 }
 
-@test "the time between requests is not the server's" {
+@test "cmdc -t: the input of a session pauses, that time does not count" {
 	start_server - accept answer
 	run run_cmdc -t 2 < <(
 		echo one
@@ -59,41 +59,41 @@ lost() {
 	assert_output "$(printf 'ok<>one\nok<>two')"
 }
 
-@test "-t 0 waits" {
+@test "cmdc -t: 0 seconds, cmdc waits without limit" {
 	start_server - accept line quiet quiet quiet 'send:ok<>late\n' close
 	run run_cmdc -t 0 late
 	assert_success
 	assert_output late
 }
 
-@test "a connection that is closed at once is no reply" {
+@test "cmdc reply: the server closes the connection at once, cmdc exits with status 3" {
 	start_server - accept line close
-	lost 'the server closed the connection before the reply' time
+	assert_no_reply 'the server closed the connection before the reply' time
 }
 
-@test "a connection that is reset is no reply" {
+@test "cmdc reply: the server resets the connection, cmdc exits with status 3" {
 	start_server - accept line reset
-	lost 'Connection reset by peer' time
+	assert_no_reply 'Connection reset by peer' time
 }
 
-@test "ok without its newline is no whole reply" {
+@test "cmdc reply: ok without its newline, it is incomplete" {
 	start_server - accept line send:ok close
-	lost 'the server closed the connection in the middle of a reply' time
+	assert_no_reply 'the server closed the connection in the middle of a reply' time
 }
 
-@test "ok with a result without its newline is no whole reply" {
+@test "cmdc reply: ok with a result without its newline, it is incomplete" {
 	start_server - accept line 'send:ok<>2026' close
-	lost 'the server closed the connection in the middle of a reply' time
+	assert_no_reply 'the server closed the connection in the middle of a reply' time
 	assert_output 2026
 }
 
-@test "lines without an end of the reply are no whole reply, and are printed" {
+@test "cmdc reply: out lines without a last line, it is incomplete and cmdc prints the lines" {
 	start_server - accept line 'send:out<>one\nout<>two\n' close
-	lost 'the server closed the connection in the middle of a reply' work
+	assert_no_reply 'the server closed the connection in the middle of a reply' work
 	assert_output "$(printf 'one\ntwo')"
 }
 
-@test "an error that is cut off is no whole reply, and the message has a line of its own" {
+@test "cmdc reply: an error is cut off, it is incomplete and the message begins a new line" {
 	start_server - accept line 'send:error<>exit<>par' close
 	run --separate-stderr run_cmdc time
 	assert_failure 3
@@ -101,12 +101,12 @@ lost() {
 	assert_regex "${stderr_lines[1]}" '^cmdc: .* in the middle of a reply$'
 }
 
-@test "what is no reply is shown, escaped, and ends the session" {
+@test "cmdc protocol: the server sends no reply of cmd, cmdc shows the text escaped and exits with status 3" {
 	start_server - accept line 'send:SSH-2.0-\x1b[2JOpenSSH\r\nmore\n' hold
-	lost 'not a reply of cmd: "SSH-2.0-\x1b[2JOpenSSH\x0d"' time
+	assert_no_reply 'not a reply of cmd: "SSH-2.0-\x1b[2JOpenSSH\x0d"' time
 }
 
-@test "what is no reply is shown up to a bound" {
+@test "cmdc protocol: a long text that is no reply of cmd, cmdc shows only its beginning" {
 	start_server - accept line 'many:100000:rubbish ' hold
 	run --separate-stderr run_cmdc time
 	assert_failure 3
@@ -114,7 +114,7 @@ lost() {
 	((${#stderr} < 200))
 }
 
-@test "each of the protocol's words is taken exactly" {
+@test "cmdc protocol: words that only resemble ok, out and error, cmdc rejects them" {
 	local word
 	for word in '' ok\\r o out 'out<' error 'error<' 'OK' 'okay' 'ok<x' 'outer' 'errors' ' ok'; do
 		start_server - accept line "send:$word\\n" hold
@@ -125,7 +125,7 @@ lost() {
 	done
 }
 
-@test "an endless reply ends when nobody reads it" {
+@test "cmdc output: the reader of an endless reply closes the pipe, cmdc exits with status 3" {
 	start_server - accept line 'flood:out<>0123456789\n'
 	run --separate-stderr bash -o pipefail -c '"$1" -h 127.0.0.1 -p "$2" flood | head -n 1' - "$CMDC" "$PORT"
 	assert_failure 3
@@ -134,14 +134,14 @@ lost() {
 	wait_for_server_line '(gone)'
 }
 
-@test "a full disk is status 3" {
+@test "cmdc output: the disk is full, cmdc exits with status 3" {
 	start_server - accept line 'send:ok<>x\n' close
 	run --separate-stderr bash -c '"$1" -h 127.0.0.1 -p "$2" echo x >/dev/full' - "$CMDC" "$PORT"
 	assert_failure 3
 	assert_equal "$stderr" 'cmdc: standard output: No space left on device'
 }
 
-@test "a closed stdout is status 3, and does not become the connection" {
+@test "cmdc output: stdout is closed, cmdc exits with status 3 and writes nothing into the connection" {
 	start_server - accept line 'send:ok<>x\n' all
 	run --separate-stderr bash -c '"$1" -h 127.0.0.1 -p "$2" echo x >&-' - "$CMDC" "$PORT"
 	assert_failure 3
@@ -150,7 +150,7 @@ lost() {
 	assert_equal "$(tail -n +2 "$SERVER_OUTPUT")" "$(printf 'echo<>x\n(end)')"
 }
 
-@test "a closed stderr does not become the connection" {
+@test "cmdc output: stderr is closed, cmdc writes nothing into the connection" {
 	start_server - accept line 'send:error<>unknown<>x\n' all
 	run bash -c '"$1" -h 127.0.0.1 -p "$2" x 2>&-' - "$CMDC" "$PORT"
 	assert_failure 1
@@ -158,13 +158,13 @@ lost() {
 	assert_equal "$(tail -n +2 "$SERVER_OUTPUT")" "$(printf 'x\n(end)')"
 }
 
-@test "a full disk for stderr leaves the exit status as it is" {
+@test "cmdc output: stderr is a full disk, the exit status is still the reply's" {
 	start_server - accept line 'send:error<>unknown<>x\n' close
 	run bash -c '"$1" -h 127.0.0.1 -p "$2" x 2>/dev/full' - "$CMDC" "$PORT"
 	assert_failure 1
 }
 
-@test "a client that was stopped goes on" {
+@test "cmdc signals: STOP and CONT, cmdc continues" {
 	start_server - accept line "file:$BATS_TEST_TMPDIR/go" 'send:ok<>x\n' close
 	echo x >"$BATS_TEST_TMPDIR/in"
 	start_cmdc "$BATS_TEST_TMPDIR/in"

@@ -1,80 +1,80 @@
-# cmdc without a NAME, in a pipe: lines out and replies back, both at once.
+# cmdc without a NAME, in a pipe: it sends lines and prints replies at the same time.
 #
-# shellcheck disable=SC2016,SC2154 # what is said in backticks; what run sets
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/client
 
-# lines TEXT [ARGUMENT...]: a session with TEXT, in printf's escapes, as its input.
-lines() {
+# send_lines TEXT [ARGUMENT...]: a session with TEXT, in printf's escapes, as its input.
+send_lines() {
 	printf '%b' "$1" | run_cmdc "${@:2}"
 }
 
-@test "each line is sent, and its reply printed as it came" {
+@test "cmdc session: lines on stdin, cmdc sends each and prints its reply unchanged" {
 	start_server - accept answer
-	run lines 'echo<>a<>b\ntime\n'
+	run send_lines 'echo<>a<>b\ntime\n'
 	assert_success
 	assert_output "$(printf 'ok<>echo<>a<>b\nok<>time')"
 }
 
-@test "replies of every kind are printed on stdout" {
+@test "cmdc session: out lines, ok and error, cmdc prints all of them on stdout" {
 	start_server - accept line 'send:out<>one\nok\nerror<>unknown<>x\nok<>\n' hold
-	run --separate-stderr lines 'a\nb\nc\n'
+	run --separate-stderr send_lines 'a\nb\nc\n'
 	assert_output "$(printf 'out<>one\nok\nerror<>unknown<>x\nok<>')"
 	assert_equal "$stderr" ''
 }
 
-@test "an error among the replies is status 1" {
+@test "cmdc session: one reply is an error, cmdc exits with status 1" {
 	start_server - accept line 'send:ok\nerror<>unknown<>x\nok\n' hold
-	run lines 'a\nb\nc\n'
+	run send_lines 'a\nb\nc\n'
 	assert_failure 1
 }
 
-@test "the session ends when the last reply has come, though the server stays" {
+@test "cmdc session: the last reply has arrived and the server stays, cmdc exits" {
 	start_server - accept line 'send:ok<>1\n' hold
-	run lines 'a\n'
+	run send_lines 'a\n'
 	assert_success
 	assert_output 'ok<>1'
 }
 
-@test "our side stays open until the last reply has come" {
+@test "cmdc session: a reply is missing, cmdc keeps its sending side open" {
 	start_server - accept line quiet 'send:ok\n' all
-	run lines 'a\n'
+	run send_lines 'a\n'
 	assert_success
 	wait_server
 	assert_equal "$(tail -n +2 "$SERVER_OUTPUT")" "$(printf 'a\n(quiet)\n(end)')"
 }
 
-@test "the input may end without a newline" {
+@test "cmdc session: the last line has no newline, cmdc sends it" {
 	start_server - accept answer
-	run lines 'one\ntwo'
+	run send_lines 'one\ntwo'
 	assert_success
 	assert_output "$(printf 'ok<>one\nok<>two')"
 }
 
-@test "an empty line, also with a carriage return, is not waited for" {
+@test "cmdc session: empty lines with and without CR, cmdc waits for no reply to them" {
 	start_server - accept answer
-	run lines '\n\r\none\n\n\r\n\r'
+	run send_lines '\n\r\none\n\n\r\n\r'
 	assert_success
 	assert_output 'ok<>one'
 }
 
-@test "no input at all is status 0" {
+@test "cmdc session: empty input, cmdc exits with status 0" {
 	start_server - accept answer
 	run run_cmdc </dev/null
 	assert_success
 	assert_output ''
 }
 
-@test "nothing behind exit is sent" {
+@test "cmdc session: lines after exit, cmdc does not send them" {
 	start_server - accept answer
-	run lines 'exit<>\nexits\nexit \nexit\nlost\n'
+	run send_lines 'exit<>\nexits\nexit \nexit\nlost\n'
 	assert_success
 	assert_output "$(printf 'ok<>exit<>\nok<>exits\nok<>exit \nok<>exit')"
 	wait_server
 	run -1 grep lost "$SERVER_OUTPUT"
 }
 
-@test "exit ends the session with a carriage return, too, and while the input goes on" {
+@test "cmdc session: exit with a CR while the input continues, cmdc exits" {
 	start_server - accept take:2 line 'send:ok<>bye\n' hold
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	start_cmdc "$BATS_TEST_TMPDIR/in"
@@ -87,7 +87,7 @@ lines() {
 	assert_equal "$(cat "$OUT")" 'ok<>bye'
 }
 
-@test "a reply is printed while the input goes on" {
+@test "cmdc session: the input continues, cmdc prints each reply at once" {
 	start_server - accept answer
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	start_cmdc "$BATS_TEST_TMPDIR/in"
@@ -100,21 +100,21 @@ lines() {
 	assert_cmdc_ends 0
 }
 
-@test "200,000 requests at once get their replies in order" {
+@test "cmdc session: 200,000 lines at once to the scripted server, the replies arrive in order" {
 	start_server - accept answer
 	seq 200000 | sed 's/^/echo<>/' >"$BATS_TEST_TMPDIR/in"
 	run_cmdc <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out"
 	sed 's/^/ok<>/' "$BATS_TEST_TMPDIR/in" | cmp - "$BATS_TEST_TMPDIR/out"
 }
 
-@test "a server that writes much before it reads more is no deadlock" {
+@test "cmdc session: the server writes 16 MB before it reads, there is no deadlock" {
 	start_server - accept line 'many:400000:out<>0123456789012345678901234567890123456789\n' 'send:ok\n' answer
 	seq 400000 | sed '1s/.*/first/; 1!s/^/echo<>/' >"$BATS_TEST_TMPDIR/in"
 	run_cmdc <"$BATS_TEST_TMPDIR/in" | tail -n 1 >"$BATS_TEST_TMPDIR/out"
 	assert_equal "$(cat "$BATS_TEST_TMPDIR/out")" 'ok<>echo<>400000'
 }
 
-@test "a line of megabytes passes" {
+@test "cmdc session: a line of 5 MB, the reply arrives complete" {
 	start_server - accept answer
 	{
 		printf 'echo<>'
@@ -125,7 +125,7 @@ lines() {
 	sed 's/^/ok<>/' "$BATS_TEST_TMPDIR/in" | cmp - "$BATS_TEST_TMPDIR/out"
 }
 
-@test "a server that closes before the input has ended is status 3, though nothing was asked" {
+@test "cmdc session: the server closes after the last reply while the input continues, cmdc exits with status 3" {
 	start_server - accept line 'send:ok\nerror<>idle<>1\n' close
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	start_cmdc "$BATS_TEST_TMPDIR/in"
@@ -137,15 +137,15 @@ lines() {
 	assert_equal "$(cat "$ERR")" "cmdc: 127.0.0.1 port $PORT: the server closed the connection"
 }
 
-@test "replies that came before the server closed are printed, and the missing one is status 3" {
+@test "cmdc session: the server closes before the last reply, cmdc prints the others and exits with status 3" {
 	start_server - accept line line 'send:ok<>1\n' close
-	run --separate-stderr lines 'a\nb\n'
+	run --separate-stderr send_lines 'a\nb\n'
 	assert_failure 3
 	assert_output 'ok<>1'
 	assert_equal "$stderr" "cmdc: 127.0.0.1 port $PORT: the server closed the connection before the reply"
 }
 
-@test "replies that came before a reset are printed" {
+@test "cmdc session: the server resets, cmdc has printed the replies before that and exits with status 3" {
 	start_server - accept line line 'send:ok<>1\n' "file:$BATS_TEST_TMPDIR/seen" reset
 	printf 'a\nb\n' >"$BATS_TEST_TMPDIR/in"
 	start_cmdc "$BATS_TEST_TMPDIR/in"
@@ -154,21 +154,21 @@ lines() {
 	assert_cmdc_ends 3
 }
 
-@test "a directory as input is status 3" {
+@test "cmdc session: stdin is a directory, cmdc exits with status 3" {
 	start_server - accept answer
 	run --separate-stderr bash -c '"$1" -h 127.0.0.1 -p "$2" </' - "$CMDC" "$PORT"
 	assert_failure 3
 	assert_equal "$stderr" 'cmdc: standard input: Is a directory'
 }
 
-@test "a closed stdin is status 3, and does not become the connection" {
+@test "cmdc session: stdin is closed, cmdc exits with status 3 and does not read the connection instead" {
 	start_server - accept answer
 	run --separate-stderr bash -c '"$1" -h 127.0.0.1 -p "$2" <&-' - "$CMDC" "$PORT"
 	assert_failure 3
 	assert_equal "$stderr" 'cmdc: standard input: Bad file descriptor'
 }
 
-@test "stdin and stdout may be non-blocking" {
+@test "cmdc session: stdin and stdout are nonblocking, the reply arrives complete" {
 	start_server - accept line 'many:200000:out<>0123456789\n' 'send:ok\n' close
 	run timeout "$WAIT_SECONDS" python3 -c '
 import fcntl, os, subprocess, sys

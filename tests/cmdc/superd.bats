@@ -1,6 +1,6 @@
-# cmdc with the real thing: cmd, served by superd.
+# cmdc with cmd, which superd serves.
 #
-# shellcheck disable=SC2016,SC2153,SC2154 # what expands in no shell of ours; what run and the helpers set
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 load ../lib/client
@@ -10,7 +10,7 @@ setup() {
 	mkdir "$COMMANDS"
 }
 
-@test "printf reaches the server's screen, and its text comes back" {
+@test "cmdc with cmd: printf, the text appears on superd's screen and in the result" {
 	start_superd -p 0 "$CMD"
 	run run_cmdc printf 'hello!!'
 	assert_success
@@ -18,7 +18,7 @@ setup() {
 	wait_for_line '^hello!!$'
 }
 
-@test "arguments reach echo as they are" {
+@test "cmdc with cmd: echo with special characters, the result is the argument" {
 	start_superd -p 0 "$CMD"
 	local text
 	for text in 'a b' '$HOME `id`' '<' '>' 'a<>b<>' $'\ttab\x1b[31m' 'é' $'\xff' '' '-x' $'\rx'; do
@@ -28,28 +28,28 @@ setup() {
 	done
 }
 
-@test "an unknown command is status 1, and named" {
+@test "cmdc with cmd: an unknown command, cmdc names it and exits with status 1" {
 	start_superd -p 0 "$CMD"
 	run --separate-stderr run_cmdc nosuch argument
 	assert_failure 1
 	assert_equal "$stderr" 'cmdc: unknown: nosuch'
 }
 
-@test "help is plain" {
+@test "cmdc with cmd: help, cmdc prints it plain" {
 	start_superd -p 0 "$CMD"
 	run run_cmdc help
 	assert_success
 	assert_line --regexp '^echo<>TEXT  +[a-z]'
 }
 
-@test "200,000 requests at once get their replies in order" {
+@test "cmdc with cmd: 200,000 requests at once, the replies arrive in order" {
 	start_superd -p 0 "$CMD"
 	seq 200000 >"$BATS_TEST_TMPDIR/numbers"
 	sed 's/^/echo<>/' "$BATS_TEST_TMPDIR/numbers" | run_cmdc >"$BATS_TEST_TMPDIR/out"
 	sed 's/^/ok<>/' "$BATS_TEST_TMPDIR/numbers" | cmp - "$BATS_TEST_TMPDIR/out"
 }
 
-@test "no reply before exit is lost to the lines behind it" {
+@test "cmdc with cmd: 200,000 lines after exit, no reply before exit is lost" {
 	start_superd -p 0 "$CMD"
 	{
 		seq 20000 | sed 's/^/echo<>/'
@@ -59,7 +59,7 @@ setup() {
 	seq 20000 | sed 's/^/ok<>/; $a ok<>bye' | cmp - "$BATS_TEST_TMPDIR/out"
 }
 
-@test "a program's exit status is status 1, and its number is said" {
+@test "cmdc with cmd: a program exits with status 2, cmdc prints the number and exits with status 1" {
 	write_command disk <<-'END'
 		echo "$1: 97%"
 		exit 2
@@ -71,7 +71,7 @@ setup() {
 	assert_equal "$stderr" 'cmdc: exit: 2'
 }
 
-@test "a program gets a last argument with <> in it as several, as the page warns" {
+@test "cmdc with cmd: a last argument that holds <> for a program, it arrives as several arguments" {
 	write_command count <<-'END'
 		echo "$#"
 	END
@@ -80,7 +80,7 @@ setup() {
 	assert_output 2
 }
 
-@test "a program's output of any bytes comes whole" {
+@test "cmdc with cmd: a program's output of 3 MB of any bytes, it arrives complete" {
 	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/bytes"
 	echo >>"$BATS_TEST_TMPDIR/bytes"
 	write_command bytes <<-END
@@ -90,7 +90,7 @@ setup() {
 	run_cmdc bytes | cmp - "$BATS_TEST_TMPDIR/bytes"
 }
 
-@test "a program's first line is here before the program ends" {
+@test "cmdc with cmd: a program has not ended, cmdc prints its first line" {
 	write_command wait <<-END
 		echo first
 		until [ -e '$BATS_TEST_TMPDIR/go' ]; do sleep 0.1; done
@@ -104,14 +104,14 @@ setup() {
 	assert_equal "$(cat "$BATS_TEST_TMPDIR/out")" "$(printf 'first\nlast')"
 }
 
-@test "cmdc over a UNIX-domain socket" {
+@test "cmdc with cmd: a UNIX-domain socket, cmdc gets the reply" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" "$CMD"
 	run timeout "$WAIT_SECONDS" "$CMDC" -h "$BATS_TEST_TMPDIR/socket" peer
 	assert_success
 	assert_output -- -
 }
 
-@test "a session that was idle for too long is told" {
+@test "cmdc with cmd: the idle time of a session expires, cmdc prints the error and exits with status 3" {
 	start_superd -p 0 "$CMD" -i 1
 	mkfifo "$BATS_TEST_TMPDIR/in"
 	start_cmdc "$BATS_TEST_TMPDIR/in"
@@ -122,14 +122,14 @@ setup() {
 	assert_equal "$(cat "$ERR")" "cmdc: 127.0.0.1 port $PORT: the server closed the connection"
 }
 
-@test "a client that superd refuses gets status 3" {
+@test "cmdc with cmd: superd refuses the client, cmdc exits with status 3" {
 	start_superd -p 0 -o only_from=192.0.2.1 "$CMD"
 	run --separate-stderr run_cmdc time
 	assert_failure 3
 	assert_output ''
 }
 
-@test "cmdc in a shell script tells a failed command from a missing server" {
+@test "cmdc with cmd: a shell script, the exit status distinguishes a failed command from a missing server" {
 	write_command disk <<-'END'
 		[ "$1" = /var ]
 	END

@@ -1,12 +1,12 @@
-# cmdc on a terminal: the prompt, and what must not reach a terminal as it is. expect(1) types and looks;
-# script(1) shows the bytes that a terminal gets.
+# cmdc on a terminal: the prompt, and the escaping of control bytes. expect(1) types and reads; script(1) prints the bytes that
+# a terminal gets.
 #
-# shellcheck disable=SC2016,SC2154 # Tcl's variables; what run sets
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/client
 
-# terminal SCRIPT [COMMAND...]: run a session on a terminal and in it, in expect's language, these: `see TEXT`
-# waits for it, `type TEXT` types it, `over` waits for the end. Returns the exit status of the session.
+# terminal SCRIPT [COMMAND...]: run a session, or COMMAND, on a terminal, and SCRIPT, in expect's language: `see TEXT` waits for
+# TEXT, `type TEXT` types it, `over` waits for the end. Returns the exit status of the session.
 terminal() {
 	timeout "$((2 * WAIT_SECONDS))" expect -c "
 		set timeout $WAIT_SECONDS
@@ -27,50 +27,50 @@ terminal() {
 		$1"
 }
 
-# bytes ARGUMENT...: what a terminal gets from one command, with its line ends as the terminal makes them.
-bytes() {
+# print_on_terminal ARGUMENT...: run cmdc on a terminal, and print what the terminal gets, with its CR LF.
+print_on_terminal() {
 	script -qec "$CMDC -h 127.0.0.1 -p $PORT $*" /dev/null </dev/null
 }
 
-# shows SENT SHOWN: a line that the server sends, in the escapes of tests/serve, is shown like this.
-shows() {
+# assert_shown SENT SHOWN: the server sends a line, in the escapes of lib/scripted_server, and the terminal gets SHOWN.
+assert_shown() {
 	start_server - accept line "send:out<>$1\\nok\\n" close
-	run bytes x
+	run print_on_terminal x
 	assert_success
 	assert_output "$2"$'\r'
 }
 
-@test "a session prompts with the host, before and after each reply" {
+@test "cmdc terminal: a session starts or a reply has arrived, cmdc prompts with the host" {
 	start_server - accept answer
 	run terminal 'see "127.0.0.1> "; type "one\r"; see "ok<>one\r\n127.0.0.1> "; type "exit\r"; see "ok<>exit"; over'
 	assert_success
 }
 
-@test "a session prompts again after an empty line" {
+@test "cmdc terminal: an empty line, cmdc prompts again" {
 	start_server - accept answer
 	run terminal 'see "> "; type "\r"; see "\r\n127.0.0.1> "; type "exit\r"; over'
 	assert_success
 }
 
-@test "lines that are typed ahead are all answered" {
+@test "cmdc terminal: three lines are typed before the replies, cmdc prints all replies" {
 	start_server - accept answer
 	run terminal 'type "one\rtwo\rthree\r"; see "ok<>one"; see "ok<>two"; see "ok<>three\r\n127.0.0.1> "; type "exit\r"; over'
 	assert_success
 }
 
-@test "end of input at the prompt ends the session on a new line" {
+@test "cmdc terminal: end of input at the prompt, cmdc prints a newline and exits" {
 	start_server - accept answer
 	run terminal 'see "127.0.0.1> "; type "\004"; see "\r\n"; over'
 	assert_success
 }
 
-@test "end of input in a line sends the line" {
+@test "cmdc terminal: end of input within a line, cmdc sends the line" {
 	start_server - accept answer
 	run terminal 'see "127.0.0.1> "; type "one\004\004"; see "ok<>one\r\n"; over'
 	assert_success
 }
 
-@test "a server that closes at the prompt is said on a line of its own, with status 3" {
+@test "cmdc terminal: the server closes at the prompt, the message begins a new line and the status is 3" {
 	start_server - accept line 'send:ok\n' line 'send:error<>idle<>1\n' close
 	run terminal '
 		see "> "; type "one\r"; see "ok\r\n127.0.0.1> "; type "two\r"
@@ -78,7 +78,7 @@ shows() {
 	assert_failure 3
 }
 
-@test "what the server says unasked comes on a line of its own" {
+@test "cmdc terminal: the server sends an error without a request, it begins a new line" {
 	start_server - accept "file:$BATS_TEST_TMPDIR/go" 'send:error<>idle<>1\n' close
 	run terminal '
 		see "127.0.0.1> "; close [open "'"$BATS_TEST_TMPDIR/go"'" w]
@@ -86,7 +86,7 @@ shows() {
 	assert_failure 3
 }
 
-@test "there is no prompt where stdout is no terminal" {
+@test "cmdc terminal: stdout is no terminal, there is no prompt" {
 	start_server - accept answer
 	run terminal 'type "one\r"; see "ok<>one"; type "exit\r"; over' \
 		"sh -c {$CMDC -h 127.0.0.1 -p $PORT | cat}"
@@ -94,46 +94,46 @@ shows() {
 	refute_output --partial '127.0.0.1> '
 }
 
-@test "control bytes are shown as \\xHH on a terminal" {
-	shows '\x01\x07\x08\x0d\x1b[31m\x7f\x00' '\x01\x07\x08\x0d\x1b[31m\x7f\x00'
+@test "cmdc terminal: control bytes in a reply, they are shown as \\xHH" {
+	assert_shown '\x01\x07\x08\x0d\x1b[31m\x7f\x00' '\x01\x07\x08\x0d\x1b[31m\x7f\x00'
 }
 
-@test "tabs and UTF-8 pass to a terminal" {
-	shows 'a\tb\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc2\xa0' $'a\tb\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc2\xa0'
+@test "cmdc terminal: tabs and UTF-8 in a reply, they are shown unchanged" {
+	assert_shown 'a\tb\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc2\xa0' $'a\tb\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc2\xa0'
 }
 
-@test "control characters that UTF-8 spells in two bytes are shown as \\xHH" {
-	shows '\xc2\x9b31m\xc2\x80\xc2\x9f' '\xc2\x9b31m\xc2\x80\xc2\x9f'
+@test "cmdc terminal: C1 control characters in UTF-8, they are shown as \\xHH" {
+	assert_shown '\xc2\x9b31m\xc2\x80\xc2\x9f' '\xc2\x9b31m\xc2\x80\xc2\x9f'
 }
 
-@test "bytes that are no UTF-8 are shown as \\xHH" {
-	shows '\x9b\xff\xc0\x80\xe0\x80\x80\xed\xa0\x80\xf4\x90\x80\x80\xc3(\xe2\x82' \
+@test "cmdc terminal: invalid UTF-8 in a reply, it is shown as \\xHH" {
+	assert_shown '\x9b\xff\xc0\x80\xe0\x80\x80\xed\xa0\x80\xf4\x90\x80\x80\xc3(\xe2\x82' \
 		'\x9b\xff\xc0\x80\xe0\x80\x80\xed\xa0\x80\xf4\x90\x80\x80\xc3(\xe2\x82'
 }
 
-@test "a character that comes in pieces is shown whole" {
+@test "cmdc terminal: the bytes of a character arrive one by one, it is shown as a character" {
 	start_server - accept line 'slow:1:ok<>\xe2\x82\xac\xc2\x9b\n' close
-	run bytes x
+	run print_on_terminal x
 	assert_success
 	assert_output $'\xe2\x82\xac''\xc2\x9b'$'\r'
 }
 
-@test "an error is escaped on a terminal, too" {
+@test "cmdc terminal: an error reply, control bytes are shown as \\xHH" {
 	start_server - accept line 'send:error<>unknown<>\x1b[2J\n' close
-	run bytes x
+	run print_on_terminal x
 	assert_failure 1
 	assert_output 'cmdc: unknown: \x1b[2J'$'\r'
 }
 
-@test "a session's replies are escaped on a terminal" {
+@test "cmdc terminal: replies of a session, control bytes are shown as \\xHH" {
 	start_server - accept line 'send:out<>\x1b[2J\nok<>\x07\n' hold
 	run terminal 'see "> "; type "x\r"; see {out<>\x1b[2J}; see {ok<>\x07}; see "> "; type "\004"; over'
 	assert_success
 }
 
-@test "a message does not run on behind a line that was cut off" {
+@test "cmdc terminal: a reply is cut off within a line, the message begins a new line" {
 	start_server - accept line 'send:out<>part' close
-	run bytes x
+	run print_on_terminal x
 	assert_failure 3
 	assert_line --index 0 part$'\r'
 	assert_line --index 1 --partial 'in the middle of a reply'

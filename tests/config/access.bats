@@ -1,10 +1,10 @@
-# Who may come, and when, for services from a file: every form of address over IPv4, IPv6 and mapped; the hour; the load;
-# sensors; and the order of the checks.
+# The admission checks for services from a file: every form of address over IPv4, IPv6 and IPv4-mapped; the time of day; the
+# load; sensors; and the order of the checks.
 
 load ../lib/superd
 load ../lib/client
 
-# start LINE...: serve one service, cat, with these lines more.
+# start_service LINE...: start superd with one service, cat, that has these lines.
 start_service() {
 	print_service a 'log_on_failure = HOST' "$@" >"$CONF"
 	start_superd -c "$CONF"
@@ -14,7 +14,7 @@ assert_served() {
 	echoes "$PORT" "${1:-127.0.0.1}"
 }
 
-# refused WORD [ADDRESS]: nothing comes back, the connection ends cleanly, and FAIL says why.
+# assert_refused WORD [ADDRESS]: the client gets nothing, the connection ends cleanly, and FAIL has that word.
 assert_refused() {
 	run "$CLIENT" -h "${2:-127.0.0.1}" "$PORT" all
 	assert_success
@@ -22,12 +22,7 @@ assert_refused() {
 	wait_for_line "^superd: FAIL: a $1 from=${2:-127.0.0.1}\$"
 }
 
-# failures PATTERN COUNT: so many FAIL lines match.
-failures() {
-	[ "$(grep -c "^superd: FAIL: $1" "$LOG")" -eq "$2" ]
-}
-
-@test "an IPv4 address is itself" {
+@test "only_from: one IPv4 address, superd serves that client and refuses others" {
 	start_service 'only_from = 127.0.0.1'
 	assert_served
 	run "$CLIENT" -s 127.0.0.2 "$PORT" all
@@ -35,13 +30,13 @@ failures() {
 	assert_refused address ::1
 }
 
-@test "an IPv6 address is itself" {
+@test "only_from: one IPv6 address, superd serves that client and refuses others" {
 	start_service 'only_from = ::1'
 	assert_served ::1
 	assert_refused address
 }
 
-@test "trailing zero octets are wildcards: one, two and three of them" {
+@test "only_from: trailing zero octets, they are wildcards" {
 	start_service 'only_from = 127.0.0.0'
 	assert_served 127.0.0.1
 	run ask "$PORT" 127.1.0.1 <<<hello
@@ -51,13 +46,13 @@ failures() {
 	assert_refused address
 }
 
-@test "0.0.0.0 is everyone, IPv6 too" {
+@test "only_from: 0.0.0.0, superd serves every client of both families" {
 	start_service 'only_from = 0.0.0.0'
 	assert_served
 	assert_served ::1
 }
 
-@test "0.0.0.0/0 and ::/0 are everyone" {
+@test "only_from: 0.0.0.0/0 or ::/0, superd serves every client" {
 	start_service 'only_from = 0.0.0.0/0'
 	assert_served
 	assert_served ::1
@@ -66,7 +61,7 @@ failures() {
 	assert_served ::1
 }
 
-@test "prefixes end where they say" {
+@test "only_from: prefixes, they match exactly as many bits as they name" {
 	start_service 'only_from = 127.0.0.2/31'
 	assert_refused address
 	stop_superd
@@ -80,12 +75,12 @@ failures() {
 	assert_served ::1
 }
 
-@test "bits beyond the prefix do not matter" {
+@test "only_from: bits beyond the prefix, they do not matter" {
 	start_service 'only_from = 127.9.9.9/8'
 	assert_served
 }
 
-@test "factorised addresses, with one, two and three octets before the braces" {
+@test "only_from: braces after one, two and three octets, each value in them matches" {
 	start_service 'only_from = 127.0.0.{1,9}'
 	assert_served
 	stop_superd
@@ -99,36 +94,37 @@ failures() {
 	assert_refused address
 }
 
-@test "a mapped client is an IPv4 client, and a mapped rule an IPv4 rule" {
+@test "only_from: an IPv4-mapped IPv6 address, it matches the IPv4 client" {
 	start_service 'bind = ::' 'only_from = ::ffff:127.0.0.1'
 	assert_served
 	assert_refused address ::1
 }
 
-@test "a name of /etc/networks is a network (glibc)" {
+@test "only_from: a name of /etc/networks, it is that network (glibc)" {
 	start_service 'only_from = loopback'
 	assert_served
 	assert_refused address ::1
 }
 
-@test "a host name is its addresses, of both families" {
-	start_service 'only_from = localhost'
+@test "only_from: a host name, it is all of its addresses" {
+	printf '127.0.0.1 both.test\n::1 both.test\n' >"$BATS_TEST_TMPDIR/hosts"
+	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$BATS_TEST_TMPDIR/hosts")
+	start_service 'only_from = both.test'
 	assert_served
-	run ask "$PORT" 127.0.0.1 <<<hello
-	assert_output hello
+	assert_served ::1
 }
 
-@test "a .domain is asked of the reverse DNS, and who has no name there stays out" {
+@test "only_from: a .domain and a client without a name in the DNS, superd refuses it" {
 	start_service 'only_from = .no-such-domain.invalid'
 	assert_refused address
 }
 
-@test "an address lets in whom a .domain would not" {
+@test "only_from: a .domain that does not match and an address that does, superd serves the client" {
 	start_service 'only_from = .no-such-domain.invalid 127.0.0.1'
 	assert_served
 }
 
-@test "no_access wins, however wide or narrow" {
+@test "no_access: only_from matches too, superd refuses the client whichever is narrower" {
 	start_service 'only_from = 127.0.0.1' 'no_access = 127.0.0.0/8'
 	assert_refused address
 	stop_superd
@@ -136,7 +132,7 @@ failures() {
 	assert_refused address
 }
 
-@test "what defaults say of addresses holds unless the service says otherwise" {
+@test "defaults: only_from in defaults, a service keeps, extends or replaces it" {
 	{
 		printf 'defaults\n{\nonly_from = 10.0.0.1\nlog_on_failure = HOST\n}\n'
 		print_service a
@@ -153,8 +149,8 @@ failures() {
 	wait_for_line '^superd: FAIL: d address from=127\.0\.0\.1$'
 }
 
-# local_time HH:MM: superd's clock will show that time, to the second, when it starts.
-local_time() {
+# set_local_time HH:MM: the local time of superd is that, to the second, when it starts. Sets SUPERD_PREFIX.
+set_local_time() {
 	local now wanted offset
 	now=$(($(date +%s) % 86400))
 	wanted=$((10#${1%:*} * 3600 + 10#${1#*:} * 60))
@@ -164,8 +160,8 @@ local_time() {
 	SUPERD_PREFIX=(env "TZ=TEST$offset")
 }
 
-@test "access_times: within, and outside" {
-	local_time 12:00
+@test "access_times: two spans, superd serves within them and refuses outside" {
+	set_local_time 12:00
 	start_service 'access_times = 8:00-11:00 11:30-13:00'
 	assert_served
 	stop_superd
@@ -173,31 +169,31 @@ local_time() {
 	assert_refused time
 }
 
-@test "access_times: both ends are included" {
-	local_time 12:00
+@test "access_times: the first and the last minute of a span, superd serves" {
+	set_local_time 12:00
 	start_service 'access_times = 12:00-13:00'
 	assert_served
 	stop_superd
-	local_time 12:00
+	set_local_time 12:00
 	start_service 'access_times = 11:00-12:00'
 	assert_served
 	stop_superd
-	local_time 12:01
+	set_local_time 12:01
 	start_service 'access_times = 11:00-12:00'
 	assert_refused time
 }
 
-@test "access_times: a day has its first and its last minute" {
-	local_time 00:00
+@test "access_times: the first and the last minute of a day, superd serves" {
+	set_local_time 00:00
 	start_service 'access_times = 0:00-0:01'
 	assert_served
 	stop_superd
-	local_time 23:59
+	set_local_time 23:59
 	start_service 'access_times = 23:00-23:59'
 	assert_served
 }
 
-@test "max_load = 0 refuses everybody, a high one nobody (Linux)" {
+@test "max_load: 0 and 100000, superd refuses every client and none (Linux)" {
 	start_service 'max_load = 0'
 	assert_refused load
 	stop_superd
@@ -205,7 +201,7 @@ local_time() {
 	assert_served
 }
 
-# A sensor and a service beside it. SENSOR and OTHER are their ports.
+# start_with_sensor LINE...: start superd with a sensor that has these lines, and a service. Sets SENSOR and PORT, their ports.
 start_with_sensor() {
 	{
 		print_service sensor 'flags = SENSOR' 'log_on_failure = HOST' "$@"
@@ -216,7 +212,7 @@ start_with_sensor() {
 	PORT=$(port_of a)
 }
 
-@test "who knocks at a sensor is refused there, and by every service from then on" {
+@test "sensor: a client connects to it, every service refuses that client from then on" {
 	start_with_sensor 'deny_time = FOREVER'
 	assert_served
 	run "$CLIENT" "$SENSOR" all
@@ -227,14 +223,14 @@ start_with_sensor() {
 	assert_output hello
 }
 
-@test "a sensor with deny_time = NEVER, which is the default, only says who came" {
+@test "sensor: deny_time is not set, superd logs the client and other services serve it" {
 	start_with_sensor
 	run "$CLIENT" "$SENSOR" all
 	wait_for_line '^superd: FAIL: sensor sensor from=127\.0\.0\.1$'
 	assert_served
 }
 
-@test "a sensor needs no program, and starts none" {
+@test "sensor: no server and no user, it listens and starts no program" {
 	{
 		print_service sensor 'flags = SENSOR' 'deny_time = 5' | sed '/server/d; /user/d'
 		print_service a
@@ -245,16 +241,16 @@ start_with_sensor() {
 	has_children 0
 }
 
-@test "whom a sensor's own no_access refuses is not caught" {
+@test "sensor: its own no_access refuses the client, other services serve the client" {
 	start_with_sensor 'deny_time = FOREVER' 'no_access = 127.0.0.1'
 	run "$CLIENT" "$SENSOR" all
 	wait_for_line '^superd: FAIL: sensor address from=127\.0\.0\.1$'
 	assert_served
 }
 
-# Each check is made only when those before it have let the client pass: of two that would refuse, the first is named.
-@test "the order of the checks: cps, max_load, access_times, only_from, instances, per_source (Linux)" {
-	local_time 12:00
+# superd stops at the first check that refuses, and FAIL names it.
+@test "admission checks: several would refuse, cps, max_load, access_times, only_from, instances and per_source are checked in this order (Linux)" {
+	set_local_time 12:00
 	start_service 'cps = 1 60' 'max_load = 0' 'access_times = 1:00-2:00' 'only_from =' 'instances = 0' 'per_source = 0'
 	assert_refused load
 	run "$CLIENT" -c 3 "$PORT" all
@@ -273,26 +269,26 @@ start_with_sensor() {
 	assert_refused per_source_limit
 }
 
-@test "a refused client costs no process" {
+@test "refusal: 200 clients, superd starts no process" {
 	start_service 'only_from =' 'cps = 0'
-	# Field 11 of /proc/PID/stat: page faults of children that have ended. Any child makes some.
+	# Field 11 of /proc/PID/stat: page faults of children that have exited. Every child has some.
 	before=$(awk '{ print $11 }' "/proc/$SUPERD_PID/stat")
 	"$CLIENT" -c 200 "$PORT" all >"$BATS_TEST_TMPDIR/output"
-	wait_until failures 'a address from=127\.0\.0\.1$' 200
+	wait_until log_has 200 '^superd: FAIL: a address from=127\.0\.0\.1$'
 	[ ! -s "$BATS_TEST_TMPDIR/output" ]
 	[ "$(awk '{ print $11 }' "/proc/$SUPERD_PID/stat")" -eq "$before" ]
 }
 
-@test "a refused datagram is read and dropped" {
+@test "refusal: datagrams, superd reads and drops them" {
 	print_service a 'socket_type = dgram' 'wait = yes' 'only_from =' 'log_on_failure = HOST' >"$CONF"
 	start_superd -c "$CONF"
 	run "$DATAGRAM" -t 0.3 127.0.0.1 "$PORT" one two
 	assert_output $'(none)\n(none)'
-	wait_until failures 'a address from=127\.0\.0\.1$' 2
+	wait_until log_has 2 '^superd: FAIL: a address from=127\.0\.0\.1$'
 	has_children 0
 }
 
-@test "bind and interface are one attribute: the first of them holds" {
+@test "bind: bind and interface in one service, the first is used" {
 	print_service a 'bind = 127.0.0.1' 'interface = 0.0.0.0' >"$CONF"
 	run "$SUPERD" -t -c "$CONF"
 	assert_success

@@ -1,33 +1,33 @@
-# Each attribute: what it takes, what it does not, and how that is printed. What it does is tested where it belongs
-# (config_access, config_limits, config_log, dgram, redirect...).
+# Each attribute: which values it accepts, which it rejects, and how -t prints them. What an attribute does is tested in the file
+# of its subject (access, limits, log, superd/datagrams, superd/redirect...).
 #
-# shellcheck disable=SC2154 # check sets stderr
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 
-@test "id: a word" {
+@test "attribute id: one word is accepted, two are an error" {
 	assert_accepted 'id = other'
 	assert_rejected 'id = a b' "id: too many values, from 'b' on"
 }
 
-@test "type: words" {
+@test "attribute type: known words are accepted, others are an error" {
 	assert_accepted 'type = UNLISTED'
 	assert_rejected 'type = NOSUCH' "type: 'NOSUCH' is none of INTERNAL, UNLISTED, RPC, TCPMUX, TCPMUXPLUS"
 	assert_rejected 'type = INTERNAL' "type: there is no internal service 'wrong'"
 }
 
-@test "flags: words, with = alone" {
+@test "attribute flags: known words with = are accepted, others are an error" {
 	assert_accepted 'flags = REUSE NODELAY KEEPALIVE NORETRY NOLIBWRAP'
 	assert_rejected 'flags = NOSUCH' "flags: 'NOSUCH' is none of REUSE, NAMEINARGS, NODELAY, KEEPALIVE, IPv4, IPv6, NORETRY, IDONLY, NOLIBWRAP, SENSOR, INTERCEPT, LABELED"
 	assert_rejected 'flags += REUSE' "flags: takes only '='"
 }
 
-@test "disable: yes or no" {
+@test "attribute disable: yes or no is accepted, other words are an error" {
 	assert_accepted 'disable = no'
 	assert_rejected 'disable = maybe' "disable: 'maybe' is none of yes, no"
 }
 
-@test "socket_type and protocol: one follows from the other" {
+@test "attribute socket_type: it is missing, it follows from protocol" {
 	print_service a | sed '/socket_type/d; /wait/d; s/^{/{\nprotocol = udp\nwait = yes/' >"$CONF"
 	check_config
 	assert_success
@@ -37,7 +37,7 @@ load ../lib/superd
 	assert_config_errors 'conf:1: socket_type: missing, and protocol too'
 }
 
-@test "socket_type: what there is, and what goes together" {
+@test "attribute socket_type: unknown types and combinations that do not fit are an error" {
 	assert_rejected 'socket_type = nosuch' "socket_type: 'nosuch' is none of stream, dgram, raw, seqpacket"
 	assert_rejected 'protocol = nosuch' "protocol: unknown protocol 'nosuch'"
 	assert_rejected 'protocol = udp' 'protocol: udp does not go with this socket_type'
@@ -47,14 +47,14 @@ load ../lib/superd
 	[[ $stderr == conf:*': wait: only a stream service can have wait = no' ]]
 }
 
-@test "wait: yes or no, and required" {
+@test "attribute wait: yes or no is accepted, other words and a missing value are an error" {
 	assert_accepted 'wait = yes'
 	assert_rejected 'wait = 1' "wait: '1' is none of yes, no"
 	print_service a | sed '/wait/d' >"$CONF"
 	assert_config_errors 'conf:1: wait: missing'
 }
 
-@test "port: a number up to 65535" {
+@test "attribute port: numbers up to 65535 are accepted, others are an error" {
 	assert_accepted 'port = 65535'
 	assert_rejected 'port = 65536' 'port: 65536 is out of range, 0 to 65535'
 	assert_rejected 'port = -1' 'port: -1 is out of range, 0 to 65535'
@@ -62,7 +62,7 @@ load ../lib/superd
 	assert_rejected 'port = 80x' "port: '80x' is not a number"
 }
 
-@test "bind: addresses, host names, paths; interface is the same" {
+@test "attribute bind: addresses, host names and paths are accepted, and interface is the same attribute" {
 	assert_accepted 'bind = 127.0.0.1 ::1'
 	assert_accepted 'bind = /run/some.sock'
 	assert_accepted 'interface = 127.0.0.1' 'bind = 127.0.0.1'
@@ -72,7 +72,7 @@ load ../lib/superd
 	[[ $stderr == conf:*': bind: nosuch.invalid: '* ]]
 }
 
-@test "v6only: yes or no, in defaults too" {
+@test "attribute v6only: yes or no is accepted in services and defaults" {
 	assert_accepted 'v6only = yes'
 	assert_rejected 'v6only = 6' "v6only: '6' is none of yes, no"
 	print_service a >"$CONF"
@@ -81,7 +81,7 @@ load ../lib/superd
 	grep -qx 'v6only = yes' <<<"$(squeeze_blanks "$output")"
 }
 
-@test "user: a name or a number, and required" {
+@test "attribute user: names and numbers are accepted, unknown names and a missing user are an error" {
 	assert_accepted 'user = daemon'
 	assert_accepted 'user = 1'
 	assert_rejected 'user = nosuch-user' "user: unknown user 'nosuch-user'"
@@ -89,22 +89,22 @@ load ../lib/superd
 	assert_config_errors 'conf:1: user: missing'
 }
 
-@test "user: a number that no user has, with its own number for a group" {
+@test "attribute user: a number without an account is accepted" {
 	assert_accepted 'user = 54321'
 }
 
-@test "group: a name or a number" {
+@test "attribute group: names and numbers are accepted, unknown names are an error" {
 	assert_accepted 'group = daemon'
 	assert_accepted 'group = 54321'
 	assert_rejected 'group = nosuch-group' "group: unknown group 'nosuch-group'"
 }
 
-@test "groups: yes or no" {
+@test "attribute groups: yes or no is accepted, other words are an error" {
 	assert_accepted 'groups = yes'
 	assert_rejected 'groups = all' "groups: 'all' is none of yes, no"
 }
 
-@test "server: an executable file, by its whole path, and required" {
+@test "attribute server: the absolute path of an executable file is accepted, others are an error" {
 	assert_accepted 'server = /bin/sh'
 	assert_rejected 'server = /nosuch' 'server: /nosuch: No such file or directory'
 	assert_rejected 'server = /etc/passwd' 'server: /etc/passwd: not executable'
@@ -114,11 +114,11 @@ load ../lib/superd
 	assert_config_errors 'conf:1: server: missing'
 }
 
-@test "server_args: words, as they stand" {
+@test "attribute server_args: any words are accepted" {
 	assert_accepted 'server_args = -a b=c $HOME * #'
 }
 
-@test "env: NAME=VALUE, and it adds up" {
+@test "attribute env: NAME=VALUE is accepted, and += and -= change the set" {
 	assert_accepted 'env = A=1 B=x=y'
 	assert_rejected 'env = A' "env: 'A' is not NAME=VALUE"
 	assert_rejected 'env = =A' "env: '=A' is not NAME=VALUE"
@@ -127,24 +127,24 @@ load ../lib/superd
 	grep -qx 'env = B=2' <<<"$(squeeze_blanks "$output")"
 }
 
-@test "passenv: names, or none" {
+@test "attribute passenv: names and an empty value are accepted" {
 	assert_accepted 'passenv = PATH TERM'
 	assert_accepted 'passenv =' 'passenv ='
 }
 
-@test "nice: a number" {
+@test "attribute nice: -40 to 40 is accepted, others are an error" {
 	assert_accepted 'nice = -5'
 	assert_rejected 'nice = x' "nice: 'x' is not a number"
 	assert_rejected 'nice = 41' 'nice: 41 is out of range, -40 to 40'
 }
 
-@test "umask: an octal number" {
+@test "attribute umask: octal numbers up to 777 are accepted, others are an error" {
 	assert_accepted 'umask = 077'
 	assert_rejected 'umask = 9' "umask: '9' is not an octal number up to 777"
 	assert_rejected 'umask = 1000' "umask: '1000' is not an octal number up to 777"
 }
 
-@test "rlimit_*: bytes with K and M, seconds, numbers, UNLIMITED" {
+@test "attributes rlimit_*: bytes with K and M, seconds, numbers and UNLIMITED are accepted" {
 	for name in as data rss stack; do
 		assert_accepted "rlimit_$name = 512M"
 		assert_accepted "rlimit_$name = 100000k"
@@ -159,7 +159,7 @@ load ../lib/superd
 	done
 }
 
-@test "a number too large for the machine is out of range" {
+@test "attribute rlimit_as: a number larger than 64 bits is an error" {
 	assert_rejected 'rlimit_as = 99999999999999999999' \
 		'rlimit_as: 99999999999999999999 is out of range, 0 to 9223372036854775807'
 	print_service a 'rlimit_as = 9223372036854775807M' >"$CONF"
@@ -167,7 +167,7 @@ load ../lib/superd
 	assert_failure 1
 }
 
-@test "instances and per_source: a number or UNLIMITED" {
+@test "attributes instances and per_source: numbers and UNLIMITED are accepted" {
 	for name in instances per_source; do
 		assert_accepted "$name = 0"
 		assert_accepted "$name = UNLIMITED"
@@ -176,14 +176,14 @@ load ../lib/superd
 	done
 }
 
-@test "per_source_cps and per_source_prefix6: numbers" {
+@test "attributes per_source_cps and per_source_prefix6: numbers in their range are accepted" {
 	assert_accepted 'per_source_cps = 5'
 	assert_accepted 'per_source_prefix6 = 128'
 	assert_rejected 'per_source_prefix6 = 0' 'per_source_prefix6: 0 is out of range, 1 to 128'
 	assert_rejected 'per_source_prefix6 = 129' 'per_source_prefix6: 129 is out of range, 1 to 128'
 }
 
-@test "cps: a rate and seconds, or 0" {
+@test "attribute cps: a rate and seconds, or 0, are accepted" {
 	assert_accepted 'cps = 25 30'
 	assert_accepted 'cps = 0'
 	assert_accepted 'cps = 0 10'
@@ -192,7 +192,7 @@ load ../lib/superd
 	assert_rejected 'cps = a b' "cps: 'a' is not a number"
 }
 
-@test "max_load: a load" {
+@test "attribute max_load: decimal numbers are accepted" {
 	assert_accepted 'max_load = 2.5'
 	assert_accepted 'max_load = 0'
 	assert_accepted 'max_load = .5'
@@ -201,14 +201,14 @@ load ../lib/superd
 	assert_rejected 'max_load = 1.5.2' "max_load: '1.5.2' is not a load, such as 2 or 2.5"
 }
 
-@test "on_limit and stderr: one of two words" {
+@test "attributes on_limit and stderr: their two words are accepted" {
 	assert_accepted 'on_limit = wait'
 	assert_accepted 'stderr = log'
 	assert_rejected 'on_limit = drop' "on_limit: 'drop' is none of refuse, wait"
 	assert_rejected 'stderr = none' "stderr: 'none' is none of client, log"
 }
 
-@test "access_times: spans within a day" {
+@test "attribute access_times: spans within a day are accepted" {
 	assert_accepted 'access_times = 0:00-23:59'
 	assert_accepted 'access_times = 08:00-12:00 13:30-18:00'
 	assert_rejected 'access_times = 22:00-06:00' \
@@ -218,7 +218,7 @@ load ../lib/superd
 	done
 }
 
-@test "only_from, no_access and proxy_from: addresses, as prefixes" {
+@test "attributes only_from, no_access, proxy_from: addresses are accepted and printed as prefixes" {
 	for name in only_from no_access proxy_from; do
 		assert_accepted "$name =" "$name ="
 		assert_accepted "$name = 10.1.2.3 10.0.0.0/8 2001:db8::/32 ::1" \
@@ -228,7 +228,7 @@ load ../lib/superd
 	done
 }
 
-@test "addresses: what cannot be read is an error" {
+@test "attributes of addresses: invalid addresses are an error" {
 	for value in 256.1.1.1 1.2.3.4.5 10.0.0 '*' - '1.2.3.4,' ::1::2 '10.0.0.1,10.0.0.2' 10.0.0.0/ 10.0.0.0/x /8; do
 		print_service a "only_from = $value" >"$CONF"
 		check_config
@@ -237,20 +237,20 @@ load ../lib/superd
 	done
 }
 
-@test "addresses: braces that are not A.B.C.{D,E} are an error" {
+@test "attributes of addresses: braces that are not A.B.C.{D,E} are an error" {
 	for value in '10.0.0.{1,2' '10.0.0.{}' '10.0.0.{1,,2}' '10.0.0.{256}' '{1,2}.0.0.1' '10.{1,2}.0.1' '10.0.0.{a}'; do
 		assert_rejected "only_from = $value" "only_from: '$value' is not A.B.C.{D,E}"
 	done
 }
 
-@test "addresses: += and -= by the word" {
+@test "attributes of addresses: += adds and -= removes each word" {
 	print_service a 'only_from = 10.0.0.1 10.0.0.2' 'only_from += 10.0.0.3' 'only_from -= 10.0.0.1' >"$CONF"
 	check_config
 	assert_success
 	grep -qx 'only_from = 10.0.0.2/32 10.0.0.3/32' <<<"$(squeeze_blanks "$output")"
 }
 
-@test "log_type: SYSLOG with a facility and a level, FILE with a path and sizes" {
+@test "attribute log_type: SYSLOG with facility and level, and FILE with path and sizes, are accepted" {
 	assert_accepted 'log_type = SYSLOG daemon'
 	assert_accepted 'log_type = SYSLOG local7 debug'
 	assert_accepted 'log_type = FILE /var/log/some'
@@ -264,7 +264,7 @@ load ../lib/superd
 	assert_failure 1
 }
 
-@test "log_on_success and log_on_failure: words, or none" {
+@test "attributes log_on_success and log_on_failure: known words and an empty value are accepted" {
 	assert_accepted 'log_on_success = PID HOST USERID EXIT DURATION TRAFFIC'
 	assert_accepted 'log_on_failure = HOST USERID ATTEMPT'
 	assert_accepted 'log_on_success ='
@@ -272,7 +272,7 @@ load ../lib/superd
 	assert_rejected 'log_on_failure = PID' "log_on_failure: 'PID' is none of HOST, USERID, ATTEMPT"
 }
 
-@test "redirect: a host and a port, for streams with wait = no" {
+@test "attribute redirect: a host and a port are accepted, wait = yes is an error" {
 	assert_accepted 'redirect = 127.0.0.1 80'
 	assert_rejected 'redirect = 127.0.0.1' 'redirect: needs more values'
 	print_service a 'redirect = 127.0.0.1 80' 'wait = yes' >"$CONF"
@@ -280,21 +280,21 @@ load ../lib/superd
 	[[ $stderr == conf:*': redirect: only for a stream service with wait = no' ]]
 }
 
-@test "banners: a file, which is read at once" {
+@test "attributes banner*: a file is accepted" {
 	echo hello >"$BATS_TEST_TMPDIR/banner"
 	for name in banner banner_success banner_fail; do
 		assert_accepted "$name = $BATS_TEST_TMPDIR/banner"
 	done
 }
 
-@test "banners: a file that is not there is warned about, and shuts no door" {
+@test "attribute banner_fail: a missing file is a warning, and the service is good" {
 	print_service a 'banner_fail = /nosuch/banner' >"$CONF"
 	check_config
 	assert_success
 	[[ $stderr == conf:*': warning: banner_fail: /nosuch/banner: No such file or directory' ]]
 }
 
-@test "banners: a long one is cut, with a warning" {
+@test "attribute banner: a file of 20,000 bytes is cut with a warning" {
 	head -c 20000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/banner"
 	print_service a "banner = $BATS_TEST_TMPDIR/banner" >"$CONF"
 	check_config
@@ -302,13 +302,13 @@ load ../lib/superd
 	[[ $stderr == conf:*": warning: banner: $BATS_TEST_TMPDIR/banner: cut at 16384 bytes" ]]
 }
 
-@test "deny_time: minutes, FOREVER or NEVER" {
+@test "attribute deny_time: minutes, FOREVER and NEVER are accepted" {
 	assert_accepted 'deny_time = 5'
 	assert_accepted 'deny_time = FOREVER'
 	assert_rejected 'deny_time = long' "deny_time: 'long' is not a number"
 }
 
-@test "time_limit, drain_time, linger, backlog: numbers" {
+@test "attributes time_limit, drain_time, linger, backlog: numbers are accepted" {
 	for name in time_limit drain_time linger backlog; do
 		assert_accepted "$name = 7"
 		assert_rejected "$name = x" "$name: 'x' is not a number"
@@ -316,14 +316,14 @@ load ../lib/superd
 	done
 }
 
-@test "socket_mode and socket_user: of a path" {
+@test "attributes socket_mode and socket_user: octal modes and users are accepted" {
 	assert_accepted 'socket_mode = 0666'
 	assert_accepted 'socket_user = nobody:daemon'
 	assert_rejected 'socket_mode = 8' "socket_mode: '8' is not an octal number up to 777"
 	assert_rejected 'socket_user = nosuch-user' "socket_user: unknown user 'nosuch-user'"
 }
 
-@test "no_new_privs, directory, chroot" {
+@test "attributes no_new_privs, directory, chroot: the value is checked, and server is looked up inside chroot" {
 	assert_accepted 'no_new_privs = yes'
 	assert_accepted 'directory = /tmp'
 	assert_rejected 'no_new_privs = 2' "no_new_privs: '2' is none of yes, no"
@@ -337,9 +337,15 @@ load ../lib/superd
 	assert_failure 1
 }
 
-# What -A says an attribute takes is what a file takes.
-@test "every attribute is taken by defaults and by services as its row says" {
-	"$SUPERD" -A | while IFS=$'\t' read -r name _ _ scope _ _; do
+# write_attributes: the rows of -A, into the file `attributes`. What a row says an attribute takes is what a file takes.
+write_attributes() {
+	"$SUPERD" -A >"$BATS_TEST_TMPDIR/attributes"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/attributes")" -ge 60 ]
+}
+
+@test "superd -A scope: every attribute, defaults and services accept it as its row says" {
+	write_attributes
+	while IFS=$'\t' read -r name _ _ scope _ _; do
 		printf 'defaults\n{\n%s = \n}\n' "$name" >"$CONF"
 		check_config
 		if [ "$scope" = service ]; then
@@ -354,11 +360,12 @@ load ../lib/superd
 		else
 			[[ $stderr != *'attribute of defaults'* && $stderr != *unknown* ]] || fail "$name in a service: $stderr"
 		fi
-	done
+	done <"$BATS_TEST_TMPDIR/attributes"
 }
 
-@test "every attribute takes the operators that its row says, and no other" {
-	"$SUPERD" -A | while IFS=$'\t' read -r name operators _; do
+@test "superd -A operators: every attribute, it takes the operators of its row and no others" {
+	write_attributes
+	while IFS=$'\t' read -r name operators _; do
 		for operator in += -=; do
 			printf 'defaults\n{\n%s %s x\n}\nservice a\n{\n%s %s x\n}\n' "$name" "$operator" "$name" "$operator" >"$CONF"
 			check_config
@@ -368,10 +375,10 @@ load ../lib/superd
 				[[ $stderr == *"takes only '='"* ]] || fail "$name $operator: $stderr"
 			fi
 		done
-	done
+	done <"$BATS_TEST_TMPDIR/attributes"
 }
 
-@test "attributes that do not go together" {
+@test "attributes together: combinations that do not fit are an error" {
 	print_service a 'flags = NAMEINARGS' >"$CONF"
 	check_config
 	[[ $stderr == conf:*': flags: NAMEINARGS needs the name in server_args' ]]

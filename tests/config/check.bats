@@ -1,8 +1,8 @@
-# What -t says and prints of a configuration, and what -o adds to one.
+# What -t prints, and what -o adds to a configuration.
 
 load ../lib/superd
 
-@test "-t prints each service complete, every default and every word resolved" {
+@test "superd -t: a service, it prints every attribute with its default" {
 	print_service a 'only_from = 10.0.0.0' >"$CONF"
 	check_config
 	assert_success
@@ -13,14 +13,14 @@ load ../lib/superd
 	done
 }
 
-@test "-t says nothing on stderr and exits 0 where all is well" {
+@test "superd -t: no errors, stderr is empty and the status is 0" {
 	print_service a >"$CONF"
 	check_config
 	assert_success
 	[ -z "$stderr" ]
 }
 
-@test "-t needs no root" {
+@test "superd -t: an unprivileged user, it checks services of other users" {
 	print_service a 'user = daemon' 'group = sys' >"$CONF"
 	chmod 755 "$BATS_TEST_TMPDIR"
 	mkdir -p "$BATS_TEST_TMPDIR/bin"
@@ -30,14 +30,14 @@ load ../lib/superd
 	assert_output --partial 'user'
 }
 
-@test "-t opens no socket: a port in use is no matter" {
+@test "superd -t: another superd has the port, there is no error" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	print_service a "port = $PORT" 'bind = 127.0.0.1' >"$CONF"
 	check_config
 	assert_success
 }
 
-@test "what -t prints for a command line reads back to itself" {
+@test "superd -t: the output for a command line, it reads back to itself" {
 	run "$SUPERD" -t -p 10100 -u nobody -o 'only_from=10.0.0.0/8 ::1' -o time_limit=5 cat -u
 	assert_success
 	printf '%s\n' "$output" >"$CONF"
@@ -46,7 +46,7 @@ load ../lib/superd
 	[ "$output" = "$(cat "$CONF")" ]
 }
 
-@test "-o with -c is a last word in defaults: a service's own still holds" {
+@test "superd -o with -c: attributes are set, they apply last in defaults and a service's own still count" {
 	{
 		printf 'defaults\n{\ntime_limit = 1\nonly_from = 10.0.0.1\n}\n'
 		print_service a
@@ -61,14 +61,14 @@ only_from = 10.0.0.1/32 10.0.0.2/32
 time_limit = 3'
 }
 
-@test "-o with -c takes only what defaults takes" {
+@test "superd -o with -c: an attribute that defaults does not take, it is an error" {
 	print_service a >"$CONF"
 	check_config -o server=/bin/cat
 	assert_failure
 	[[ $stderr == *'server: not an attribute of defaults'* ]]
 }
 
-@test "-o with -c that is no assignment is an error" {
+@test "superd -o with -c: no operator, it is an error" {
 	print_service a >"$CONF"
 	check_config -o instances
 	assert_failure 1

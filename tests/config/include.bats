@@ -1,11 +1,11 @@
 # Configuration in several files: include, includedir, and more than one -c.
 #
-# shellcheck disable=SC2154 # check sets stderr
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 load ../lib/client
 
-@test "include reads a file, and includedir a directory's in the order of their bytes" {
+@test "includedir: files with and without a dot, superd reads the ones without in byte order" {
 	mkdir "$BATS_TEST_TMPDIR/d" "$BATS_TEST_TMPDIR/d/folder"
 	for name in b a B c.conf d~ .e; do
 		print_service "$name" >"$BATS_TEST_TMPDIR/d/$name"
@@ -21,7 +21,7 @@ service a
 service b'
 }
 
-@test "-c DIR reads as includedir does" {
+@test "superd -c: a directory, superd reads it as includedir does" {
 	mkdir "$BATS_TEST_TMPDIR/d"
 	for name in b a c.x d~; do
 		print_service "$name" >"$BATS_TEST_TMPDIR/d/$name"
@@ -33,28 +33,27 @@ service b'
 service b'
 }
 
-@test "more than one -c is read, and defaults are for them all" {
+@test "superd -c: two files, defaults of one apply to services of the other" {
 	print_service a >"$CONF"
-	printf 'defaults\n{\nnice = 7\n}\n' >"$CONF.defaults"
 	printf 'defaults\n{\ntime_limit = 7\n}\n' >"$CONF.defaults"
 	check_config -c "$CONF.defaults"
 	assert_success
 	grep -qx 'time_limit = 7' <<<"$(squeeze_blanks "$output")"
 }
 
-@test "-c reads a pipe" {
+@test "superd -c: a pipe, superd reads it" {
 	run "$SUPERD" -t -c /dev/stdin < <(print_service a)
 	assert_success
 	assert_output --partial 'service a'
 }
 
-@test "an error in an included file has that file's name and line" {
+@test "include: an error in the included file, the message has that file's name and line" {
 	print_service a 'nice = x' >"$CONF.inner"
 	printf '#\n\ninclude %s\n' "$CONF.inner" >"$CONF"
 	assert_config_errors "conf.inner:9: nice: 'x' is not a number"
 }
 
-@test "what is included and not there is an error at the include, and the rest is served" {
+@test "include: a missing file or directory, the error is at the include and the other services run" {
 	{
 		echo 'include /nosuch/file'
 		echo 'includedir /nosuch/directory'
@@ -66,7 +65,7 @@ service b'
 	echoes "$(port_of a)"
 }
 
-@test "a file that includes itself, at once or by way of another, is an error at the include" {
+@test "include: a file includes itself directly or through another, the error is at the include" {
 	printf 'include %s\n' "$CONF" >"$CONF"
 	print_service a >>"$CONF"
 	check_config
@@ -80,27 +79,27 @@ service b'
 	[ "$stderr" = "conf.other:2: 'conf' includes itself" ]
 }
 
-@test "-c with a file that is not there is an error, and exits 1" {
+@test "superd -c: a missing file, superd prints the error and exits with status 1" {
 	run --separate-stderr "$SUPERD" -t -c /nosuch/file
 	assert_failure 1
 	[[ $stderr == *'/nosuch/file: No such file or directory' ]]
 }
 
-@test "includes that fan out end in an error, and soon" {
+@test "include: 14 levels of four includes each, superd stops soon with an error" {
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
 		for _ in 1 2 3 4; do
 			echo "include $CONF.$((i + 1))"
 		done >"$CONF.$i"
 	done
 	: >"$CONF.15"
-	# Bounded, for it might print without end.
+	# Bounded, since a failure might print without end.
 	run --separate-stderr bash -c 'set -o pipefail; timeout -k 1 "$0" "$1" -t -c "$2" 2>&1 >/dev/null | head -n 10000 | wc -l' \
 		"$WAIT_SECONDS" "$SUPERD" "$CONF.1"
 	assert_failure 1
 	[ "$output" -lt 10000 ]
 }
 
-@test "an include without a path, or with two" {
+@test "include: no path or two paths, it is an error" {
 	printf 'include\nincludedir a b\n' >"$CONF"
 	assert_config_errors "conf:1: a path is missing after 'include'" "conf:2: too many paths after 'includedir'"
 }

@@ -1,5 +1,5 @@
-# What services from a file log, and where: log_on_success, log_on_failure, log_type, and that what reads xinetd's log goes
-# on working.
+# What services from a file log, and where: log_on_success, log_on_failure, log_type; and that programs that read xinetd's log
+# can read superd's.
 
 load ../lib/superd
 load ../lib/client
@@ -7,33 +7,33 @@ load ../lib/fault
 
 FILE=$BATS_TEST_TMPDIR/service.log
 
-# start LINE...: serve one service with these lines more.
+# start_service LINE...: start superd with one service that has these lines.
 start_service() {
 	print_service a "$@" >"$CONF"
 	start_superd -c "$CONF"
 }
 
-# A client that comes, says something and goes, once the program has ended.
+# connect_once: a client sends a line, gets it back, and the program ends.
 connect_once() {
 	echoes "$PORT"
 	wait_until has_children 0
 }
 
-# has_lines COUNT FILE
+# has_lines COUNT FILE: the file has that many lines.
 has_lines() {
 	[ "$(wc -l <"$2")" -eq "$1" ]
 }
 
-# The lines of superd's log that are about connections, numbers out.
-events() {
+# connection_lines: print the lines of superd's log that are about connections, with N for numbers.
+connection_lines() {
 	grep -E '^superd: (START|EXIT|FAIL): ' "$LOG" | sed -E 's/(pid|port|duration)=[0-9]+/\1=N/g'
 }
 
-@test "log_on_success says what it names, and nothing else" {
+@test "log_on_success: each combination of words, START and EXIT have these fields only" {
 	while IFS='|' read -r items expected; do
 		start_service "log_on_success = $items"
 		connect_once
-		[ "$(events)" = "$(printf '%b' "$expected")" ] || fail "$items: $(events)"
+		[ "$(connection_lines)" = "$(printf '%b' "$expected")" ] || fail "$items: $(connection_lines)"
 		stop_superd
 	done <<'END'
 |
@@ -49,7 +49,7 @@ PID HOST EXIT DURATION|superd: START: a pid=N from=127.0.0.1 port=N\nsuperd: EXI
 END
 }
 
-@test "EXIT says the status, or the signal" {
+@test "log_on_success: EXIT, the line has the exit status or the signal" {
 	start_service 'log_on_success = EXIT' "server = $(write_program end <<<'read -r what; eval "$what"')"
 	ask "$PORT" <<<'exit 7'
 	wait_for_line '^superd: EXIT: a status=7$'
@@ -57,13 +57,13 @@ END
 	wait_for_line '^superd: EXIT: a signal=9$'
 }
 
-@test "log_on_failure says what it names, and nothing else" {
+@test "log_on_failure: each combination of words, FAIL has these fields only" {
 	while IFS='|' read -r items expected; do
 		start_service 'only_from =' "log_on_failure = $items"
 		"$CLIENT" "$PORT" all
 		kill -USR1 "$SUPERD_PID"
 		wait_for_line STATE
-		[ "$(events)" = "$(printf '%b' "$expected")" ] || fail "$items: $(events)"
+		[ "$(connection_lines)" = "$(printf '%b' "$expected")" ] || fail "$items: $(connection_lines)"
 		stop_superd
 	done <<'END'
 |
@@ -74,22 +74,22 @@ HOST USERID ATTEMPT|superd: FAIL: a address from=127.0.0.1
 END
 }
 
-@test "unless set, neither success nor failure is logged" {
+@test "log_on_success and log_on_failure: not set for a service from a file, nothing is logged" {
 	start_service 'only_from = 127.0.0.1'
 	connect_once
 	"$CLIENT" -s 127.0.0.2 "$PORT" all
 	kill -USR1 "$SUPERD_PID"
 	wait_for_line STATE
-	[ -z "$(events)" ]
+	[ -z "$(connection_lines)" ]
 }
 
-@test "the id is what is logged, not the name" {
+@test "log lines: id differs from the service's name, the id is logged" {
 	start_service 'id = other' 'log_on_success = PID'
 	connect_once
 	wait_for_line '^superd: START: other pid='
 }
 
-@test "log_type FILE takes the lines out of superd's own log, each with xinetd's time stamp" {
+@test "log_type FILE: START and EXIT, they go to the file with xinetd's time stamp and not to superd's log" {
 	start_service "log_type = FILE $FILE" 'log_on_success = PID HOST EXIT DURATION'
 	connect_once
 	wait_for_line 'EXIT' "$FILE"
@@ -97,10 +97,10 @@ END
 	stamp='[0-9]\{2\}/[0-9]\{2\}/[0-9]\{2\}@[0-9]\{2\}:[0-9]\{2\}:[0-9]\{2\}: '
 	grep -q "^${stamp}START: a pid=[0-9]* from=127\.0\.0\.1 port=[0-9]*\$" "$FILE"
 	grep -q "^${stamp}EXIT: a status=0 pid=[0-9]* duration=[0-9]*(sec)\$" "$FILE"
-	[ -z "$(events)" ]
+	[ -z "$(connection_lines)" ]
 }
 
-@test "the time stamp is the local time" {
+@test "log_type FILE: the time stamp is local time" {
 	SUPERD_PREFIX=(env TZ=TEST-3)
 	start_service "log_type = FILE $FILE" 'log_on_success = PID'
 	connect_once
@@ -109,7 +109,7 @@ END
 	grep -q "^$hours:" "$FILE" || grep -q "^$(TZ=TEST-3 date '+%y/%m/%d@%H'):" "$FILE"
 }
 
-@test "log_type FILE appends to what there is" {
+@test "log_type FILE: the file exists, superd appends" {
 	echo 'from before' >"$FILE"
 	start_service "log_type = FILE $FILE" 'log_on_success = PID'
 	connect_once
@@ -117,7 +117,7 @@ END
 	wait_until has_lines 2 "$FILE"
 }
 
-@test "services may share a file, and each may have its own" {
+@test "log_type FILE: two services name one file and a third another, each line is in its file" {
 	{
 		print_service a "log_type = FILE $FILE" 'log_on_success = PID'
 		print_service b "log_type = FILE $FILE" 'log_on_success = PID'
@@ -132,7 +132,7 @@ END
 	wait_until has_lines 1 "$FILE.c"
 }
 
-@test "past the soft limit it is said once, past the hard one nothing more is written, and that is said once" {
+@test "log_type FILE: the file exceeds the soft and then the hard limit, superd warns once for each and stops writing" {
 	start_service "log_type = FILE $FILE 100 300" 'log_on_success = PID HOST'
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		echoes "$PORT"
@@ -145,7 +145,7 @@ END
 	[ "$(tail -c 1 "$FILE" | od -An -c | tr -d ' ')" = '\n' ]
 }
 
-@test "what the file held before counts for its limits" {
+@test "log_type FILE: the file existed with 300 bytes, they count for its limits" {
 	head -c 300 /dev/zero >"$FILE"
 	start_service "log_type = FILE $FILE 100 300" 'log_on_success = PID'
 	echoes "$PORT"
@@ -153,7 +153,7 @@ END
 	[ "$(wc -c <"$FILE")" -eq 300 ]
 }
 
-@test "K and M stand for kilobytes and megabytes" {
+@test "log_type FILE: sizes with K and M, they are kilobytes and megabytes" {
 	head -c 3000 /dev/zero >"$FILE"
 	start_service "log_type = FILE $FILE 2K 1M" 'log_on_success = PID'
 	echoes "$PORT"
@@ -161,7 +161,7 @@ END
 	[ "$(wc -c <"$FILE")" -gt 3000 ]
 }
 
-@test "without a hard limit there is one a little above the soft one" {
+@test "log_type FILE: only the soft limit is set, the hard limit is a little above it" {
 	head -c 6000 /dev/zero >"$FILE"
 	start_service "log_type = FILE $FILE 500" 'log_on_success = PID'
 	echoes "$PORT"
@@ -169,7 +169,7 @@ END
 	[ "$(wc -c <"$FILE")" -eq 6000 ]
 }
 
-@test "a file that was moved away is opened anew at HUP" {
+@test "log_type FILE: the file was renamed, HUP opens a new one" {
 	start_service "log_type = FILE $FILE" 'log_on_success = PID'
 	echoes "$PORT"
 	mv "$FILE" "$FILE.1"
@@ -182,13 +182,13 @@ END
 	wait_until has_lines 1 "$FILE"
 }
 
-@test "a file that cannot be written is said, and the client is served all the same" {
+@test "log_type FILE: the file cannot be opened, superd warns and serves" {
 	start_service "log_type = FILE /nosuch/folder/file" 'log_on_success = PID'
 	echoes "$PORT"
 	wait_for_line 'warning: /nosuch/folder/file: No such file or directory'
 }
 
-@test "log_type SYSLOG logs there with the facility and the level, and nowhere else" {
+@test "log_type SYSLOG: facility and level, the lines have them and go nowhere else" {
 	start_private_syslog
 	start_service 'log_type = SYSLOG local3 notice' 'log_on_success = PID HOST EXIT' 'log_on_failure = HOST' \
 		'only_from = 127.0.0.1'
@@ -198,39 +198,39 @@ END
 	wait_for_line '^<157>.* START: a pid=[0-9]* from=127\.0\.0\.1 port=[0-9]*$' "$SYSLOG"
 	wait_for_line '^<157>.* EXIT: a status=0 pid=[0-9]*$' "$SYSLOG"
 	wait_for_line '^<157>.* FAIL: a address from=::1$' "$SYSLOG"
-	[ -z "$(events)" ]
+	[ -z "$(connection_lines)" ]
 }
 
-# fail2ban's filter for xinetd, xinetd-fail.conf: its one expression. __prefix_line is what comes before a line in syslog; in
-# a file it is the time, which fail2ban takes out before.
+# The only expression of fail2ban's filter for xinetd, xinetd-fail.conf. fail2ban removes what is before the line: syslog's
+# prefix, in a file the time.
 FAIL2BAN='^FAIL: \S+ address from=(?<host>\S+)$'
 
-banned() {
+match_fail2ban() {
 	sed -E 's/^superd: //; s#^[0-9/]{8}@[0-9:]{8}: ##' "$1" | grep -P "$FAIL2BAN"
 }
 
-@test "fail2ban's filter for xinetd finds who was refused, in a file" {
+@test "fail2ban: a client is refused by address, the filter for xinetd finds it in the log file" {
 	start_service "log_type = FILE $FILE" 'only_from = 127.0.0.9' 'log_on_failure = HOST'
 	"$CLIENT" -s 127.0.0.2 "$PORT" all
 	"$CLIENT" -h ::1 "$PORT" all
 	wait_for_line 'from=::1' "$FILE"
-	run banned "$FILE"
+	run match_fail2ban "$FILE"
 	assert_output 'FAIL: a address from=127.0.0.2
 FAIL: a address from=::1'
 }
 
-@test "fail2ban's filter for xinetd finds who was refused, in superd's own log" {
+@test "fail2ban: a client is refused by address, the filter for xinetd finds it in superd's own log" {
 	start_service 'only_from = 127.0.0.9' 'log_on_failure = HOST USERID ATTEMPT'
 	"$CLIENT" -s 127.0.0.2 "$PORT" all
 	wait_for_line FAIL
-	run banned "$LOG"
+	run match_fail2ban "$LOG"
 	assert_output 'FAIL: a address from=127.0.0.2'
 }
 
-@test "fail2ban's filter for xinetd finds nobody who was served, or refused for another reason" {
+@test "fail2ban: a client is refused by a limit, the filter for xinetd does not match" {
 	start_service "log_type = FILE $FILE" 'log_on_success = PID HOST EXIT' 'log_on_failure = HOST' 'per_source = 0'
 	"$CLIENT" "$PORT" all
 	wait_for_line FAIL "$FILE"
-	run banned "$FILE"
+	run match_fail2ban "$FILE"
 	assert_failure
 }

@@ -3,7 +3,7 @@
 load ../lib/superd
 load ../lib/client
 
-@test "a line that begins with # is a comment, wherever it stands" {
+@test "comments: a line that begins with #, it is ignored everywhere" {
 	{
 		echo '# one'
 		print_service a | sed 's/^{/# two\n{\n\t# three = 3/'
@@ -13,41 +13,41 @@ load ../lib/client
 	[ -z "$stderr" ]
 }
 
-@test "a # after a value begins a comment" {
+@test "comments: # after a value, the rest of the line is ignored" {
 	assert_accepted 'per_source = 10 # x' 'per_source = 10'
 }
 
-@test "a # is a word like others in server_args and env" {
+@test "comments: # in server_args and env, it is a word like others" {
 	assert_accepted 'server_args = a # b' 'server_args = a # b'
 	assert_rejected 'env = A=1 # b' "env: '#' is not NAME=VALUE"
 }
 
-@test "a # within a word begins no comment" {
+@test "comments: # within a word, it begins no comment" {
 	assert_accepted 'id = a#b' 'id = a#b'
 }
 
-@test "the { may stand behind the name" {
+@test "blocks: the { is on the line of the name, superd reads the service" {
 	print_service a | sed '1s/$/ {/; 2d' >"$CONF"
 	check_config
 	assert_success
 	[ -z "$stderr" ]
 }
 
-@test "blank lines, blanks at the ends and tabs do not matter" {
+@test "blanks: blank lines, tabs and blanks at the ends of lines, superd ignores them" {
 	print_service a | sed 's/$/ \t/; s/^/\t /; s/ = /\t=\t/; s/$/\n\n/' >"$CONF"
 	check_config
 	assert_success
 	[ -z "$stderr" ]
 }
 
-@test "an assignment needs no blanks" {
+@test "assignments: no blanks around the operator, superd reads them" {
 	assert_accepted 'nice=5' 'nice = 5'
 	assert_accepted 'nice= 5' 'nice = 5'
 	assert_accepted 'nice =5' 'nice = 5'
 	assert_accepted 'env+=A=b' 'env = A=b'
 }
 
-@test "lines may end in CR LF" {
+@test "line ends: CR LF in a configuration file, superd ignores the CR" {
 	print_service a 'server_args = last' | sed 's/$/\r/' >"$CONF"
 	check_config
 	assert_success
@@ -55,24 +55,24 @@ load ../lib/client
 	[[ $output != *$'\r'* ]]
 }
 
-@test "the file need not end with a newline" {
+@test "line ends: the last line of a configuration file has no newline, superd reads it" {
 	printf %s "$(print_service a)" >"$CONF"
 	check_config
 	assert_success
 }
 
-@test "keywords, attributes and words may be in any case" {
+@test "case: keywords, attributes and words in any case, superd reads them" {
 	print_service a 'flags = nodelay' | sed 's/^service/SERVICE/; s/flags/FLAGS/; s/wait = no/Wait = NO/' >"$CONF"
 	check_config
 	assert_success
 	[ -z "$stderr" ]
 }
 
-@test "quotes and backslashes are nothing special" {
+@test "quotes: quotes and backslashes in server_args, they are ordinary characters" {
 	assert_accepted 'server_args = "a b" c\ d' 'server_args = "a b" c\ d'
 }
 
-@test "the first assignment holds, and the second is warned about" {
+@test "assignments: an attribute is set twice in a service, the first is used with a warning" {
 	print_service a 'nice = 1' | sed '/nice/s/.*/&\n\tnice = 2/' >"$CONF"
 	check_config
 	assert_success
@@ -80,7 +80,7 @@ load ../lib/client
 	grep -qx 'nice = 1' <<<"$(squeeze_blanks "$output")"
 }
 
-@test "the first assignment holds in defaults, too" {
+@test "assignments: an attribute is set twice in defaults, the first is used with a warning" {
 	{
 		printf 'defaults\n{\ninstances = 1\ninstances = 2\n}\n'
 		print_service a
@@ -90,11 +90,11 @@ load ../lib/client
 	grep -qx 'instances = 1' <<<"$(squeeze_blanks "$output")"
 }
 
-@test "an unknown attribute is an error, and does not open the door" {
+@test "errors: an unknown attribute, the service has an error" {
 	assert_rejected 'olny_from = 127.0.0.1' "unknown attribute 'olny_from'"
 }
 
-@test "too few and too many values are errors" {
+@test "errors: too few or too many values, each is an error" {
 	assert_rejected 'server =' 'server: needs a value'
 	assert_rejected 'port = 1 2' "port: too many values, from '2' on"
 	assert_rejected 'bind =' 'bind: needs a value'
@@ -102,18 +102,18 @@ load ../lib/client
 	assert_rejected 'log_type = FILE' 'log_type: needs more values'
 }
 
-@test "+= and -= are for sets alone" {
+@test "operators: += and -= for an attribute that is not a set, it is an error" {
 	assert_rejected 'nice += 5' "nice: takes only '='"
 	assert_rejected 'server_args -= a' "server_args: takes only '='"
 }
 
-@test "a line in a block that is no assignment is an error" {
+@test "errors: a line in a block that is not an assignment, it is an error" {
 	assert_rejected 'disable' "expected ATTRIBUTE = VALUE instead of 'disable'"
 	assert_rejected '= 5' "expected ATTRIBUTE = VALUE instead of '= 5'"
 	assert_rejected 'nice + = 5' "expected ATTRIBUTE = VALUE instead of 'nice + = 5'"
 }
 
-@test "junk between entries is an error, and the next service is read" {
+@test "errors: an unknown word between blocks, it is an error and the next service is read" {
 	{
 		echo junk
 		print_service a
@@ -125,7 +125,7 @@ load ../lib/client
 	assert_output --partial 'service b'
 }
 
-@test "superd serves the rest where there is junk between entries" {
+@test "errors: an unknown word between blocks at start, the services run" {
 	{
 		echo junk
 		print_service a
@@ -134,7 +134,7 @@ load ../lib/client
 	echoes "$(port_of a)"
 }
 
-@test "a service that lacks its } is an error, and the next one is read" {
+@test "blocks: } is missing before the next service, it is an error and the next service is read" {
 	{
 		print_service a | sed '$d'
 		print_service b
@@ -146,13 +146,13 @@ load ../lib/client
 	assert_output --partial 'service b'
 }
 
-@test "a file that ends within a service is an error" {
+@test "blocks: the file ends within a service, it is an error" {
 	print_service a | sed '$d' >"$CONF"
 	assert_config_errors "conf:9: the file ends without '}'"
 	[ -z "$output" ]
 }
 
-@test "a service without a name, and one with two, are errors" {
+@test "blocks: a service without a name or with two, it is an error" {
 	print_service a >"$CONF"
 	sed -i '1s/.*/service/' "$CONF"
 	assert_config_errors 'conf:1: a service without a name'
@@ -160,7 +160,7 @@ load ../lib/client
 	assert_config_errors "conf:1: expected '{' instead of 'b'"
 }
 
-@test "every error is said, not the first one alone" {
+@test "errors: four in two services, superd prints all of them" {
 	{
 		print_service a 'nice = x' 'umask = 9' 'nosuch = 1'
 		print_service b 'instances = many'
@@ -170,7 +170,7 @@ load ../lib/client
 	[ "$(grep -c '^conf:[0-9]*: ' <<<"$stderr")" -eq 4 ]
 }
 
-@test "a service in error is left out, and the others run" {
+@test "errors: one service has an error, it is left out and the others run" {
 	{
 		print_service good
 		print_service bad 'only_form = 10.0.0.0/8'
@@ -183,7 +183,7 @@ load ../lib/client
 	[ -z "$(port_of bad)" ]
 }
 
-@test "superd exits 1 where every service is in error" {
+@test "errors: every service has an error, superd exits with status 1" {
 	print_service bad 'nosuch = 1' >"$CONF"
 	launch_superd -c "$CONF"
 	wait_superd || status=$?
@@ -191,7 +191,7 @@ load ../lib/client
 	grep -q "unknown attribute 'nosuch'" "$LOG"
 }
 
-@test "superd exits 1 where defaults are in error, and opens nothing" {
+@test "errors: defaults have an error, superd exits with status 1 and does not listen" {
 	{
 		printf 'defaults\n{\nnosuch = 1\n}\n'
 		print_service a
@@ -204,7 +204,7 @@ load ../lib/client
 	assert_failure
 }
 
-@test "superd exits 1 where there is no service at all, and says so" {
+@test "errors: there is no service, superd prints an error and exits with status 1" {
 	printf 'defaults\n{\n}\n' >"$CONF"
 	launch_superd -c "$CONF"
 	wait_superd || status=$?
@@ -212,7 +212,7 @@ load ../lib/client
 	grep -q '^superd: there is no service to run' "$LOG"
 }
 
-@test "defaults may stand anywhere" {
+@test "defaults: the block is after the service, it applies" {
 	{
 		print_service a
 		printf 'defaults\n{\nonly_from = 10.0.0.0/8\n}\n'
@@ -222,7 +222,7 @@ load ../lib/client
 	grep -qx 'only_from = 10.0.0.0/8' <<<"$(squeeze_blanks "$output")"
 }
 
-@test "there may be one defaults only" {
+@test "defaults: two blocks, the second is an error" {
 	{
 		printf 'defaults\n{\n}\ndefaults\n{\n}\n'
 		print_service a
@@ -230,7 +230,7 @@ load ../lib/client
 	assert_config_errors 'conf:4: defaults stand already at conf:1'
 }
 
-@test "= adds to a set in defaults, and replaces one in a service" {
+@test "operators: = for a set, it adds in defaults and replaces in a service" {
 	{
 		printf 'defaults\n{\nlog_on_success = PID\nlog_on_success = HOST\n}\n'
 		print_service a
@@ -245,13 +245,13 @@ log_on_success = EXIT
 log_on_success = HOST EXIT'
 }
 
-@test "an attribute of services alone is an error in defaults, and the other way round" {
+@test "errors: an attribute in the wrong kind of block, it is an error" {
 	printf 'defaults\n{\nserver = /bin/cat\n}\n' >"$CONF"
 	assert_config_errors 'conf:3: server: not an attribute of defaults'
 	assert_rejected 'enabled = a' 'enabled: an attribute of defaults only'
 }
 
-@test "an error in defaults is said once, however many services there are" {
+@test "errors: defaults have an error and there are two services, superd prints it once" {
 	{
 		printf 'defaults\n{\nnice = x\n}\n'
 		print_service a
@@ -261,7 +261,7 @@ log_on_success = HOST EXIT'
 	[ "$(grep -c nice <<<"$stderr")" -eq 1 ]
 }
 
-@test "a service that is switched off is not read, whatever is wrong with it" {
+@test "disable: a disabled service has errors, superd ignores them" {
 	{
 		print_service a 'disable = yes' 'server = /nosuch'
 		print_service b
@@ -272,7 +272,7 @@ log_on_success = HOST EXIT'
 	refute_output --partial 'service a'
 }
 
-@test "enabled and disabled say which ids run; disable = yes has the last word" {
+@test "enabled and disabled: lists of ids, they select the services and disable = yes overrides them" {
 	{
 		printf 'defaults\n{\nenabled = a b\nenabled += c\ndisabled = b\n}\n'
 		print_service a
@@ -288,7 +288,7 @@ log_on_success = HOST EXIT'
 service x'
 }
 
-@test "a port other than /etc/services has is a warning, and is used" {
+@test "port: the number differs from /etc/services, superd warns and uses it" {
 	print_service echo 'port = 10007' >"$CONF"
 	sed -i '/UNLISTED/d' "$CONF"
 	check_config
@@ -297,7 +297,7 @@ service x'
 	grep -qx 'port = 10007' <<<"$(squeeze_blanks "$output")"
 }
 
-@test "without a port it is the one of /etc/services, and a name that is not there is an error" {
+@test "port: it is missing, superd uses /etc/services or prints an error" {
 	print_service echo | sed '/port/d' >"$CONF"
 	check_config
 	assert_success
@@ -306,7 +306,7 @@ service x'
 	assert_config_errors "conf:1: port: missing, and no tcp service 'no-such-service' is in /etc/services"
 }
 
-@test "the same port and address twice is an error that names both places" {
+@test "conflicts: two services have the same port and address, the error names both places" {
 	{
 		print_service a 'port = 10007' 'bind = 127.0.0.1'
 		print_service b 'port = 10007' 'bind = 127.0.0.1 127.0.0.2'
@@ -316,7 +316,7 @@ service x'
 	refute_output --partial 'service b'
 }
 
-@test "the same port on another address, or for datagrams, is no error" {
+@test "conflicts: one port at different addresses or for datagrams, there is no error" {
 	{
 		print_service a 'port = 10007' 'bind = 127.0.0.1'
 		print_service b 'port = 10007' 'bind = 127.0.0.2'
@@ -327,7 +327,7 @@ service x'
 	[ -z "$stderr" ]
 }
 
-@test "two services with port = 0 are no duplicates" {
+@test "conflicts: two services with port = 0, both run" {
 	{
 		print_service a
 		print_service b
@@ -337,7 +337,7 @@ service x'
 	echoes "$(port_of b)"
 }
 
-@test "two services may have one id, as long as they do not have one address" {
+@test "conflicts: two services with one id at different addresses, both are accepted" {
 	{
 		print_service a 'server_args = -'
 		print_service a 'socket_type = dgram' 'wait = yes'
@@ -347,7 +347,7 @@ service x'
 	[ "$(grep -c '^service a$' <<<"$output")" -eq 2 ]
 }
 
-@test "what superd refuses by design is left out with a warning and its reason, and is no error" {
+@test "design limits: RPC, TCPMUX and other features that superd does not have, the services are left out with a warning" {
 	{
 		print_service a 'type = RPC' 'rpc_version = 1-2' 'rpc_number = 300'
 		print_service b 'type = TCPMUX'
@@ -368,7 +368,7 @@ service x'
 	assert_output 'service good'
 }
 
-@test "mdns and libwrap are warned about, no more" {
+@test "design limits: mdns and libwrap, superd warns and accepts the service" {
 	print_service a 'libwrap = other' 'mdns = yes' >"$CONF"
 	check_config
 	assert_success
@@ -377,12 +377,12 @@ service x'
 	assert_output --partial 'service a'
 }
 
-@test "a NUL byte is an error at its line" {
+@test "hostile files: a NUL byte, it is an error at its line" {
 	print_service a | sed '4s/$/\x00/' >"$CONF"
 	assert_config_errors 'conf:4: a NUL byte'
 }
 
-@test "no control byte of a file reaches the terminal" {
+@test "hostile files: control bytes in an error, superd prints them as \\xHH" {
 	assert_wrong_quietly() {
 		print_service a "$1" >"$CONF"
 		check_config
@@ -396,7 +396,7 @@ service x'
 	[[ $stderr != *$'\e'* && $stderr == *'\x1b'* ]]
 }
 
-@test "a long line is read whole" {
+@test "hostile files: a line of 200,000 bytes, superd reads it complete" {
 	long=$(head -c 200000 /dev/zero | tr '\0' x)
 	print_service a "server_args = $long" >"$CONF"
 	check_config
@@ -404,7 +404,7 @@ service x'
 	[[ $output == *"$long"* ]]
 }
 
-@test "a file of another kind ends in errors with lines, not in a crash" {
+@test "hostile files: 100,000 random bytes, superd prints errors with line numbers and exits with status 1" {
 	head -c 100000 /dev/urandom >"$CONF"
 	check_config
 	assert_failure 1
@@ -412,13 +412,13 @@ service x'
 	assert_failure
 }
 
-@test "a file without end is refused in bounded memory" {
+@test "hostile files: a file without end, superd refuses it in bounded memory" {
 	run --separate-stderr timeout -k 1 "$WAIT_SECONDS" "$SUPERD" -t -c /dev/zero
 	assert_failure 1
 	[[ $stderr == *'larger than 16 MiB'* ]]
 }
 
-@test "rules of TCP wrappers, which superd does not read, are said at the start" {
+@test "TCP wrappers: /etc/hosts.deny has rules, superd warns at start" {
 	mkdir "$BATS_TEST_TMPDIR/etc"
 	cp /etc/passwd /etc/group /etc/protocols /etc/services "$BATS_TEST_TMPDIR/etc"
 	printf '  # a comment\n\n' >"$BATS_TEST_TMPDIR/etc/hosts.allow"
@@ -431,12 +431,12 @@ service x'
 	assert_output 0
 }
 
-@test "a { that is missing, and something else in its place" {
+@test "blocks: { is missing or replaced by another word, it is an error" {
 	printf 'service a\nservice b\nnonsense\n}\n' >"$CONF"
 	assert_config_errors "conf:2: '{' is missing before 'service b'" "conf:3: expected '{' instead of 'nonsense'"
 }
 
-@test "more values or assignments than anybody needs are an error" {
+@test "hostile files: 10,001 values or 100,000 assignments, they are an error" {
 	print_service a "server_args = $(seq -s ' ' 10001)" >"$CONF"
 	assert_config_errors "conf:$(grep -n server_args "$CONF" | cut -d : -f 1): too many values; use += for the rest, from '10001'"
 	{

@@ -33,7 +33,6 @@ commands() {
 @test "cmd.7's example is what a client and cmd say" {
 	local page=$ROOT/man/cmd.7
 	mkdir "$BATS_TEST_TMPDIR/commands"
-	# shellcheck disable=SC2016 # the program expands it
 	printf '#!/bin/sh\necho "$1: 41%% of 20G in use"\n' >"$BATS_TEST_TMPDIR/commands/disk"
 	chmod +x "$BATS_TEST_TMPDIR/commands/disk"
 	sed -n 's/^C  //p' "$page" | timeout "$WAIT_SECONDS" "$CMD" -d "$BATS_TEST_TMPDIR/commands" 2>"$BATS_TEST_TMPDIR/screen" |

@@ -1,6 +1,4 @@
 # cmdc.1 says what cmdc does.
-#
-# shellcheck disable=SC2016 # what is said in backticks
 
 load ../lib/process
 

@@ -1,6 +1,6 @@
 # Bash completion for cmdc and superd: what is offered for the beginning of a line.
 #
-# shellcheck disable=SC2016,SC2154 # what expands in no shell of ours; what helper.bash sets
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/client
 

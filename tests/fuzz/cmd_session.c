@@ -1,4 +1,4 @@
-/* sources: cmd/[!m]*.c cmd/commands/[a-z]*.c */
+/* sources: cmd/[!m]*.c */
 /*
  * Whole sessions, through cmd's main. The input's first byte chooses the options, the rest is what the
  * client sends. What the server sends must be replies, whole and well-formed, and no more of them than

@@ -1,9 +1,9 @@
-# Who may connect: only_from, no_access, and what a client is told.
+# Which clients are admitted: only_from and no_access on the command line, and the banners.
 
 load ../lib/superd
 load ../lib/client
 
-# A client from an address gets `hello` back, or nothing.
+# assert_served ADDRESS, assert_refused ADDRESS [TEXT]: a client from that address gets `hello` back; it gets TEXT or nothing.
 assert_served() {
 	[ "$(printf 'hello\n' | timeout "$WAIT_SECONDS" nc -N -s "$1" 127.0.0.1 "$PORT")" = hello ]
 }
@@ -14,7 +14,7 @@ assert_refused() {
 	assert_output "${2:-}"
 }
 
-@test "only_from lets in whom it names, and nobody else" {
+@test "only_from with -o: addresses and a prefix, superd serves these clients and refuses others" {
 	start_superd -p 0 -b 127.0.0.1 -o 'only_from=127.0.0.2 127.0.1.0/24' cat
 	assert_served 127.0.0.2
 	assert_served 127.0.1.77
@@ -23,7 +23,7 @@ assert_refused() {
 	has_children 0
 }
 
-@test "a refusal by address is said each time" {
+@test "FAIL address: three refusals, each is logged" {
 	start_superd -p 0 -b 127.0.0.1 -o only_from=127.0.0.2 cat
 	assert_refused 127.0.0.1
 	assert_refused 127.0.0.1
@@ -32,43 +32,43 @@ assert_refused() {
 	[ "$(grep -c 'FAIL: cat address from=' "$LOG")" -eq 3 ]
 }
 
-@test "only_from that is set but empty lets nobody in" {
+@test "only_from with -o: an empty value, superd refuses every client" {
 	start_superd -p 0 -b 127.0.0.1 -o only_from= cat
 	assert_refused 127.0.0.1
 	wait_for_line 'FAIL: cat address from=127\.0\.0\.1$'
 }
 
-@test "no_access shuts out whom it names" {
+@test "no_access with -o: one address, superd refuses that client only" {
 	start_superd -p 0 -b 127.0.0.1 -o no_access=127.0.0.2 cat
 	assert_served 127.0.0.1
 	assert_refused 127.0.0.2
 	wait_for_line 'FAIL: cat address from=127\.0\.0\.2$'
 }
 
-@test "no_access wins over only_from, even when only_from is narrower" {
+@test "no_access with -o: only_from is narrower, superd refuses the client" {
 	start_superd -p 0 -b 127.0.0.1 -o only_from=127.0.0.2 -o no_access=127.0.0.0/8 cat
 	assert_refused 127.0.0.2
 }
 
-@test "trailing zero octets are wildcards" {
+@test "only_from with -o: trailing zero octets, they are wildcards" {
 	start_superd -p 0 -b 127.0.0.1 -o only_from=127.9.0.0 cat
 	assert_served 127.9.8.7
 	assert_refused 127.0.0.1
 }
 
-@test "0.0.0.0 is everyone" {
+@test "only_from with -o: 0.0.0.0, superd serves every client" {
 	start_superd -p 0 -o only_from=0.0.0.0 cat
 	assert_served 127.0.0.1
 }
 
-@test "addresses may be factorised" {
+@test "only_from with -o: braces, each value in them matches" {
 	start_superd -p 0 -b 127.0.0.1 -o 'only_from=127.0.0.{2,5}' cat
 	assert_served 127.0.0.2
 	assert_served 127.0.0.5
 	assert_refused 127.0.0.3
 }
 
-@test "an address is matched as IPv4 when it comes in IPv6's clothes" {
+@test "only_from with -o: an IPv4 client of an IPv6 socket, it matches an IPv4 address" {
 	start_superd -p 0 -b :: -o only_from=127.0.0.1 cat
 	assert_served 127.0.0.1
 	run "$CLIENT" -h ::1 "$PORT" all
@@ -76,7 +76,7 @@ assert_refused() {
 	wait_for_line 'FAIL: cat address from=::1$'
 }
 
-@test "IPv6 addresses and prefixes are matched" {
+@test "only_from with -o: IPv6 addresses and prefixes, they match IPv6 clients" {
 	start_superd -p 0 -b ::1 -o only_from=::1/128 cat
 	run ask "$PORT" ::1 <<<hello
 	assert_output hello
@@ -86,32 +86,32 @@ assert_refused() {
 	assert_output ''
 }
 
-@test "a host name is resolved at start" {
+@test "only_from with -o: a host name, superd resolves it at start" {
 	start_superd -p 0 -b 127.0.0.1 -o only_from=localhost cat
 	assert_served 127.0.0.1
 	assert_refused 127.0.0.2
 }
 
-@test "a host name that does not resolve is warned about and matches nobody" {
+@test "only_from with -o: a host name that does not resolve, superd warns and it matches no client" {
 	start_superd -p 0 -b 127.0.0.1 -o only_from=nosuch.invalid cat
 	wait_for_line '^superd: warning: .*nosuch\.invalid'
 	assert_refused 127.0.0.1
 }
 
-@test "banner is shown to who is let in, before the program speaks" {
+@test "banner: the client is admitted, it gets the banner before the program's output" {
 	echo 'Welcome.' >"$BATS_TEST_TMPDIR/banner"
 	start_superd -p 0 -o "banner=$BATS_TEST_TMPDIR/banner" cat
 	run ask "$PORT" <<<hello
 	assert_output $'Welcome.\nhello'
 }
 
-@test "banner is shown to who is refused, too" {
+@test "banner: the client is refused, it gets the banner" {
 	echo 'Welcome.' >"$BATS_TEST_TMPDIR/banner"
 	start_superd -p 0 -b 127.0.0.1 -o "banner=$BATS_TEST_TMPDIR/banner" -o only_from= cat
 	assert_refused 127.0.0.1 'Welcome.'
 }
 
-@test "banner_success is for who is let in, banner_fail for who is not" {
+@test "banner_success and banner_fail: an admitted and a refused client, each gets its own" {
 	echo 'Come in.' >"$BATS_TEST_TMPDIR/in"
 	echo 'Go away.' >"$BATS_TEST_TMPDIR/out"
 	start_superd -p 0 -b 127.0.0.1 -o "banner_success=$BATS_TEST_TMPDIR/in" \
@@ -121,7 +121,7 @@ assert_refused() {
 	assert_refused 127.0.0.1 'Go away.'
 }
 
-@test "a banner is read at start" {
+@test "banner: the file changes while superd runs, clients get the old text" {
 	echo 'as it was' >"$BATS_TEST_TMPDIR/banner"
 	start_superd -p 0 -o "banner=$BATS_TEST_TMPDIR/banner" cat
 	echo 'changed' >"$BATS_TEST_TMPDIR/banner"
@@ -129,20 +129,20 @@ assert_refused() {
 	assert_output 'as it was'
 }
 
-@test "who is refused over the limit sees banner_fail" {
+@test "banner_fail: the limit is reached, the client gets it" {
 	echo 'Full.' >"$BATS_TEST_TMPDIR/full"
 	start_superd -p 0 -o instances=0 -o on_limit=refuse -o "banner_fail=$BATS_TEST_TMPDIR/full" cat
 	run "$CLIENT" "$PORT" all
 	assert_output 'Full.'
 }
 
-@test "a refused client that has already spoken gets banner_fail and a clean close, not a reset" {
+@test "banner_fail: 20 refused clients have already sent data, they get the banner and no reset" {
 	echo 'Go away.' >"$BATS_TEST_TMPDIR/out"
 	start_superd -p 0 -b 127.0.0.1 -o only_from= -o "banner_fail=$BATS_TEST_TMPDIR/out" cat
-	# While superd is stopped the kernel takes the connections, and what is sent on them.
+	# While superd is stopped, the kernel accepts the connections and their data.
 	kill -STOP "$SUPERD_PID"
 	start_background "$CLIENT" -c 20 "$PORT" 'send:hello\n' "file:$BATS_TEST_TMPDIR/sent" all >"$BATS_TEST_TMPDIR/replies"
-	# Column 1 of ss(8) is what has arrived and is not read.
+	# Column 1 of ss(8) is the number of bytes that have arrived and are not read.
 	all_have_spoken() {
 		[ "$(ss -tnH state established "( sport = :$PORT )" | awk '$1 == 6' | wc -l)" -eq 20 ]
 	}

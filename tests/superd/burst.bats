@@ -1,4 +1,4 @@
-# Many at once, at the default backlog.
+# Many clients at once, with the default backlog.
 
 load ../lib/superd
 load ../lib/client
@@ -7,12 +7,12 @@ setup() {
 	ulimit -n "$(ulimit -H -n)"
 }
 
-# superd's own memory in bytes: what it has written. (Its code is shared, or not, as other tests come and go.)
+# memory: print superd's own memory in bytes: the pages that it has written. (Whether its code is shared depends on other tests.)
 memory() {
 	awk '/^Private_Dirty/ { print $2 * 1024 }' "/proc/$SUPERD_PID/smaps_rollup"
 }
 
-@test "5,000 connections in a burst are all served" {
+@test "burst: 5,000 clients at once with the default limit, superd serves all of them" {
 	start_superd -o log_on_success= -p 0 -b 127.0.0.1 -m "$BATS_TEST_TMPDIR/metrics" cat
 	run "$LOAD" -c 5000 "$PORT"
 	assert_output 'served=5000 refused=0 empty=0 reset=0 wrong=0 late=0'
@@ -20,14 +20,14 @@ memory() {
 	has_children 0
 }
 
-@test "5,000 connections in a burst are all served, however many run at once" {
+@test "burst: 5,000 clients at once without a limit, superd serves all of them" {
 	start_superd -o log_on_success= -p 0 -b 127.0.0.1 -o instances=UNLIMITED cat
 	run "$LOAD" -c 5000 "$PORT"
 	assert_output 'served=5000 refused=0 empty=0 reset=0 wrong=0 late=0'
 	wait_until has_children 0
 }
 
-@test "2,000 idle at once are served, and cost superd no more than 200 bytes each" {
+@test "memory: 2,000 idle connections, superd uses at most 200 bytes for each" {
 	start_superd -o log_on_success= -p 0 -b 127.0.0.1 -o instances=UNLIMITED -o per_source=UNLIMITED cat
 	ask "$PORT" <<<'the first touches what all need'
 	before=$(memory)
@@ -39,13 +39,13 @@ memory() {
 	echo "$(((after - before) / 2000)) bytes a connection"
 	is_sanitized || ((after - before <= 200 * 2000))
 	assert_sleeps 1
-	# And they all still work.
+	# All of them still work.
 	[ "$(superd_descriptors | grep -c socket)" -eq 1 ]
 	kill "$BG_PID"
 	wait_until has_children 0
 }
 
-@test "memory that was used for many serves the next" {
+@test "memory: 300 clients at once and then 6,000 more, superd uses the same memory again" {
 	start_superd -o log_on_success= -p 0 -b 127.0.0.1 -o instances=UNLIMITED -o per_source=10000 cat
 	"$LOAD" -c 300 "$PORT"
 	before=$(memory)
@@ -53,11 +53,11 @@ memory() {
 	wait_until has_children 0
 	after=$(memory)
 	echo "$(((after - before) / 1024)) KB"
-	# On a busy machine fewer were there at once at first; a loss of 22 bytes a connection would be more.
+	# On a busy machine fewer clients were there at the same time at first; a leak of 22 bytes per connection would be more.
 	is_sanitized || ((after - before <= 128 * 1024))
 }
 
-@test "20,000 sources cost no more than the table of them holds" {
+@test "memory: 20,000 refused sources, superd uses no more than its table of sources holds" {
 	start_superd -o log_on_success= -p 0 -b 0.0.0.0 -o per_source_cps=1 -o per_source=1 -o only_from=192.0.2.1 -o log_on_failure= cat
 	"$LOAD" -s -c 50 -n 100 "$PORT" || true
 	before=$(memory)
@@ -65,6 +65,6 @@ memory() {
 	assert_output --regexp '^served=0 refused=0 empty=[0-9]+ reset=[0-9]+ wrong=0 late=0$'
 	after=$(memory)
 	echo "$(((after - before) / 1024)) KB"
-	# 4,096 idle sources, twice over before they are tidied.
+	# superd keeps 4,096 idle sources, and cleans up at twice that number.
 	is_sanitized || ((after - before <= 2 * 4096 * 100))
 }

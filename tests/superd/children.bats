@@ -1,4 +1,4 @@
-# Running programs: what none of them may have of superd's, and how they end.
+# Running programs: what they inherit from superd, and how they end.
 
 load ../lib/superd
 load ../lib/client
@@ -7,7 +7,8 @@ children_of_superd() {
 	pgrep -P "$SUPERD_PID"
 }
 
-# Every kind of service, each with a client that stays, beside a client that lingers and one that greets.
+# start_all_kinds: start superd with every kind of service, and a client that stays for each; one connection lingers, and one
+# client has sent half of a PROXY header.
 start_all_kinds() {
 	local files=$BATS_TEST_TMPDIR
 	start_server - accept hold
@@ -34,7 +35,7 @@ start_all_kinds() {
 	occupy_all
 }
 
-# connect HOST PORT [TEXT]: a connection of this shell's own, which stays until the test ends.
+# connect HOST PORT [TEXT]: open a connection from this shell, which stays until the test ends.
 connect() {
 	local fd
 	exec {fd}<>"/dev/tcp/$1/$2"
@@ -55,11 +56,11 @@ occupy_all() {
 	printf x >"/dev/udp/127.0.0.1/$(port_of chargen-dgram)"
 	wait_for_line 'EXIT: lingered'
 	wait_until has_children 14
-	# And the last of them has got to its program.
+	# The last of them has started its program, too.
 	signal_and_wait USR1 'STATE: chargen-dgram'
 }
 
-# What a child has open: each number, and what it is, without its inode.
+# print_descriptors PID: print the number of each open descriptor, and what it is, without its inode.
 print_descriptors() {
 	local fd
 	for fd in /proc/"$1"/fd/*; do
@@ -67,11 +68,11 @@ print_descriptors() {
 	done
 }
 
-@test "no child of any kind has a descriptor of superd's" {
+@test "children: every kind of service, no child has a descriptor of superd's" {
 	start_all_kinds
 	for pid in $(children_of_superd); do
 		run print_descriptors "$pid"
-		# A redirection has one more, to where it goes.
+		# A redirection has one more, to its target.
 		extra=
 		grep -q ":$(printf %04X "$behind") 01" <(awk '{ print $3, $4 }' /proc/net/tcp) &&
 			[ "${#lines[@]}" -eq 4 ] && extra=$'\n3 socket'
@@ -84,30 +85,30 @@ print_descriptors() {
 	[ "$with_extra" -eq 1 ]
 }
 
-# The sockets that a process has, each once. One that is closed meanwhile is none.
+# sockets_of PID: print the sockets that a process has open, each once.
 sockets_of() {
 	readlink /proc/"$1"/fd/* | grep socket: | sort -u
 }
 
-@test "no child of any kind has the socket of another" {
+@test "children: every kind of service, no child has the socket of another" {
 	start_all_kinds
 	for pid in $(children_of_superd); do
 		sockets_of "$pid"
 	done | sort >"$BATS_TEST_TMPDIR/sockets"
 	run uniq -d "$BATS_TEST_TMPDIR/sockets"
 	assert_output ''
-	# Nor has superd kept one of theirs, but for linger's copy and the sockets that were handed over whole.
+	# superd itself has only linger's copy and the listening sockets that programs have.
 	run comm -12 <(sockets_of "$SUPERD_PID") "$BATS_TEST_TMPDIR/sockets"
 	assert_equal "${#lines[@]}" 4
 }
 
-# Starts superd with a program that tells its descriptors.
-start_telling() {
+# start_listing [OPTION...]: start superd with a program that prints its descriptors.
+start_listing() {
 	start_superd -p 0 -b 127.0.0.1 "$@" sh -c 'ls /proc/$$/fd; exit'
 }
 
-# Comers are told of 0, 1 and 2 alone, and superd has as many descriptors after them as before.
-descriptors_are_told() {
+# assert_three_descriptors: programs have 0, 1 and 2 only, and superd has the same descriptors after them as before.
+assert_three_descriptors() {
 	local before
 	before=$(superd_descriptors)
 	for _ in 1 2 3; do
@@ -118,43 +119,43 @@ descriptors_are_told() {
 	wait_until has_descriptors "$before"
 }
 
-@test "a comer whose descriptor is past those of the listening sockets is no other's" {
-	start_telling -o linger=1000
+@test "descriptors: 100 connections linger, the next program has only 0, 1 and 2" {
+	start_listing -o linger=1000
 	start_background "$CLIENT" -c 100 "$PORT" hold >"$BATS_TEST_TMPDIR/lingering"
 	wait_until log_has 100 EXIT
 	[ "$(superd_descriptors | wc -l)" -gt 100 ]
-	descriptors_are_told
+	assert_three_descriptors
 }
 
-@test "so is it where the kernel has no close_range(2) (Linux)" {
-	start_telling
+@test "descriptors: the kernel has no close_range(2), a program has only 0, 1 and 2 (Linux)" {
+	start_listing
 	start_background strace -f -o /dev/null -p "$SUPERD_PID" -e trace=close_range -e inject=close_range:error=ENOSYS \
 		2>"$BATS_TEST_TMPDIR/strace"
 	wait_for_line attached "$BATS_TEST_TMPDIR/strace"
-	descriptors_are_told
+	assert_three_descriptors
 }
 
-# slow_first_step [OPTION...]: children take their first step a second later. The options are strace's.
-slow_first_step() {
+# delay_children [OPTION...]: the first system call of each child takes a second. The options are strace's.
+delay_children() {
 	start_background strace -f -q -o /dev/null -e trace=setsid,pipe,pipe2 -e inject=setsid:delay_enter=1s "$@" \
 		-p "$SUPERD_PID" 2>"$BATS_TEST_TMPDIR/strace"
 	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
 }
 
-@test "a program that takes the socket itself has it, though superd stops meanwhile (Linux)" {
+@test "wait = yes: superd stops before the program has started, the program gets the socket and runs (Linux)" {
 	print_open_service dgram wait=yes socket_type=dgram user=nobody stderr=log server=/bin/dd \
 		server_args='of=/dev/null count=1' >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
-	slow_first_step
+	delay_children
 	printf hello >"/dev/udp/127.0.0.1/$(port_of dgram)"
 	wait_until has_children 1
 	signal_and_wait TERM stopping
 	wait_for_line 'EXIT: dgram status=0'
 }
 
-@test "a child has nothing of what superd opens meanwhile (Linux)" {
-	start_telling -u nobody
-	slow_first_step -e inject=pipe,pipe2:delay_exit=2s
+@test "descriptors: superd opens files while a child starts, the child does not have them (Linux)" {
+	start_listing -u nobody
+	delay_children -e inject=pipe,pipe2:delay_exit=2s
 	start_background "$CLIENT" "$PORT" all >"$BATS_TEST_TMPDIR/reply"
 	wait_until has_children 1
 	kill -USR2 "$SUPERD_PID"
@@ -162,7 +163,7 @@ slow_first_step() {
 	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = $'0\n1\n2' ]
 }
 
-@test "no child of any kind has a signal ignored, blocked, or handled by superd" {
+@test "signals: every kind of service, no child has a signal ignored, blocked or handled" {
 	start_all_kinds
 	for pid in $(children_of_superd); do
 		run grep -E '^Sig(Blk|Ign|Cgt)' "/proc/$pid/status"
@@ -170,14 +171,14 @@ slow_first_step() {
 	done
 }
 
-@test "every child of any kind leads a session of its own" {
+@test "sessions: every kind of service, each child leads its own session" {
 	start_all_kinds
 	for pid in $(children_of_superd); do
 		[ "$(cut -d ' ' -f 5,6 "/proc/$pid/stat")" = "$pid $pid" ]
 	done
 }
 
-@test "after an upgrade it is the same" {
+@test "children: superd upgrades, the next child has only its own descriptors and default signals" {
 	start_all_kinds
 	upgrade_superd
 	open_connection later "$(port_of tcp)"
@@ -188,7 +189,7 @@ slow_first_step() {
 	has_children 15
 }
 
-@test "time_limit: the group has TERM, and 5 seconds later KILL; who ignores TERM goes with KILL" {
+@test "time_limit: a process of the group ignores TERM, KILL ends it 5 seconds later" {
 	start_superd -p 0 -o time_limit=1 sh -c '
 		(trap "" TERM; echo $(exec sh -c "echo \$PPID"); exec sleep 1000) &
 		wait'
@@ -200,7 +201,7 @@ slow_first_step() {
 	wait_until is_gone "$stubborn"
 }
 
-@test "time_limit leaves alone what has made a group of its own" {
+@test "time_limit: a process has its own group, it is left alone" {
 	start_superd -p 0 -o time_limit=1 sh -c 'setsid sleep 1000 & echo $!; wait'
 	run "$CLIENT" "$PORT" line
 	end_at_teardown "$output"
@@ -208,7 +209,7 @@ slow_first_step() {
 	[ -d "/proc/$output" ]
 }
 
-@test "time_limit of many at once" {
+@test "time_limit: 200 programs at once, superd ends all of them" {
 	start_superd -p 0 -b 127.0.0.1 -o time_limit=1 -o instances=UNLIMITED sleep 1000
 	run "$CLIENT" -c 200 "$PORT" all
 	assert_success
@@ -216,7 +217,7 @@ slow_first_step() {
 	[ "$(count_log 'EXIT: sleep signal=15')" -eq 200 ]
 }
 
-@test "KILL of superd: the programs go on, and a new superd can listen there at once" {
+@test "KILL: superd is killed, its programs continue and a new superd listens at the port at once" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	port=$PORT
 	open_connection first "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:to the end\n' line
@@ -232,7 +233,7 @@ slow_first_step() {
 	wait_until is_gone "$child"
 }
 
-@test "KILL of superd: its UNIX-domain socket and pid file are taken over at once" {
+@test "KILL: superd is killed, a new superd replaces its UNIX-domain socket and pid file at once" {
 	start_superd -P "$BATS_TEST_TMPDIR/pid" -b "$BATS_TEST_TMPDIR/socket" cat
 	stop_superd KILL || true
 	[ -S "$BATS_TEST_TMPDIR/socket" ]
@@ -242,7 +243,7 @@ slow_first_step() {
 	[ "$(cat "$BATS_TEST_TMPDIR/pid")" = "$SUPERD_PID" ]
 }
 
-@test "children that are killed are counted down" {
+@test "instances: 60 programs are killed, superd counts them down" {
 	start_superd -p 0 -b 127.0.0.1 -o instances=20 -o on_limit=refuse -o per_source=20 cat
 	for _ in 1 2 3; do
 		start_background "$CLIENT" -c 20 "$PORT" 'send:here\n' line hold >"$BATS_TEST_TMPDIR/clients"
@@ -254,7 +255,7 @@ slow_first_step() {
 	signal_and_wait USR1 'running=0 '
 }
 
-@test "a child that is killed at its first step is over, and the next is served (Linux)" {
+@test "children: a child is killed before exec, superd logs it and serves the next client (Linux)" {
 	start_superd -p 0 -u nobody cat
 	start_background strace -f -q -o /dev/null -e trace=set_tid_address -e inject=set_tid_address:signal=KILL:when=1 \
 		-p "$SUPERD_PID" 2>"$BATS_TEST_TMPDIR/strace"
@@ -272,7 +273,7 @@ slow_first_step() {
 	[ "$(count_log 'EXIT: cat signal=9')" -eq 3 ]
 }
 
-@test "a program that is slow to start does not hold up superd (Linux)" {
+@test "children: a program takes long to start, superd answers signals meanwhile (Linux)" {
 	start_superd -p 0 -u nobody cat
 	start_background strace -f -q -o /dev/null -e trace=execve -e inject=execve:delay_enter=60s -p "$SUPERD_PID" \
 		2>"$BATS_TEST_TMPDIR/strace"
@@ -288,7 +289,7 @@ slow_first_step() {
 	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = hello ]
 }
 
-@test "as process 1 superd reaps orphans" {
+@test "process 1: orphans exit, superd reaps them and logs only its own programs" {
 	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
 	start_superd -p 0 -b 127.0.0.1 sh -c 'sh -c "sleep 0.5; exit 3" & sh -c "exit 4" & echo here'
 	init=$(pgrep -P "$SUPERD_PID")
@@ -300,13 +301,13 @@ slow_first_step() {
 	wait_for_line EXIT
 	init_has_no_child() { ! pgrep -P "$init"; }
 	wait_until init_has_no_child
-	# Only its own programs are said.
+	# Only its own programs are logged.
 	[ "$(count_log EXIT)" -eq 5 ]
 	kill -TERM "$init"
 	wait_until is_gone "$init"
 }
 
-@test "as process 1 superd upgrades" {
+@test "process 1: USR2, superd upgrades" {
 	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
 	start_superd -p 0 -b 127.0.0.1 cat
 	init=$(pgrep -P "$SUPERD_PID")

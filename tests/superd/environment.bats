@@ -1,17 +1,18 @@
-# The environment of a program: superd's own, `env`, and the peer in three conventions.
+# The environment of a program: superd's own, `env`, and the client in three conventions.
 
 load ../lib/superd
 load ../lib/client
 
-# The program's environment, with superd started by the arguments and asked at an address.
-environment() {
+# print_environment ADDRESS [OPTION...]: start superd with these options, and print the environment of a program for a client
+# that connects to ADDRESS.
+print_environment() {
 	local address=$1
 	shift
 	start_superd -p 0 "$@" env || return
 	ask "$PORT" "$address" </dev/null
 }
 
-@test "the peer is there as UCSPI has it" {
+@test "environment: a TCP client, the program has UCSPI's variables" {
 	start_superd -p 0 env
 	run ask "$PORT" </dev/null
 	wait_for_line START
@@ -22,7 +23,7 @@ environment() {
 	assert_line "TCPREMOTEPORT=$(sed -n 's/.*START.*port=//p' "$LOG")"
 }
 
-@test "the peer is there as systemd and xinetd have it" {
+@test "environment: a TCP client, the program has systemd's and xinetd's variables" {
 	start_superd -p 0 env
 	run ask "$PORT" </dev/null
 	wait_for_line START
@@ -31,8 +32,8 @@ environment() {
 	assert_line REMOTE_HOST=127.0.0.1
 }
 
-@test "an IPv6 peer is shown without brackets" {
-	run environment ::1
+@test "environment: an IPv6 client, addresses have no brackets" {
+	run print_environment ::1
 	assert_line PROTO=TCP
 	assert_line TCPLOCALIP=::1
 	assert_line TCPREMOTEIP=::1
@@ -40,8 +41,8 @@ environment() {
 	assert_line REMOTE_HOST=::1
 }
 
-@test "an IPv4 peer of an IPv6 socket is shown as IPv4" {
-	run environment 127.0.0.1 -b ::
+@test "environment: an IPv4 client of an IPv6 socket, addresses are IPv4" {
+	run print_environment 127.0.0.1 -b ::
 	assert_line TCPLOCALIP=127.0.0.1
 	assert_line TCPREMOTEIP=127.0.0.1
 	assert_line REMOTE_ADDR=127.0.0.1
@@ -49,7 +50,7 @@ environment() {
 	wait_for_line 'START: env pid=[0-9]* from=127\.0\.0\.1 port='
 }
 
-@test "a UNIX-domain peer has the socket's path and no TCP" {
+@test "environment: a UNIX-domain client, the program has the socket's path and no TCP variables" {
 	SUPERD_PREFIX=(env TCPREMOTEIP=192.0.2.1 TCPREMOTEPORT=1 TCPLOCALIP=192.0.2.1 TCPLOCALPORT=1
 		REMOTE_ADDR=192.0.2.1 REMOTE_PORT=1 REMOTE_HOST=192.0.2.1 PROTO=TCP)
 	start_superd -b "$BATS_TEST_TMPDIR/socket" env
@@ -60,16 +61,16 @@ environment() {
 	refute_line --regexp '^TCP'
 }
 
-@test "what superd's own environment says of a peer is replaced, not doubled" {
+@test "environment: superd's own has variables of a client, they are replaced or removed" {
 	SUPERD_PREFIX=(env TCPREMOTEIP=192.0.2.1 TCPREMOTEHOST=evil TCPREMOTEINFO=evil UNIXLOCALPATH=/evil
 		REMOTE_ADDR=192.0.2.1 PROTO=evil)
-	run environment 127.0.0.1
+	run print_environment 127.0.0.1
 	assert_line TCPREMOTEIP=127.0.0.1
 	refute_output --partial 192.0.2.1
 	refute_output --partial evil
 }
 
-@test "a name stands once in the environment" {
+@test "environment: env sets variables that exist, each name is there once" {
 	start_superd -p 0 -o env=REMOTE_ADDR=1 -o env+=PATH=/bin env -0
 	ask "$PORT" </dev/null | tr '\n\0' ' \n' | cut -d = -f 1 >"$BATS_TEST_TMPDIR/names"
 	grep -qx TCPREMOTEIP "$BATS_TEST_TMPDIR/names"
@@ -77,38 +78,38 @@ environment() {
 	assert_output ''
 }
 
-@test "superd's own environment reaches the program" {
+@test "environment: superd's own variables, the program has them" {
 	SUPERD_PREFIX=(env GREETING=hello)
-	run environment 127.0.0.1
+	run print_environment 127.0.0.1
 	assert_line GREETING=hello
 }
 
-@test "env adds to it, and wins over it" {
+@test "env: values with -o, they are added and replace superd's own" {
 	SUPERD_PREFIX=(env GREETING=hello)
-	run environment 127.0.0.1 -o env=GREETING=ahoy -o 'env += NAME=Jim EQUATION=a=b'
+	run print_environment 127.0.0.1 -o env=GREETING=ahoy -o 'env += NAME=Jim EQUATION=a=b'
 	assert_line GREETING=ahoy
 	assert_line NAME=Jim
 	assert_line EQUATION=a=b
 }
 
-@test "passenv lets only the named variables through" {
+@test "passenv: a list of names, the program has only these of superd's own" {
 	SUPERD_PREFIX=(env GREETING=hello SECRET=1)
-	run environment 127.0.0.1 -o 'passenv = GREETING PATH'
+	run print_environment 127.0.0.1 -o 'passenv = GREETING PATH'
 	assert_line GREETING=hello
 	refute_line SECRET=1
 	assert_line TCPREMOTEIP=127.0.0.1
 }
 
-@test "passenv with nothing passes nothing of superd's own" {
+@test "passenv: an empty list, the program has none of superd's own" {
 	SUPERD_PREFIX=(env GREETING=hello)
-	run environment 127.0.0.1 -o passenv= -o env=NAME=Jim
+	run print_environment 127.0.0.1 -o passenv= -o env=NAME=Jim
 	assert_line NAME=Jim
 	assert_line TCPREMOTEIP=127.0.0.1
 	refute_line GREETING=hello
 	refute_line --regexp '^PATH='
 }
 
-@test "two connections do not mix up their peers" {
+@test "environment: two clients at the same time, each program has its own client" {
 	start_superd -p 0 -b 127.0.0.1 sh -c 'read -r line; echo "$TCPREMOTEIP"'
 	start_background "$CLIENT" -s 127.0.0.2 "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:\n' line >"$BATS_TEST_TMPDIR/first"
 	wait_for_line 'START: sh pid=[0-9]* from=127\.0\.0\.2 '

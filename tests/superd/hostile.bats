@@ -1,17 +1,17 @@
-# What clients may send in the hope that superd, or who reads its log, trips over it.
+# Hostile clients and names: what must not reach the log, and what superd must survive.
 
 load ../lib/superd
 load ../lib/client
 
-# The log has no byte that is not for show, and no line that is longer than the log's limit.
-log_is_clean() {
+# assert_clean_log: the log has printable bytes only, and no line that is longer than the log's limit.
+assert_clean_log() {
 	run grep -nP '[^\x20-\x7e]' "$LOG"
 	assert_output ''
 	run awk 'length > 1000' "$LOG"
 	assert_output ''
 }
 
-@test "nothing that a client says in a PROXY header reaches the log but an address" {
+@test "hostile clients: PROXY headers with control bytes and false lines, the log shows only addresses" {
 	start_superd -v -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 cat
 	for name in $("$HEADERS" bad) $("$HEADERS" good); do
 		"$HEADERS" print "$name" | ask "$PORT" >"$BATS_TEST_TMPDIR/answer"
@@ -21,25 +21,30 @@ log_is_clean() {
 	"$CLIENT" "$PORT" 'send:PROXY TCP6 fe80::1%lo ::1 1 1\r\n' all
 	wait_until has_children 0
 	signal_and_wait USR1 STATE
-	log_is_clean
+	assert_clean_log
 	run grep -E 'owned|%lo|GET' "$LOG"
 	assert_failure
 	run grep -vE '^superd: (warning: )?[a-zA-Z]' "$LOG"
 	assert_output ''
 }
 
-@test "a line of the log is no longer than its limit, whatever names are in it" {
+@test "hostile names: a program's name of 250 bytes and a large environment, each log line keeps its limit" {
 	long=$(printf '%0250d' 0)
-	printf '#!/bin/sh\nexec cat\n' >"$BATS_TEST_TMPDIR/$long"
-	chmod 755 "$BATS_TEST_TMPDIR/$long"
-	start_superd -p 0 -o env="A=$(printf '%0100000d' 0)" "$BATS_TEST_TMPDIR/$long"
+	long=$BATS_TEST_TMPDIR/$long/$long/$long/$long
+	mkdir -p "$long"
+	printf '#!/bin/sh\nexec cat\n' >"$long/program"
+	chmod 755 "$long/program"
+	start_superd -p 0 -o env="A=$(printf '%0100000d' 0)" "$long/program"
 	ask "$PORT" </dev/null
 	wait_for_line EXIT
+	rm "$long/program"
+	"$CLIENT" "$PORT" all
+	wait_for_line '^superd: program: exec /.*0000'
 	signal_and_wait USR1 STATE
-	log_is_clean
+	assert_clean_log
 }
 
-@test "a log file's line is no longer than its limit either" {
+@test "hostile names: a service's name of 2,000 bytes, each line of its log file keeps the limit" {
 	print_open_service "$(printf '%02000d' 0)" log_type="FILE $BATS_TEST_TMPDIR/log.a" bind="$BATS_TEST_TMPDIR/socket" port= \
 		>"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
@@ -49,15 +54,15 @@ log_is_clean() {
 	assert_output ''
 }
 
-@test "clients past the limit of a service fill no log" {
+@test "hostile clients: 2,000 refused clients, the log has at most 10 lines" {
 	start_superd -p 0 -b 0.0.0.0 -o instances=1 -o on_limit=refuse cat
 	open_connection first "$PORT"
 	"$LOAD" -s -c 50 -n 2000 "$PORT" || true
-	# service_limit is said once.
+	# service_limit is logged once.
 	[ "$(wc -l <"$LOG")" -le 10 ]
 }
 
-@test "clients that reset at every moment harm nobody" {
+@test "hostile clients: they reset at every moment, superd serves the next client" {
 	start_superd -p 0 -b 127.0.0.1 -o linger=5 -o proxy_from=127.0.0.9 cat
 	for steps in reset 'send:x reset' 'shut reset' 'send:x\n line reset'; do
 		# shellcheck disable=SC2086 # a list of steps

@@ -1,11 +1,12 @@
 # The internal services: echo, discard, chargen, daytime, time, for streams and for datagrams.
 #
-# shellcheck disable=SC2154 # check sets stderr
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 load ../lib/client
 
-# start NAME [LINE...]: serve an internal service for streams and for datagrams. STREAM and DGRAM are the ports.
+# start_internal NAME [LINE...]: start superd with an internal service, for streams and for datagrams. Sets STREAM and DGRAM,
+# its ports.
 start_internal() {
 	local name=$1
 	shift
@@ -18,14 +19,14 @@ start_internal() {
 	DGRAM=$(port_of dgram)
 }
 
-@test "echo returns a stream, however long, and ends when the client ends" {
+@test "internal echo: a stream of 3 MB, it comes back" {
 	start_internal echo
 	head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/sent"
 	ask "$STREAM" <"$BATS_TEST_TMPDIR/sent" >"$BATS_TEST_TMPDIR/got"
 	cmp "$BATS_TEST_TMPDIR/sent" "$BATS_TEST_TMPDIR/got"
 }
 
-@test "echo returns datagrams, each as it came" {
+@test "internal echo: datagrams, each comes back" {
 	start_internal echo
 	run "$DATAGRAM" 127.0.0.1 "$DGRAM" hello again
 	assert_output $'hello\nagain'
@@ -33,21 +34,21 @@ start_internal() {
 	assert_output six
 }
 
-@test "discard takes a stream and says nothing" {
+@test "internal discard: a stream, it is read and nothing comes back" {
 	start_internal discard
 	run ask "$STREAM" < <(head -c 1000000 /dev/zero)
 	assert_success
 	assert_output ''
 }
 
-@test "discard takes datagrams and says nothing" {
+@test "internal discard: a datagram, it is read and nothing comes back" {
 	start_internal discard
 	run "$DATAGRAM" -t 0.3 127.0.0.1 "$DGRAM" hello
 	assert_output '(none)'
 	wait_until pgrep -P "$SUPERD_PID"
 }
 
-@test "chargen sends lines of 72 characters and CR LF, each one further round, without end" {
+@test "internal chargen: a stream, it sends lines of 72 characters and CR LF without end" {
 	start_internal chargen
 	"$CLIENT" "$STREAM" line line line close >"$BATS_TEST_TMPDIR/lines"
 	sed 's/\r$//' "$BATS_TEST_TMPDIR/lines" >"$BATS_TEST_TMPDIR/text"
@@ -56,7 +57,7 @@ start_internal() {
 	[ "$(sed -n '1s/^.//p' "$BATS_TEST_TMPDIR/text")" = "$(sed -n '2s/.$//p' "$BATS_TEST_TMPDIR/text")" ]
 	wait_until has_children 0
 }
-@test "chargen answers a datagram with whole lines, at most 512 bytes" {
+@test "internal chargen: a datagram, the reply is whole lines of at most 512 bytes" {
 	start_internal chargen
 	"$DATAGRAM" 127.0.0.1 "$DGRAM" hello >"$BATS_TEST_TMPDIR/reply"
 	size=$(($(wc -c <"$BATS_TEST_TMPDIR/reply") - 1))
@@ -65,7 +66,7 @@ start_internal() {
 	[ $((size % 74)) -eq 0 ]
 }
 
-# The time that daytime says, and no more than a few seconds ago.
+# is_now FILE: the file has the time as daytime sends it, and it is at most a few seconds ago.
 is_now() {
 	local said
 	said=$(tr -d '\r' <"$1")
@@ -74,7 +75,7 @@ is_now() {
 	[ $(($(date +%s) - said)) -le "$WAIT_SECONDS" ]
 }
 
-@test "daytime says the date and the time, and ends" {
+@test "internal daytime: a stream and a datagram, the reply is the date and the time" {
 	start_internal daytime
 	"$CLIENT" "$STREAM" all >"$BATS_TEST_TMPDIR/reply"
 	grep -q $'\r$' "$BATS_TEST_TMPDIR/reply"
@@ -83,7 +84,7 @@ is_now() {
 	is_now "$BATS_TEST_TMPDIR/reply"
 }
 
-@test "time says the seconds since 1900 in four bytes, and ends" {
+@test "internal time: a stream and a datagram, the reply is the seconds since 1900 in four bytes" {
 	start_internal time
 	"$CLIENT" "$STREAM" all >"$BATS_TEST_TMPDIR/stream"
 	"$DATAGRAM" 127.0.0.1 "$DGRAM" '' | head -c 4 >"$BATS_TEST_TMPDIR/dgram"
@@ -96,7 +97,7 @@ is_now() {
 	done
 }
 
-@test "a datagram from a well-known port, where another such service may be, gets no answer" {
+@test "internal datagrams: the sender's port is below 1024, there is no reply" {
 	start_internal echo
 	run "$DATAGRAM" -t 0.5 -s 127.0.0.1:1023 127.0.0.1 "$DGRAM" hello
 	assert_output '(none)'
@@ -104,42 +105,42 @@ is_now() {
 	assert_output hello
 }
 
-@test "a datagram that seems to come from another internal service gets no answer" {
+@test "internal datagrams: the sender's port is that of another internal service, there is no reply" {
 	{
 		print_service echo 'type = INTERNAL UNLISTED' 'id = one' 'socket_type = dgram' 'wait = yes' 'bind = 127.0.0.1'
 		print_service echo 'type = INTERNAL UNLISTED' 'id = other' 'socket_type = dgram' 'wait = yes' 'bind = 127.0.0.2'
 	} | sed '/server/d' >"$CONF"
 	start_superd -c "$CONF"
-	# From another address, with the other service's port: a forger can do no better.
+	# From another address, with the other service's port: the same as a forged datagram.
 	run "$DATAGRAM" -t 0.5 -s "127.0.0.3:$(port_of other)" 127.0.0.1 "$(port_of one)" hello
 	assert_output '(none)'
 	run "$DATAGRAM" 127.0.0.1 "$(port_of one)" hello
 	assert_output hello
 }
 
-@test "two services that are set on each other fall silent" {
+@test "internal datagrams: a forged datagram makes two services talk to each other, they stop" {
 	{
 		print_service echo 'type = INTERNAL UNLISTED' 'id = one' 'socket_type = dgram' 'wait = yes' 'bind = 127.0.0.1'
 		print_service chargen 'type = INTERNAL UNLISTED' 'id = other' 'socket_type = dgram' 'wait = yes' 'bind = 127.0.0.1'
 	} | sed '/server/d' >"$CONF"
 	start_superd -c "$CONF"
-	forge "$(port_of other)" "$(port_of one)"
+	send_forged "$(port_of other)" "$(port_of one)"
 	wait_until pgrep -P "$SUPERD_PID"
 	sleep 1
-	# Each reads a few datagrams at most, if any: no time is used.
+	# Each reads a few datagrams at most, so it uses no processor time.
 	for pid in $(pgrep -P "$SUPERD_PID"); do
 		[ "$(awk '{ print $14 + $15 }' "/proc/$pid/stat")" -le 5 ]
 	done
 }
-# forge FROM TO: a datagram to the port TO that says it comes from the port FROM, both of 127.0.0.1.
-forge() {
+# send_forged FROM TO: send a datagram to port TO with FROM as its source port, both of 127.0.0.1.
+send_forged() {
 	python3 -c 'import socket, struct, sys
 source, target = map(int, sys.argv[1:])
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
 raw.sendto(struct.pack(">HHHH", source, target, 8 + 5, 0) + b"hello", ("127.0.0.1", 0))' "$1" "$2"
 }
 
-@test "only_from holds for each datagram, not for the first alone" {
+@test "internal datagrams: only_from, it is checked for each datagram" {
 	start_internal echo 'only_from = 127.0.0.1'
 	run "$DATAGRAM" 127.0.0.1 "$DGRAM" hello
 	assert_output hello
@@ -147,7 +148,7 @@ raw.sendto(struct.pack(">HHHH", source, target, 8 + 5, 0) + b"hello", ("127.0.0.
 	assert_output '(none)'
 }
 
-@test "an internal service runs as its user, with nothing of superd's open" {
+@test "internal services: user, the process runs as that user and has only its three descriptors" {
 	start_internal echo 'user = nobody'
 	start_background "$CLIENT" "$STREAM" 'send:hello\n' line hold
 	wait_until pgrep -P "$SUPERD_PID" -u nobody
@@ -155,21 +156,21 @@ raw.sendto(struct.pack(">HHHH", source, target, 8 + 5, 0) + b"hello", ("127.0.0.
 	wait_until test "$(find "/proc/$child/fd" -mindepth 1 | wc -l)" -eq 3
 }
 
-@test "an internal service needs no user and no server" {
+@test "internal services: neither user nor server is set, the service runs" {
 	print_service echo 'type = INTERNAL UNLISTED' | sed '/server/d; /user/d' >"$CONF"
 	start_superd -c "$CONF"
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
 
-@test "an internal service of another name is an error" {
+@test "internal services: an unknown name, it is an error" {
 	print_service finger 'type = INTERNAL' | sed '/server/d' >"$CONF"
 	check_config
 	assert_failure 1
 	[[ $stderr == *": type: there is no internal service 'finger'" ]]
 }
 
-@test "limits and logs are the same as for programs" {
+@test "internal services: limits and logs, they are the same as for programs" {
 	start_internal echo 'instances = 1' 'log_on_success = PID HOST EXIT' 'log_on_failure = HOST'
 	start_background "$CLIENT" "$STREAM" 'send:hello\n' line hold
 	wait_for_line '^superd: START: stream pid=[0-9]* from=127\.0\.0\.1 port=[0-9]*$'

@@ -1,11 +1,10 @@
-# Nothing is left behind: no memory, no descriptor. On a build with sanitizers they do valgrind's work, and superd's exit status
-# tells.
+# Leaks of memory and descriptors. In a build with sanitizers these do valgrind's work, and superd's exit status has the result.
 
 load ../lib/superd
 load ../lib/client
 load ../lib/fault
 
-# valgrind does not know clone(2) as superd uses it, so it looks at the build that uses POSIX alone.
+# valgrind does not know clone(2) as superd uses it, so it runs the build that uses POSIX only.
 setup_file() {
 	is_sanitized || find "$ROOT/superd" -name '*.c' ! -name sys_linux.c -exec gcc -std=c11 -D_POSIX_C_SOURCE=200809L \
 		-DVERSION='"leaks"' -g -O1 -o "$BATS_FILE_TMPDIR/superd" {} +
@@ -22,14 +21,14 @@ look_for_leaks() {
 		'--errors-for-leak-kinds=definite,indirect' '--show-leak-kinds=definite,indirect' --log-file="$BATS_TEST_TMPDIR/valgrind")
 }
 
-# What superd holds open when it has nothing to do.
-descriptors_at_rest() {
+# idle_descriptors: print what superd has open when it is idle.
+idle_descriptors() {
 	signal_and_wait USR1 STATE
 	superd_descriptors
 }
 
-# superd ends well, and valgrind has nothing to say.
-ends_clean() {
+# assert_clean_end: superd exits with status 0, and valgrind has found nothing.
+assert_clean_end() {
 	status=0
 	stop_superd || status=$?
 	if [ "$status" -ne 0 ] || [ -s "$BATS_TEST_TMPDIR/valgrind" ]; then
@@ -39,7 +38,7 @@ ends_clean() {
 	fi
 }
 
-@test "connections, refusals, PROXY headers and lingering leave nothing behind" {
+@test "leaks: connections, refusals, PROXY headers and lingering, no memory and no descriptor is left" {
 	{
 		print_open_service a per_source=1 per_source_cps=1000 linger=5
 		print_open_service b proxy_from=127.0.0.1 instances=1 on_limit=wait
@@ -50,7 +49,7 @@ ends_clean() {
 	look_for_leaks
 	start_superd -m "$BATS_TEST_TMPDIR/metrics" -P "$BATS_TEST_TMPDIR/pid" -c "$CONF"
 	"$CLIENT" "$(port_of c)" all
-	before=$(descriptors_at_rest)
+	before=$(idle_descriptors)
 	"$LOAD" -c 4 -n 20 "$(port_of a)" || true
 	"$LOAD" -s -c 4 -n 20 "$(port_of a)"
 	"$CLIENT" -c 3 "$(port_of b)" 'send:PROXY UNKNOWN\r\n' shut all
@@ -61,14 +60,14 @@ ends_clean() {
 	"$CLIENT" -s 127.0.0.99 "$(port_of sensor)" all
 	wait_until has_children 0
 	wait_until has_descriptors "$before"
-	ends_clean
+	assert_clean_end
 }
 
-@test "reloads that add, change and remove services leave nothing behind" {
+@test "leaks: reloads that add, change and remove services, no memory and no descriptor is left" {
 	print_open_service a >"$CONF"
 	look_for_leaks
 	start_superd -m "$BATS_TEST_TMPDIR/metrics" -c "$CONF"
-	before=$(descriptors_at_rest)
+	before=$(idle_descriptors)
 	for n in 1 2 3 4 5; do
 		{
 			print_open_service a umask="02$n" instances="$n" only_from="127.0.0.$n 127.0.0.1"
@@ -83,7 +82,7 @@ ends_clean() {
 	wait_until has_children 5
 	print_open_service a >"$CONF"
 	reload_superd
-	# A broken one changes nothing, and leaves nothing either.
+	# A configuration with errors changes nothing, and leaks nothing.
 	echo 'defaults { nonsense' >"$CONF"
 	signal_and_wait HUP 'nothing was changed'
 	print_open_service a nonsense=1 >"$CONF"
@@ -91,10 +90,10 @@ ends_clean() {
 	wait_until has_descriptors "$before"
 	# shellcheck disable=SC2086 # a list of process ids
 	kill $clients
-	ends_clean
+	assert_clean_end
 }
 
-@test "reloads do not let superd grow" {
+@test "leaks: 20 reloads of 50 services, superd's memory does not grow" {
 	{
 		for n in {1..50}; do
 			print_open_service "service$n" only_from='127.0.0.1 192.0.2.0/24 2001:db8::/32' env='A=1 B=2'
@@ -115,12 +114,12 @@ ends_clean() {
 	is_sanitized || ((after - before <= 200))
 }
 
-@test "a shortage and an upgrade that fails leave nothing behind" {
-	# Not for valgrind, which does not survive an exec that fails.
+@test "leaks: a shortage and a failed upgrade, no memory and no descriptor is left" {
+	# Without valgrind, which does not survive an exec that fails.
 	cp /bin/cat "$BATS_TEST_TMPDIR/program"
 	use_private_superd
 	start_superd -p 0 -b 127.0.0.1 "$BATS_TEST_TMPDIR/program"
-	before=$(descriptors_at_rest)
+	before=$(idle_descriptors)
 	mv "$SUPERD" "$SUPERD.elsewhere"
 	exec 6>>"$BATS_TEST_TMPDIR/program"
 	start_background "$CLIENT" -c 5 "$PORT" 'send:held\n' line close 6>&-
@@ -131,5 +130,5 @@ ends_clean() {
 	kill -USR2 "$SUPERD_PID"
 	wait_for_line 'upgrade cancelled'
 	wait_until has_descriptors "$before"
-	ends_clean
+	assert_clean_end
 }

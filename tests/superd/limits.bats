@@ -1,17 +1,17 @@
-# How many, how fast, how long: instances, per_source, cps, time_limit, backlog.
+# The limits of a service from the command line: instances, per_source, cps, time_limit, backlog.
 
 load ../lib/superd
 load ../lib/client
 
-# A program that says it runs, and stays until its client ends.
+# A program that greets its client, and runs until the client ends its side.
 HELLO='echo here; cat'
 
-# So many connections to the port stand, served or not.
-connected() {
+# has_connections COUNT: at least that many connections to the port are established, served or not.
+has_connections() {
 	[ "$(ss -tnH state established "( dport = :$PORT )" | wc -l)" -ge "$1" ]
 }
 
-@test "instances with on_limit = refuse closes who comes too many, and says so" {
+@test "instances: the limit is reached with on_limit = refuse, superd refuses and logs service_limit" {
 	start_superd -p 0 -o instances=2 -o on_limit=refuse sh -c "$HELLO"
 	open_greeted -c 2 "$PORT"
 	run "$CLIENT" "$PORT" all
@@ -20,17 +20,17 @@ connected() {
 	has_children 2
 }
 
-@test "service_limit is said once when it begins, and once with a count when it ends" {
+@test "service_limit: five refusals in a run, superd logs the first and their number" {
 	start_superd -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
 	open_greeted "$PORT"
-	# All at once, since an episode ends when nobody has come for a second.
+	# All at once, since a run of refusals ends when there was none for a second.
 	"$CLIENT" -c 5 "$PORT" all
 	wait_for_line 'FAIL: sh service_limit from='
 	wait_for_line 'service_limit.*\<[45]\>'
 	[ "$(grep -c service_limit "$LOG")" -eq 2 ]
 }
 
-@test "a place that was given back can be taken again" {
+@test "instances: a program ends with on_limit = refuse, the next client is served" {
 	start_superd -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
 	for _ in 1 2 3; do
 		open_greeted "$PORT"
@@ -42,13 +42,13 @@ connected() {
 	assert_output here
 }
 
-@test "instances with on_limit = wait lets who comes too many wait, and serves them" {
+@test "instances: the limit is reached with on_limit = wait, the next client waits in the backlog" {
 	start_superd -p 0 -o instances=1 -o on_limit=wait sh -c "$HELLO"
 	open_greeted "$PORT"
 	first=$CLIENT_PID
 	start_background "$CLIENT" "$PORT" 'send:hello\n' line line >"$BATS_TEST_TMPDIR/second"
 	second=$BG_PID
-	wait_until connected 2
+	wait_until has_connections 2
 	has_children 1
 	[ ! -s "$BATS_TEST_TMPDIR/second" ]
 	kill "$first"
@@ -58,7 +58,7 @@ connected() {
 	assert_failure
 }
 
-@test "a program that could not be started leaves its place at once, also while others run" {
+@test "instances: a program cannot be started while another runs, it does not count" {
 	cp /bin/cat "$BATS_TEST_TMPDIR/program"
 	start_superd -p 0 -b 127.0.0.1 -o instances=2 "$BATS_TEST_TMPDIR/program"
 	start_background "$CLIENT" "$PORT" hold
@@ -70,31 +70,30 @@ connected() {
 	wait_for_line 'STATE: program listening running=1 accepted=2'
 }
 
-@test "from the command line who comes too many waits unless told otherwise" {
+@test "on_limit: not set on the command line, the next client waits" {
 	start_superd -p 0 -o instances=1 sh -c "$HELLO"
 	open_greeted "$PORT"
 	first=$CLIENT_PID
 	start_background "$CLIENT" "$PORT" line >"$BATS_TEST_TMPDIR/second"
 	second=$BG_PID
-	wait_until connected 2
+	wait_until has_connections 2
 	kill "$first"
 	wait_until is_gone "$second"
 	[ "$(cat "$BATS_TEST_TMPDIR/second")" = here ]
 }
 
-@test "at its limit superd sleeps: it uses no processor while others wait" {
+@test "instances: clients wait at the limit, superd uses no processor time" {
 	start_superd -p 0 -o instances=1 sh -c "$HELLO"
 	open_greeted "$PORT"
 	start_background "$CLIENT" -c 5 "$PORT" line
-	wait_until connected 6
-	# Fields 14 and 15 of /proc/PID/stat: time used, in hundredths of a second.
-	before=$(awk '{ print $14 + $15 }' "/proc/$SUPERD_PID/stat")
+	wait_until has_connections 6
+	before=$(superd_cpu_time)
 	sleep 1
-	after=$(awk '{ print $14 + $15 }' "/proc/$SUPERD_PID/stat")
+	after=$(superd_cpu_time)
 	[ $((after - before)) -le 10 ]
 }
 
-@test "instances counts a service over all its addresses" {
+@test "instances: a service has two addresses, the limit counts both" {
 	start_superd -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
 	open_greeted "$PORT"
 	run "$CLIENT" -h ::1 "$PORT" all
@@ -102,19 +101,19 @@ connected() {
 	wait_for_line '^superd: FAIL: sh service_limit from=::1$'
 }
 
-@test "instances = UNLIMITED sets no limit" {
+@test "instances: UNLIMITED, 300 programs run" {
 	start_superd -p 0 -o instances=UNLIMITED -o on_limit=refuse sh -c "$HELLO"
 	open_greeted -c 300 "$PORT"
 	[ "$(grep -c '^here$' "$BATS_TEST_TMPDIR/greeted")" -eq 300 ]
 }
 
-@test "unless said otherwise, 256 run at once and the next waits" {
+@test "instances: not set on the command line, 256 programs run and the next client waits" {
 	start_superd -p 0 sh -c "$HELLO"
 	open_greeted -c 256 "$PORT"
 	first=$CLIENT_PID
 	start_background "$CLIENT" "$PORT" line >"$BATS_TEST_TMPDIR/next"
 	next=$BG_PID
-	wait_until connected 257
+	wait_until has_connections 257
 	has_children 256
 	[ ! -s "$BATS_TEST_TMPDIR/next" ]
 	kill "$first"
@@ -122,7 +121,7 @@ connected() {
 	[ "$(cat "$BATS_TEST_TMPDIR/next")" = here ]
 }
 
-@test "per_source refuses one address and serves another" {
+@test "per_source: the limit of one address is reached, superd refuses it and serves another" {
 	start_superd -p 0 -b 127.0.0.1 -o per_source=1 sh -c "$HELLO"
 	open_greeted "$PORT"
 	run "$CLIENT" "$PORT" all
@@ -132,7 +131,7 @@ connected() {
 	assert_output here
 }
 
-@test "per_source is said each time" {
+@test "per_source_limit: three refusals, each is logged" {
 	start_superd -p 0 -b 127.0.0.1 -o per_source=1 sh -c "$HELLO"
 	open_greeted "$PORT"
 	for _ in 1 2 3; do
@@ -142,7 +141,7 @@ connected() {
 	[ "$(grep -c 'FAIL: sh per_source_limit' "$LOG")" -eq 3 ]
 }
 
-@test "per_source gives the place back when the program ends" {
+@test "per_source: a program ends, its source is served again" {
 	start_superd -p 0 -b 127.0.0.1 -o per_source=1 sh -c "$HELLO"
 	for _ in 1 2 3; do
 		run ask "$PORT" </dev/null
@@ -151,14 +150,14 @@ connected() {
 	done
 }
 
-@test "per_source counts a UNIX-domain peer by its user (Linux)" {
+@test "per_source: UNIX-domain clients, superd counts them by user id (Linux)" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" -o per_source=1 sh -c "$HELLO"
 	open_greeted "$BATS_TEST_TMPDIR/socket"
 	run "$CLIENT" "$BATS_TEST_TMPDIR/socket" all
 	wait_for_line '^superd: FAIL: sh per_source_limit from=uid:0$'
 }
 
-@test "cps with on_limit = refuse closes who comes too fast, and comes back by itself" {
+@test "cps: the rate is exceeded with on_limit = refuse, superd refuses and later serves again" {
 	start_superd -p 0 -o 'cps=3 1' -o on_limit=refuse sh -c 'echo here'
 	run "$CLIENT" -c 20 "$PORT" all
 	[ "${#lines[@]}" -lt 20 ]
@@ -169,13 +168,13 @@ connected() {
 	wait_until served
 }
 
-@test "cps with on_limit = wait serves everybody in time" {
+@test "cps: the rate is exceeded with on_limit = wait, every client is served" {
 	start_superd -p 0 -o 'cps=3 1' -o on_limit=wait sh -c 'echo here'
 	run "$CLIENT" -c 8 "$PORT" all
 	[ "$(grep -c here <<<"$output")" -eq 8 ]
 }
 
-@test "time_limit ends a program and all of its process group" {
+@test "time_limit: a program has a child, both end" {
 	start_superd -p 0 -o time_limit=1 sh -c 'sleep 1000 & echo $!; wait'
 	run "$CLIENT" "$PORT" line all
 	assert_output --regexp '^[0-9]+$'
@@ -183,27 +182,27 @@ connected() {
 	wait_until is_gone "$output"
 }
 
-@test "a program that ignores TERM at its time_limit gets KILL" {
+@test "time_limit: a program ignores TERM, KILL ends it" {
 	start_superd -p 0 -o time_limit=1 sh -c 'trap "" TERM; echo here; while :; do sleep 1; done'
 	run "$CLIENT" "$PORT" all
 	assert_output here
 	wait_for_line '^superd: EXIT: sh signal=9 '
 }
 
-@test "a program within its time_limit is left alone" {
+@test "time_limit: a program ends earlier, EXIT has its status" {
 	start_superd -p 0 -o time_limit=60 sh -c "$HELLO"
 	run ask "$PORT" <<<hello
 	assert_output $'here\nhello'
 	wait_for_line 'EXIT: sh status=0 '
 }
 
-@test "backlog is what listen(2) is given" {
+@test "backlog: a number, it is the backlog of the listening socket" {
 	start_superd -p 0 -b 127.0.0.1 -o backlog=7 cat
 	run ss -ltnH "( sport = :$PORT )"
 	assert_output --regexp '^LISTEN +0 +7 '
 }
 
-@test "unless said otherwise the backlog is as long as the kernel allows" {
+@test "backlog: not set, it is the kernel's limit" {
 	SUPERD_PREFIX=(unshare -n sh -c 'echo 10000 >/proc/sys/net/core/somaxconn && ip link set lo up && exec "$@"' sh)
 	start_superd -p 0 -b 127.0.0.1 cat
 	run nsenter -t "$SUPERD_PID" -n ss -ltnH "( sport = :$PORT )"

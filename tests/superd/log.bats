@@ -1,9 +1,9 @@
-# What superd says, in the words that read xinetd's log.
+# superd's log lines.
 
 load ../lib/superd
 load ../lib/client
 
-@test "every line begins with superd:, and there is no other line" {
+@test "log: connections, refusals and a stop, every line begins with superd:" {
 	start_superd -p 0 -o only_from=127.0.0.1 -u nobody cat
 	ask "$PORT" <<<hello
 	"$CLIENT" -h ::1 "$PORT" all
@@ -13,7 +13,7 @@ load ../lib/client
 	assert_output ''
 }
 
-@test "a connection and its end are one line each, in order" {
+@test "log: one connection, START and then EXIT have one line each" {
 	start_superd -p 0 -b 127.0.0.1 -u nobody cat
 	ask "$PORT" <<<hello
 	stop_superd
@@ -23,37 +23,37 @@ load ../lib/client
 	assert_line --index 1 --regexp '^superd: EXIT: cat status=0 pid=[0-9]+ duration=[0-9]+\(sec\)$'
 }
 
-@test "EXIT says the program's status" {
+@test "EXIT: a program exits with status 37, the line has the status" {
 	start_superd -p 0 sh -c 'exit 37'
 	ask "$PORT" </dev/null
 	wait_for_line '^superd: EXIT: sh status=37 pid=[0-9]* duration=0(sec)$'
 }
 
-@test "EXIT says the signal that ended a program" {
+@test "EXIT: a signal ends a program, the line has the signal" {
 	start_superd -p 0 sh -c 'kill -9 $$'
 	ask "$PORT" </dev/null
 	wait_for_line '^superd: EXIT: sh signal=9 pid=[0-9]* duration=0(sec)$'
 }
 
-@test "EXIT says how long the program ran" {
+@test "EXIT: a program runs for two seconds, the line has the duration" {
 	start_superd -p 0 sh -c 'sleep 2'
 	ask "$PORT" </dev/null
 	wait_for_line '^superd: EXIT: sh status=0 pid=[0-9]* duration=[2-9](sec)$'
 }
 
-@test "an IPv6 peer is logged without brackets" {
+@test "log: an IPv6 client, its address has no brackets" {
 	start_superd -p 0 -b ::1 cat
 	ask "$PORT" ::1 </dev/null
 	wait_for_line '^superd: START: cat pid=[0-9]* from=::1 port=[0-9]*$'
 }
 
-@test "a UNIX-domain peer is logged by its user id (Linux)" {
+@test "log: a UNIX-domain client, the line has its user id (Linux)" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	ask "$BATS_TEST_TMPDIR/socket" </dev/null
 	wait_for_line '^superd: START: cat pid=[0-9]* from=uid:0'
 }
 
-@test "log_on_success and log_on_failure say what is logged" {
+@test "log_on_success and log_on_failure: set with -o, the lines have these fields only" {
 	start_superd -p 0 -b 127.0.0.1 -o log_on_success=EXIT -o log_on_failure= -o only_from=127.0.0.1 cat
 	"$CLIENT" -s 127.0.0.2 "$PORT" all
 	ask "$PORT" </dev/null
@@ -62,7 +62,7 @@ load ../lib/client
 	assert_failure
 }
 
-@test "control bytes in a program's name reach the log as \\xHH" {
+@test "log: control bytes in a program's name, they are shown as \\xHH" {
 	cp /bin/cat "$BATS_TEST_TMPDIR/"$'odd\e[31m\nname'
 	start_superd -p 0 -u root "$BATS_TEST_TMPDIR/"$'odd\e[31m\nname'
 	ask "$PORT" </dev/null
@@ -71,7 +71,7 @@ load ../lib/client
 	assert_output 0
 }
 
-@test "superd goes on when nobody reads its log" {
+@test "log: the reader of stderr is gone, superd serves" {
 	mkfifo "$BATS_TEST_TMPDIR/pipe"
 	exec 5<>"$BATS_TEST_TMPDIR/pipe"
 	"$SUPERD" -b "$BATS_TEST_TMPDIR/socket" -u nobody cat </dev/null 2>"$BATS_TEST_TMPDIR/pipe" 3>&- 5>&- &

@@ -1,4 +1,4 @@
-# -m: what superd has counted, for Prometheus.
+# -m: the metrics file for Prometheus.
 
 load ../lib/superd
 load ../lib/client
@@ -12,7 +12,7 @@ teardown() {
 	remove_public_folder
 }
 
-@test "promtool finds nothing to say, with several services and every counter moved" {
+@test "metrics: several services and every counter in use, promtool finds no fault" {
 	{
 		print_open_service a only_from=127.0.0.1 instances=1
 		print_open_service b on_limit=refuse per_source=1
@@ -33,14 +33,14 @@ teardown() {
 	assert_output ''
 }
 
-@test "promtool finds nothing to say of superd with one service" {
+@test "metrics: one service from the command line, promtool finds no fault" {
 	start_superd -m "$METRICS" -p 0 cat
 	run promtool check metrics <"$METRICS"
 	assert_success
 	assert_output ''
 }
 
-@test "the file is there when superd listens" {
+@test "metrics: superd listens, the file exists with every counter at 0" {
 	start_superd -m "$METRICS" -p 0 cat
 	wait_until test -s "$METRICS"
 	metric_is "$METRICS" superd_connections_total 'service="cat"' 0
@@ -50,7 +50,7 @@ teardown() {
 	metric_is "$METRICS" superd_upgrades_total '' 0
 }
 
-@test "connections and running programs are counted up and down" {
+@test "metrics: seven connections open and close, superd_running rises and falls" {
 	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 cat
 	start_background "$CLIENT" -c 7 "$PORT" hold
 	wait_until metric_is "$METRICS" superd_running 'service="cat"' 7
@@ -60,7 +60,7 @@ teardown() {
 	metric_is "$METRICS" superd_connections_total 'service="cat"' 7
 }
 
-@test "the limit is there, and is not there where there is none" {
+@test "metrics: instances is set or UNLIMITED, superd_instances_limit exists or not" {
 	{
 		print_open_service a instances=17
 		print_open_service b instances=UNLIMITED
@@ -71,7 +71,7 @@ teardown() {
 	assert_failure
 }
 
-@test "refusals are counted by reason" {
+@test "metrics: refusals, superd_refused_total counts them by reason" {
 	print_open_service a instances=1 only_from=127.0.0.0/24 no_access=127.0.0.9 >"$CONF"
 	start_superd -m "$METRICS" -c "$CONF"
 	for _ in 1 2 3; do
@@ -87,7 +87,7 @@ teardown() {
 	metric_is "$METRICS" superd_connections_total 'service="a"' 6
 }
 
-@test "every reason of FAIL has its counter" {
+@test "metrics: every reason of FAIL, superd_refused_total has it" {
 	start_superd -m "$METRICS" -p 0 cat
 	wait_until test -s "$METRICS"
 	for reason in address time load service_limit per_source_limit cps per_source_cps sensor proxy fork; do
@@ -95,14 +95,14 @@ teardown() {
 	done
 }
 
-@test "wrong PROXY headers are counted" {
+@test "metrics: wrong PROXY headers, reason proxy counts them" {
 	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 cat
 	"$CLIENT" -c 3 "$PORT" 'send:GET / HTTP/1.1\r\n\r\n' all
 	wait_until metric_is "$METRICS" superd_refused_total 'service="cat",reason="proxy"' 3
 	metric_is "$METRICS" superd_connections_total 'service="cat"' 3
 }
 
-@test "programs that cannot be started are counted" {
+@test "metrics: a program cannot be started, superd_spawn_failures_total counts that" {
 	cp /bin/cat "$BATS_TEST_TMPDIR/program"
 	start_superd -m "$METRICS" -p 0 "$BATS_TEST_TMPDIR/program"
 	rm "$BATS_TEST_TMPDIR/program"
@@ -113,7 +113,7 @@ teardown() {
 	metric_is "$METRICS" superd_refused_total 'service="program",reason="fork"' 2
 }
 
-@test "reloads and upgrades are counted, and the start is the first" {
+@test "metrics: reloads and upgrades, superd counts them and keeps its start time" {
 	print_open_service a >"$CONF"
 	before=$(date +%s)
 	start_superd -m "$METRICS" -c "$CONF"
@@ -127,7 +127,7 @@ teardown() {
 	((before <= start && start <= after))
 }
 
-@test "the counts of a service outlive a reload that changes it" {
+@test "metrics: a reload changes a service, its counters continue" {
 	print_open_service a >"$CONF"
 	start_superd -m "$METRICS" -c "$CONF"
 	ask "$PORT" </dev/null
@@ -138,7 +138,7 @@ teardown() {
 	metric_is "$METRICS" superd_instances_limit 'service="a"' 5
 }
 
-@test "the file is replaced whole: no reader sees half of it" {
+@test "metrics: a reader opens the file while superd writes, it sees a complete file" {
 	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 -o log_on_success= cat
 	start_background "$LOAD" -c 4 -f "$BATS_TEST_TMPDIR/stop" "$PORT" >"$BATS_TEST_TMPDIR/load"
 	run python3 -c '
@@ -157,7 +157,7 @@ print(len(seen) >= 2)' "$METRICS"
 	[ "$(ls "$BATS_TEST_TMPDIR"/metrics*)" = "$METRICS" ]
 }
 
-@test "it is written no more than about once a second, and not at all when nothing happens" {
+@test "metrics: a load for three seconds, the file is written about once a second, and not at all when idle" {
 	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 -o log_on_success= cat
 	start_background strace -e trace=rename,renameat,renameat2 -e signal=none -o "$BATS_TEST_TMPDIR/renames" -p "$SUPERD_PID" \
 		2>"$BATS_TEST_TMPDIR/strace"
@@ -175,21 +175,21 @@ print(len(seen) >= 2)' "$METRICS"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/renames")" -le $((renames + 1)) ]
 }
 
-@test "every user may read the file, whatever superd's umask" {
+@test "metrics: any umask, the file has mode 0644" {
 	umask 022
 	start_superd -m "$METRICS" -p 0 cat
 	wait_until test -s "$METRICS"
 	[ "$(stat -c %a "$METRICS")" = 644 ]
 }
 
-@test "a place where the file cannot be is said, and superd serves" {
+@test "metrics: the folder does not exist, superd reports it and serves" {
 	start_superd -m "$BATS_TEST_TMPDIR/no/such/folder/metrics" -p 0 cat
 	wait_for_line 'no/such/folder/metrics.*No such file or directory'
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
 
-@test "a symlink that another user made in the file's place is not followed" {
+@test "metrics: another user has put a symbolic link there, superd does not follow it" {
 	PUBLIC=$(mktemp -d)
 	chmod 777 "$PUBLIC"
 	echo precious >"$BATS_TEST_TMPDIR/precious"
@@ -203,7 +203,7 @@ print(len(seen) >= 2)' "$METRICS"
 	[ "$(cat "$BATS_TEST_TMPDIR/precious")" = precious ]
 }
 
-@test "the last state is there after a stop" {
+@test "metrics: superd stops, the file has the last state" {
 	start_superd -m "$METRICS" -p 0 cat
 	ask "$PORT" </dev/null
 	ask "$PORT" </dev/null

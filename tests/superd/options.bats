@@ -1,4 +1,4 @@
-# superd's options: where it listens, what it leaves behind, how much it says.
+# superd's options: where it listens, which files it leaves, how much it logs.
 
 load ../lib/superd
 load ../lib/client
@@ -8,7 +8,7 @@ listening() {
 	sed -n 's/^superd: listening //p' "$LOG"
 }
 
-# A name from /etc/services whose TCP port is free and needs no privilege.
+# free_service: print a name and its TCP port from /etc/services; the port is free and needs no privilege.
 free_service() {
 	python3 - <<'END'
 import socket
@@ -29,7 +29,7 @@ for line in open("/etc/services"):
 END
 }
 
-@test "without -b, superd listens on both loopback addresses, on one port" {
+@test "superd -b: not given, superd listens on both loopback addresses at one port" {
 	start_superd -p 0 cat
 	wait_for_line "^superd: listening cat 127\\.0\\.0\\.1:$PORT\$"
 	wait_for_line "^superd: listening cat \\[::1\\]:$PORT\$"
@@ -41,7 +41,7 @@ END
 	assert_output six
 }
 
-@test "-p takes a number" {
+@test "superd -p: a number, superd listens there" {
 	port=$(free_port)
 	start_superd -p "$port" cat
 	[ "$PORT" = "$port" ]
@@ -49,7 +49,7 @@ END
 	assert_output hello
 }
 
-@test "-p takes a name from /etc/services" {
+@test "superd -p: a name of /etc/services, superd listens at its port" {
 	read -r name port < <(free_service)
 	start_superd -p "$name" cat
 	[ "$PORT" = "$port" ]
@@ -57,7 +57,7 @@ END
 	assert_output hello
 }
 
-@test "-b takes an IPv4 address" {
+@test "superd -b: an IPv4 address, superd listens there only" {
 	start_superd -p 0 -b 127.0.0.2 cat
 	[ "$(listening)" = "cat 127.0.0.2:$PORT" ]
 	run ask "$PORT" 127.0.0.2 <<<hello
@@ -66,7 +66,7 @@ END
 	assert_failure
 }
 
-@test "-b takes an IPv6 address" {
+@test "superd -b: an IPv6 address, superd listens there only" {
 	start_superd -p 0 -b ::1 cat
 	[ "$(listening)" = "cat [::1]:$PORT" ]
 	run ask "$PORT" ::1 <<<hello
@@ -75,14 +75,14 @@ END
 	assert_failure
 }
 
-@test "-b takes a host name" {
+@test "superd -b: a host name, superd listens on its addresses" {
 	start_superd -p 0 -b localhost cat
 	wait_for_line "^superd: listening cat 127\\.0\\.0\\.1:$PORT\$"
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
 
-@test "-b '*' listens on every interface, in both families" {
+@test "superd -b: *, superd listens on every interface in both families" {
 	start_superd -p 0 -b '*' cat
 	run ask "$PORT" 127.0.0.3 <<<four
 	assert_output four
@@ -90,7 +90,7 @@ END
 	assert_output six
 }
 
-@test "-b may be given more than once, and port 0 is one port for all" {
+@test "superd -b: three times with -p 0, superd listens at one port on all of them" {
 	start_superd -p 0 -b 127.0.0.2 -b 127.0.0.3 -b ::1 cat
 	wait_for_line "listening cat 127\\.0\\.0\\.2:$PORT\$"
 	wait_for_line "listening cat 127\\.0\\.0\\.3:$PORT\$"
@@ -99,26 +99,26 @@ END
 	assert_output hello
 }
 
-@test "-b takes a path, for a UNIX-domain socket, and needs no port" {
+@test "superd -b: a path without -p, superd listens on a UNIX-domain socket" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	[ "$(listening)" = "cat $BATS_TEST_TMPDIR/socket" ]
 	run ask "$BATS_TEST_TMPDIR/socket" <<<hello
 	assert_output hello
 }
 
-@test "a UNIX-domain socket is there and open to its owner only while superd runs" {
+@test "UNIX-domain socket: superd runs and stops, the socket has mode 0600 and is removed" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	[ "$(stat -c %a "$BATS_TEST_TMPDIR/socket")" = 600 ]
 	stop_superd
 	[ ! -e "$BATS_TEST_TMPDIR/socket" ]
 }
 
-@test "socket_mode and socket_user open a UNIX-domain socket to others" {
+@test "UNIX-domain socket: socket_mode and socket_user, it has that mode and owner" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" -o socket_mode=0660 -o socket_user=nobody:daemon cat
 	[ "$(stat -c '%a %U %G' "$BATS_TEST_TMPDIR/socket")" = '660 nobody daemon' ]
 }
 
-@test "a UNIX-domain socket that a dead server left is replaced" {
+@test "UNIX-domain socket: a killed superd has left one, superd replaces it" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	kill -KILL "$SUPERD_PID"
 	wait_until is_gone "$SUPERD_PID"
@@ -128,7 +128,7 @@ END
 	assert_output hello
 }
 
-@test "a TCP port and a UNIX-domain socket can serve the same program" {
+@test "superd -b: an address and a path, both serve the program" {
 	start_superd -p 0 -b 127.0.0.1 -b "$BATS_TEST_TMPDIR/socket" cat
 	port=$(sed -n 's/.*127\.0\.0\.1://p' "$LOG")
 	run ask "$port" <<<hello
@@ -137,31 +137,31 @@ END
 	assert_output hello
 }
 
-@test "-u runs the program as that user, in that user's group, with no other groups (Linux)" {
+@test "superd -u: a user, the program has that user, its group and no other groups (Linux)" {
 	SUPERD_PREFIX=(setpriv --groups '1,2')
 	start_superd -p 0 -u nobody sh -c 'id -un; id -gn; id -G | wc -w'
 	run ask "$PORT" </dev/null
 	assert_output $'nobody\nnogroup\n1'
 }
 
-@test "-u takes a group, too" {
+@test "superd -u: a user and a group, the program has both" {
 	start_superd -p 0 -u nobody:daemon sh -c 'id -un; id -gn; id -G | wc -w'
 	run ask "$PORT" </dev/null
 	assert_output $'nobody\ndaemon\n1'
 }
 
-@test "-u takes numbers" {
+@test "superd -u: numbers, the program has them" {
 	start_superd -p 0 -u 4711:4712 id
 	run ask "$PORT" </dev/null
 	assert_output --partial 'uid=4711 gid=4712 groups=4712'
 }
 
-@test "-u changes the program's user, not superd's" {
+@test "superd -u: a user, superd's own user stays root" {
 	start_superd -p 0 -u nobody cat
 	[ "$(stat -c %U "/proc/$SUPERD_PID")" = root ]
 }
 
-@test "-u takes the way back to root away (Linux)" {
+@test "superd -u: a user, the program cannot become root again (Linux)" {
 	start_superd -p 0 -u nobody sh -c 'grep -E "^(Uid|Gid|NoNewPrivs)" /proc/self/status'
 	run ask "$PORT" </dev/null
 	assert_line $'Uid:\t65534\t65534\t65534\t65534'
@@ -169,27 +169,27 @@ END
 	assert_line $'NoNewPrivs:\t1'
 }
 
-@test "as root without -u, superd warns once that the program will run as root" {
+@test "superd -u: not given to root, superd warns once that the program runs as root" {
 	start_superd -p 0 id -un
 	run ask "$PORT" </dev/null
 	assert_output root
 	[ "$(grep -c '^superd: warning: .*root' "$LOG")" -eq 1 ]
 }
 
-@test "with -u, superd does not warn" {
+@test "superd -u: a user, superd does not warn" {
 	start_superd -p 0 -u nobody cat
 	run grep warning "$LOG"
 	assert_failure
 }
 
-@test "-P writes the process id, and removes the file on exit" {
+@test "superd -P: superd runs and stops, the file has its process id and is removed" {
 	start_superd -p 0 -P "$BATS_TEST_TMPDIR/pid" cat
 	[ "$(cat "$BATS_TEST_TMPDIR/pid")" = "$SUPERD_PID" ]
 	stop_superd
 	[ ! -e "$BATS_TEST_TMPDIR/pid" ]
 }
 
-@test "-r writes a newline to a descriptor when superd listens, and closes it" {
+@test "superd -r: superd listens, it writes a newline to a named pipe and closes it" {
 	mkfifo "$BATS_TEST_TMPDIR/ready"
 	exec 5<>"$BATS_TEST_TMPDIR/ready"
 	launch_superd -p 0 -r 6 cat 6>"$BATS_TEST_TMPDIR/ready"
@@ -200,20 +200,20 @@ END
 	[ ! -e "/proc/$SUPERD_PID/fd/6" ] || [ "$(readlink "/proc/$SUPERD_PID/fd/6")" != "$BATS_TEST_TMPDIR/ready" ]
 }
 
-@test "-q leaves listening, START and EXIT out of the log" {
+@test "superd -q: a connection, listening, START and EXIT are not logged" {
 	launch_superd -q -b "$BATS_TEST_TMPDIR/socket" -u nobody cat
 	wait_until ask "$BATS_TEST_TMPDIR/socket" <<<hello
 	stop_superd
 	[ ! -s "$LOG" ]
 }
 
-@test "-q still says that somebody was refused" {
+@test "superd -q: a refused client, it is logged" {
 	launch_superd -q -b "$BATS_TEST_TMPDIR/socket" -o instances=0 -o on_limit=refuse -u nobody cat
 	wait_until test -S "$BATS_TEST_TMPDIR/socket"
 	wait_until grep 'FAIL: cat service_limit' "$LOG" < <(ask "$BATS_TEST_TMPDIR/socket" </dev/null)
 }
 
-@test "-v says more than is said without it" {
+@test "superd -v: a connection, more lines are logged" {
 	start_superd -p 0 -u nobody cat
 	ask "$PORT" <<<hello
 	stop_superd
@@ -224,7 +224,7 @@ END
 	[ "$(wc -l <"$LOG")" -gt "$plain" ]
 }
 
-@test "-l logs to syslog, as superd, and leaves stderr alone" {
+@test "superd -l: a facility, superd logs to syslog and not to stderr" {
 	start_private_syslog
 	launch_superd -l local3 -b 127.0.0.1 -p 0 -u nobody cat
 	# local3 is facility 19, info is severity 6.
@@ -235,19 +235,19 @@ END
 	[ ! -s "$LOG" ]
 }
 
-@test "-n serves numeric addresses" {
+@test "superd -n: a numeric address, superd serves" {
 	start_superd -n -p 0 -b 127.0.0.1 cat
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
 
-@test "-V prints the version" {
+@test "superd -V: the option alone, it prints the version" {
 	run --separate-stderr "$SUPERD" -V
 	assert_success
 	assert_output --regexp '^superd [0-9]+\.[0-9]+\.[0-9]+$'
 }
 
-@test "-h prints every option, on stdout" {
+@test "superd -h: the option alone, it prints every option on stdout" {
 	run --separate-stderr "$SUPERD" -h
 	assert_success
 	for letter in n q v l P m r p b u o c t A V h; do
@@ -256,7 +256,7 @@ END
 	[ -z "$stderr" ]
 }
 
-@test "-A prints one attribute a line, in six columns" {
+@test "superd -A: the option alone, it prints one attribute per line in six columns" {
 	run --separate-stderr "$SUPERD" -A
 	assert_success
 	for name in instances per_source on_limit time_limit drain_time backlog stderr directory umask nice \
@@ -267,7 +267,7 @@ END
 	assert_output ''
 }
 
-@test "-t prints the service as it would run, and opens no socket" {
+@test "superd -t: a command line, it prints the service and does not listen" {
 	port=$(free_port)
 	run --separate-stderr "$SUPERD" -t -p "$port" -o instances=7 -b 127.0.0.1 -u nobody cat
 	assert_success
@@ -277,13 +277,13 @@ END
 	refute_output --partial listening
 }
 
-@test "-o takes blanks around the operator" {
+@test "superd -o: blanks around the operator, superd ignores them" {
 	start_superd -p 0 -o 'banner = /etc/hostname' true
 	run ask "$PORT" </dev/null
 	assert_output "$(cat /etc/hostname)"
 }
 
-@test "-o += adds to a set, and -= takes away from it" {
+@test "superd -o: += and -= for a set, they add and remove" {
 	start_superd -p 0 -o only_from=10.1.2.3 -o only_from+=127.0.0.0/8 -o only_from-=10.1.2.3 cat
 	run ask "$PORT" <<<hello
 	assert_output hello
@@ -294,7 +294,7 @@ END
 	wait_for_line 'FAIL: cat address from=127\.0\.0\.1$'
 }
 
-@test "options end where PROGRAM begins" {
+@test "options: an option after PROGRAM, it is an argument of the program" {
 	start_superd -p 0 echo -V -p 5 -- -x
 	run ask "$PORT" </dev/null
 	assert_output -- '-V -p 5 -- -x'

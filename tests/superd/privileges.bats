@@ -1,10 +1,9 @@
-# As whom a program runs, and that it cannot be anybody else.
+# The user, the groups and the capabilities of a program, and that it cannot get others.
 
 load ../lib/superd
 load ../lib/client
 load ../lib/fault
 
-# A folder that every user may enter, which bats's own are not.
 setup() {
 	make_public_folder
 }
@@ -13,18 +12,18 @@ teardown() {
 	remove_public_folder
 }
 
-# The ids of a program: real, effective, saved, for files; users, groups; and the supplementary groups, sorted.
+# The ids of a program: real, effective, saved, file system; for users, for groups; and the supplementary groups, sorted.
 IDS='sed -n "s/^[UG]id:[[:space:]]*//p" /proc/self/status | tr "\t" " "
 	sed -n "s/^Groups:[[:space:]]*//p" /proc/self/status | tr " " "\n" | sort -n | xargs'
 
-# ids ARGUMENT...: what the program says of itself, with superd started by the arguments.
-ids() {
+# print_ids ARGUMENT...: start superd with the arguments, and print the ids of its program.
+print_ids() {
 	start_superd -p 0 "$@" sh -c "$IDS" || return
 	ask "$PORT" </dev/null
 }
 
-# The same for a service from a file.
-file_ids() {
+# print_ids_from_file LINE...: the same for a service from a file that has these lines.
+print_ids_from_file() {
 	printf '#!/bin/sh\n%s\n' "$IDS" >"$PUBLIC/ids"
 	chmod 755 "$PUBLIC/ids"
 	print_open_service a server="$PUBLIC/ids" "$@" >"$BATS_TEST_TMPDIR/conf"
@@ -32,39 +31,39 @@ file_ids() {
 	ask "$PORT" </dev/null
 }
 
-@test "-u USER: all four user ids, all four group ids, and no group of root's (Linux)" {
+@test "superd -u: a user, all four user ids and group ids are its own and no group of root's is left (Linux)" {
 	SUPERD_PREFIX=(setpriv '--groups=0,4,24')
-	run ids -u nobody
+	run print_ids -u nobody
 	assert_output $'65534 65534 65534 65534\n65534 65534 65534 65534'
 }
 
-@test "-u USER:GROUP" {
-	run ids -u nobody:daemon
+@test "superd -u: a user and a group, the ids are theirs" {
+	run print_ids -u nobody:daemon
 	assert_line --index 0 '65534 65534 65534 65534'
 	assert_line --index 1 '1 1 1 1'
 	refute_line --regexp '\<0\>'
 }
 
-@test "-u changes the program's user, not superd's" {
+@test "superd -u: a user, superd itself keeps all its user ids" {
 	start_superd -p 0 -u nobody cat
 	[ "$(awk '/^Uid/ { print $2 $3 $4 $5 }' "/proc/$SUPERD_PID/status")" = 0000 ]
 }
 
-@test "user and group of a service from a file, without the user's other groups" {
-	run file_ids user=nobody group=daemon
+@test "user and group: a service from a file, the program has both and none of the user's other groups" {
+	run print_ids_from_file user=nobody group=daemon
 	assert_line --index 0 '65534 65534 65534 65534'
 	assert_line --index 1 '1 1 1 1'
 	refute_output --regexp '(^| )0( |$)'
 }
 
-@test "groups = yes: the user's supplementary groups, and only those (Linux)" {
+@test "groups: yes, the program has the user's supplementary groups only (Linux)" {
 	SUPERD_PREFIX=(setpriv '--groups=0,4,24')
 	expected=$(id -G www-data | tr ' ' '\n' | sort -n | xargs)
-	run file_ids user=www-data groups=yes
+	run print_ids_from_file user=www-data groups=yes
 	assert_line --index 2 "$expected"
 }
 
-@test "a program cannot get root back" {
+@test "privileges: the program tries to become root, every call fails" {
 	start_superd -p 0 -u nobody /usr/bin/python3 -c '
 import os
 for call in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setreuid(0, 0), lambda: os.setresuid(0, 0, 0),
@@ -79,20 +78,20 @@ for call in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setreuid(0,
 	refute_line 'done'
 }
 
-@test "a program has none of root's capabilities" {
+@test "privileges: the program runs as nobody, it has no capabilities" {
 	start_superd -p 0 -u nobody grep -E '^Cap(Prm|Eff|Amb)' /proc/self/status
 	run ask "$PORT" </dev/null
 	assert_output $'CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapAmb:\t0000000000000000'
 }
 
-@test "internal services and redirections run as their user, too" {
+@test "privileges: an internal service with user, it runs as that user" {
 	print_open_service a type='INTERNAL UNLISTED' id=a server= user=nobody | sed 's/^service a/service echo/' >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	open_connection first "$PORT"
 	[ "$(awk '/^Uid/ { print $2, $3, $4, $5 }' "/proc/$(pgrep -P "$SUPERD_PID")/status")" = '65534 65534 65534 65534' ]
 }
 
-@test "no_new_privs is on with -u, and a setuid program gains nothing (Linux)" {
+@test "no_new_privs: superd -u, it is on and a setuid program gains nothing (Linux)" {
 	cp /usr/bin/id "$PUBLIC/id"
 	chmod 4755 "$PUBLIC/id"
 	start_superd -p 0 -u nobody sh -c "grep NoNewPrivs /proc/self/status; exec '$PUBLIC/id' -u"
@@ -100,7 +99,7 @@ for call in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setreuid(0,
 	assert_output $'NoNewPrivs:\t1\n65534'
 }
 
-@test "no_new_privs is off for a service from a file, unless it says yes (Linux)" {
+@test "no_new_privs: a service from a file, it is off unless set (Linux)" {
 	print_open_service a user=nobody server=/bin/grep server_args='NoNewPrivs /proc/self/status' >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	run ask "$PORT" </dev/null
@@ -112,7 +111,7 @@ for call in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setreuid(0,
 	assert_output $'NoNewPrivs:\t1'
 }
 
-# A root of its own with one static program in it, which shows what it can see.
+# make_root: make $PUBLIC/root, with one static program, bin/see, that prints what it sees.
 make_root() {
 	mkdir -p "$PUBLIC/root/bin" "$PUBLIC/root/inside"
 	cat >"$PUBLIC/see.c" <<-END
@@ -132,7 +131,7 @@ make_root() {
 	gcc -static -o "$PUBLIC/root/bin/see" "$PUBLIC/see.c"
 }
 
-@test "chroot: server and directory are inside it (Linux)" {
+@test "chroot: server and directory, they are inside it (Linux)" {
 	make_root
 	print_open_service a chroot="$PUBLIC/root" server=/bin/see directory=/inside user=nobody >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
@@ -143,7 +142,7 @@ make_root() {
 	assert_line --index 3 -- -1
 }
 
-@test "chroot without directory: the program starts at its root, not outside (Linux)" {
+@test "chroot: directory is not set, the program starts at the new root (Linux)" {
 	make_root
 	print_open_service a chroot="$PUBLIC/root" server=/bin/see user=nobody >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
@@ -151,13 +150,13 @@ make_root() {
 	assert_line --index 0 'in / as 65534'
 }
 
-@test "rlimits are set before the user is changed, and cannot be raised" {
+@test "rlimits: the program runs as nobody, it cannot raise the limit" {
 	start_superd -p 0 -u nobody -o rlimit_files=33 sh -c 'ulimit -n; ulimit -n 34 2>/dev/null || echo refused'
 	run ask "$PORT" </dev/null
 	assert_output $'33\nrefused'
 }
 
-@test "another user where superd is not root is an error at load, which names the user" {
+@test "privileges: superd is not root and -u names another user, it is an error that names the user" {
 	SUPERD_PREFIX=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups)
 	run start_superd -p 0 -u daemon cat
 	assert_failure
@@ -169,7 +168,7 @@ make_root() {
 	assert_output --regexp "superd: $PUBLIC/conf:[0-9]+: .*user: .*daemon"
 }
 
-@test "root as the user where superd is not root is an error at load, too" {
+@test "privileges: superd is not root and user = root, it is an error" {
 	SUPERD_PREFIX=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups)
 	print_open_service a user=root >"$PUBLIC/conf"
 	chmod 644 "$PUBLIC/conf"
@@ -178,7 +177,7 @@ make_root() {
 	assert_output --partial root
 }
 
-@test "another group where superd is not root is an error at load" {
+@test "privileges: superd is not root and group names another group, it is an error" {
 	SUPERD_PREFIX=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups)
 	print_open_service a user= group=daemon >"$PUBLIC/conf"
 	chmod 644 "$PUBLIC/conf"
@@ -187,13 +186,13 @@ make_root() {
 	assert_output --regexp "superd: $PUBLIC/conf:[0-9]+: .*group"
 }
 
-@test "its own user where superd is not root is none" {
+@test "privileges: superd is not root and -u names its own user, the program runs" {
 	SUPERD_PREFIX=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
-	run ids -u nobody
+	run print_ids -u nobody
 	assert_line --index 0 '65534 65534 65534 65534'
 }
 
-@test "with -u superd reloads and upgrades all the same" {
+@test "superd -u: reload and upgrade, the next program has the same ids" {
 	start_superd -p 0 -u nobody sh -c "$IDS"
 	upgrade_superd
 	signal_and_wait HUP 'configuration'
@@ -201,7 +200,7 @@ make_root() {
 	assert_output $'65534 65534 65534 65534\n65534 65534 65534 65534'
 }
 
-@test "a user that is there no more is said at reload, and the service goes on as it was" {
+@test "user: the account is removed before a reload, superd reports it and keeps the service" {
 	print_open_service a user=nobody >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	print_open_service a user=no-such-user >"$BATS_TEST_TMPDIR/conf"
@@ -210,8 +209,8 @@ make_root() {
 	assert_output hello
 }
 
-# See SECURITY.md: a program's own user can signal it, and must not hold up superd by that.
-@test "programs that are stopped hold nobody up" {
+# See SECURITY.md: the user of a program can signal it, and must not block superd.
+@test "privileges: a user stops its programs with SIGSTOP, superd serves and answers signals" {
 	start_superd -p 0 -u nobody -o instances=UNLIMITED cat
 	start_background setpriv --reuid=nobody --regid=nogroup --clear-groups /usr/bin/python3 -c '
 import os, signal, sys, time

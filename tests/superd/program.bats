@@ -1,22 +1,22 @@
-# What a program gets from superd: descriptors, session, signals, directory, limits, arguments. The programs
-# here are shell scripts that print what they find.
+# What a program gets from superd: descriptors, session, signals, directory, limits, arguments. The programs are shell scripts
+# that print these.
 
 load ../lib/superd
 load ../lib/client
 
-# Every open descriptor and what it is; looking does not open any.
+# Print every open descriptor and what it is; this opens no other.
 DESCRIPTORS='n=0; while [ $n -lt 256 ]; do
 	if [ -e /proc/$$/fd/$n ]; then echo "$n $(readlink /proc/$$/fd/$n)"; fi
 	n=$((n + 1))
 done'
 
-# What the program prints, with superd started by the arguments.
+# printed_by ARGUMENT...: start superd with the arguments, and print what its program prints.
 printed_by() {
 	start_superd -p 0 "$@" || return
 	ask "$PORT" </dev/null
 }
 
-@test "descriptors 0 and 1 are the connection, 2 is superd's stderr, and nothing else is open" {
+@test "descriptors: a service from the command line, 0 and 1 are the connection, 2 is superd's stderr, nothing else is open" {
 	run printed_by sh -c "$DESCRIPTORS"
 	assert_line --index 0 --regexp '^0 socket:'
 	[ "${lines[1]}" = "1 ${lines[0]#0 }" ]
@@ -24,27 +24,27 @@ printed_by() {
 	[ "${#lines[@]}" -eq 3 ]
 }
 
-@test "stderr = client puts the connection on descriptor 2" {
+@test "stderr: client, descriptor 2 is the connection" {
 	run printed_by -o stderr=client sh -c "$DESCRIPTORS; echo to the client >&2"
 	[ "${lines[2]}" = "2 ${lines[0]#0 }" ]
 	assert_line 'to the client'
 	[ "${#lines[@]}" -eq 4 ]
 }
 
-@test "what a program says on stderr stands in superd's log" {
+@test "stderr: log, the program's lines are in superd's log" {
 	run printed_by sh -c 'echo from the program >&2'
 	assert_output ''
 	wait_for_line '^from the program$'
 }
 
-@test "descriptors that superd was started with do not reach the program" {
+@test "descriptors: superd was started with others, the program does not have them" {
 	exec 7</dev/null 8>"$BATS_TEST_TMPDIR/eight"
 	run printed_by sh -c "$DESCRIPTORS"
 	exec 7<&- 8>&-
 	[ "${#lines[@]}" -eq 3 ]
 }
 
-@test "the second client's program does not see the first client's connection" {
+@test "descriptors: two clients at the same time, the second program does not have the first connection" {
 	start_superd -p 0 sh -c "$DESCRIPTORS; read -r line"
 	start_background "$CLIENT" "$PORT" line hold >"$BATS_TEST_TMPDIR/first"
 	wait_for_line holding "$BATS_TEST_TMPDIR/first"
@@ -53,7 +53,7 @@ printed_by() {
 	[ "${lines[0]}" != "$(head -n 1 "$BATS_TEST_TMPDIR/first")" ]
 }
 
-@test "the connection blocks: a program may read and write it simply" {
+@test "descriptors: 0 and 1, they block" {
 	run printed_by sh -c 'for n in 0 1; do
 		flags=$(sed -n "s/^flags:[[:space:]]*//p" /proc/$$/fdinfo/$n)
 		echo $((flags & 04000)) # O_NONBLOCK
@@ -61,7 +61,7 @@ printed_by() {
 	assert_output $'0\n0'
 }
 
-@test "the program leads a session and a process group of its own" {
+@test "process group: the program, it leads its own session and process group without a terminal" {
 	# Fields of /proc/PID/stat: 1 the pid, 5 its group, 6 its session, 7 its terminal.
 	run printed_by sh -c 'cut -d " " -f 1,5,6,7 /proc/$$/stat'
 	read -r pid group session terminal <<<"$output"
@@ -71,25 +71,25 @@ printed_by() {
 	[ "$terminal" = 0 ]
 }
 
-@test "the program is superd's own child" {
+@test "parent: the program, it is superd's child" {
 	start_superd -p 0 sh -c 'cut -d " " -f 4 /proc/$$/stat'
 	run ask "$PORT" </dev/null
 	assert_output "$SUPERD_PID"
 }
 
-@test "signals are at their defaults and none is blocked, however superd was started" {
+@test "signals: superd was started with signals ignored and blocked, the program has the defaults" {
 	SUPERD_PREFIX=(python3 -c '
 import os, signal, sys
 for n in (signal.SIGPIPE, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
     signal.signal(n, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM})
 os.execv(sys.argv[1], sys.argv[1:])')
-	# Not by a shell: it would clear the mask.
+	# Without a shell, which would clear the mask.
 	run printed_by grep -E '^Sig(Ign|Blk)' /proc/self/status
 	assert_output $'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000'
 }
 
-@test "superd started with its signals ignored and blocked reaps and stops all the same" {
+@test "signals: superd was started with signals ignored and blocked, it reaps programs and stops" {
 	SUPERD_PREFIX=(python3 -c '
 import os, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -101,18 +101,18 @@ os.execv(sys.argv[1], sys.argv[1:])')
 	stop_superd
 }
 
-@test "the program starts where superd was started" {
+@test "directory: not set on the command line, the program starts where superd was started" {
 	cd "$BATS_TEST_TMPDIR"
 	run printed_by pwd
 	assert_output "$(pwd -P)"
 }
 
-@test "directory = says where the program starts" {
+@test "directory: a path, the program starts there" {
 	run printed_by -o directory=/usr pwd
 	assert_output /usr
 }
 
-@test "a program with a slash is looked for from where superd was started, whatever directory = says" {
+@test "program: a relative path and directory, the path starts where superd was started" {
 	printf '#!/bin/sh\necho here; pwd\n' >"$BATS_TEST_TMPDIR/program"
 	chmod +x "$BATS_TEST_TMPDIR/program"
 	cd "$BATS_TEST_TMPDIR"
@@ -120,66 +120,66 @@ os.execv(sys.argv[1], sys.argv[1:])')
 	assert_output $'here\n/usr'
 }
 
-@test "the umask is superd's own, with group and other write off" {
+@test "umask: superd's is 0, the program's is 022" {
 	umask 0
 	run printed_by sh -c umask
 	assert_output 0022
 }
 
-@test "a stricter umask of superd's own stays" {
+@test "umask: superd's is 077, the program's is 077" {
 	umask 077
 	run printed_by sh -c umask
 	assert_output 0077
 }
 
-@test "umask = sets the umask, in octal" {
+@test "umask: a value, the program has it" {
 	run printed_by -o umask=027 sh -c umask
 	assert_output 0027
 }
 
-@test "nice = sets the program's niceness (Linux)" {
+@test "nice: 5, the program has it (Linux)" {
 	run printed_by -o nice=5 nice
 	assert_output 5
 }
 
-@test "nice = may raise the priority, before privileges are dropped (Linux)" {
+@test "nice: -3 and -u, superd sets it before it changes the user (Linux)" {
 	run printed_by -u nobody -o nice=-3 nice
 	assert_output -- -3
 }
 
-@test "rlimit_files sets the soft and the hard limit" {
+@test "rlimit_files: a number, it is the soft and the hard limit" {
 	run printed_by -o rlimit_files=33 sh -c 'ulimit -Sn; ulimit -Hn'
 	assert_output $'33\n33'
 }
 
-@test "rlimit_cpu is in seconds" {
+@test "rlimit_cpu: a number, it is in seconds" {
 	run printed_by -o rlimit_cpu=7 sh -c 'ulimit -St; ulimit -Ht'
 	assert_output $'7\n7'
 }
 
-@test "rlimit_as, _data, _rss and _stack take bytes, K and M" {
+@test "rlimit_as, _data, _rss, _stack: bytes, K and M, the program has these limits" {
 	run printed_by -o rlimit_as=512M -o rlimit_data=204800K -o rlimit_rss=104857600 -o rlimit_stack=4M \
 		bash -c 'ulimit -Sv; ulimit -Hv; ulimit -Sd; ulimit -Sm; ulimit -Ss'
 	assert_output $'524288\n524288\n204800\n102400\n4096'
 }
 
-@test "rlimit_stack = UNLIMITED lifts the limit" {
+@test "rlimit_stack: UNLIMITED, the soft limit is raised" {
 	SUPERD_PREFIX=(prlimit --stack=8388608:unlimited)
 	run printed_by -o rlimit_stack=UNLIMITED sh -c 'ulimit -Ss'
 	assert_output unlimited
 }
 
-@test "argv[0] is the program's last path component" {
+@test "arguments: a program with a path, argv[0] is its last component" {
 	run printed_by /bin/sh -c 'tr "\0" "|" </proc/$$/cmdline'
 	assert_output --regexp '^sh\|-c\|'
 }
 
-@test "arguments arrive as they were given" {
+@test "arguments: blanks, special characters and empty strings, they arrive unchanged" {
 	run printed_by printf '[%s]\n' 'a b' '' '*' $'tab\there' '$HOME'
 	assert_output $'[a b]\n[]\n[*]\n[tab\there]\n[$HOME]'
 }
 
-@test "a program without a slash is found in PATH at start, and not looked for later" {
+@test "program: a name without a slash, superd looks it up in PATH at start only" {
 	mkdir "$BATS_TEST_TMPDIR/one" "$BATS_TEST_TMPDIR/two"
 	printf '#!/bin/sh\necho one\n' >"$BATS_TEST_TMPDIR/one/program"
 	printf '#!/bin/sh\necho two\n' >"$BATS_TEST_TMPDIR/two/program"
@@ -191,7 +191,7 @@ os.execv(sys.argv[1], sys.argv[1:])')
 	assert_output two
 }
 
-@test "a program that has gone is said in the log, and superd goes on" {
+@test "program: the file is missing for a moment, superd logs the reason and serves again when it is back" {
 	cp /bin/cat "$BATS_TEST_TMPDIR/program"
 	start_superd -p 0 "$BATS_TEST_TMPDIR/program"
 	mv "$BATS_TEST_TMPDIR/program" "$BATS_TEST_TMPDIR/elsewhere"
@@ -203,7 +203,7 @@ os.execv(sys.argv[1], sys.argv[1:])')
 	assert_output 'back again'
 }
 
-@test "a script without a first line that names its shell is not run by a guess" {
+@test "program: a script without a #! line, superd does not run it and logs the reason" {
 	echo 'echo hello' >"$BATS_TEST_TMPDIR/script"
 	chmod +x "$BATS_TEST_TMPDIR/script"
 	start_superd -p 0 "$BATS_TEST_TMPDIR/script"

@@ -1,17 +1,15 @@
-# Real services, asked by their real clients, all from service files below one directory, by one superd.
+# Real services and their real clients: one superd serves all of them from a directory of service files.
 
-# shellcheck disable=SC2154 # what run sets
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 load ../lib/client
 
 setup_file() {
-	# Most services run as nobody, who cannot enter bats's own folder.
-	PUBLIC=$(mktemp -d)
-	chmod 755 "$PUBLIC"
+	make_public_folder
 	mkdir "$PUBLIC/superd.d"
 	head -c 1000000 /dev/urandom >"$PUBLIC/data"
-	# git's clients, whoever runs the tests.
+	# git's clients, independent of the user that runs the tests.
 	export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 	export GIT_AUTHOR_NAME=tester GIT_AUTHOR_EMAIL=tester@example.org
 	export GIT_COMMITTER_NAME=tester GIT_COMMITTER_EMAIL=tester@example.org
@@ -24,23 +22,22 @@ setup_file() {
 }
 
 teardown_file() {
-	BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR end_processes
-	rm -rf "$PUBLIC"
+	BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR remove_public_folder
 }
 
-# entry NAME LINE...: the service file of that name. The programs see nothing of the environment but PATH.
-entry() {
+# write_entry NAME LINE...: write the service file of that name. The programs get only PATH from the environment.
+write_entry() {
 	print_service "$@" 'passenv = PATH' 'log_on_success = PID HOST EXIT' >"$PUBLIC/superd.d/$1"
 }
 
-# folder NAME: a directory of the user nobody, with something in it.
-folder() {
+# make_folder NAME: make a folder that belongs to nobody, with a file in it.
+make_folder() {
 	mkdir "$PUBLIC/$1"
 	cp "$PUBLIC/data" "$PUBLIC/$1"
 	chown -R nobody "$PUBLIC/$1"
 }
 
-# Run a client, no longer than anything may take.
+# run_client COMMAND...: run it, at most WAIT_SECONDS.
 run_client() {
 	timeout -k 1 "$WAIT_SECONDS" "$@"
 }
@@ -53,16 +50,16 @@ serve_git() {
 	git -C "$PUBLIC/work" commit -q -m first
 	git clone -q --bare "$PUBLIC/work" "$PUBLIC/git/project"
 	chown -R nobody "$PUBLIC/git"
-	entry git 'user = nobody' 'server = /usr/bin/git' \
+	write_entry git 'user = nobody' 'server = /usr/bin/git' \
 		"server_args = daemon --inetd --export-all --enable=receive-pack --base-path=$PUBLIC/git $PUBLIC/git"
 }
 
-@test "git clones over git://" {
+@test "git daemon: git clones, the files are there" {
 	run_client git clone -q "git://127.0.0.1:$(port_of git)/project" "$BATS_TEST_TMPDIR/clone"
 	cmp "$PUBLIC/data" "$BATS_TEST_TMPDIR/clone/data"
 }
 
-@test "git pushes over git://, and the next clone has it" {
+@test "git daemon: git pushes, the next clone has the commit" {
 	url=git://127.0.0.1:$(port_of git)/project
 	run_client git clone -q "$url" "$BATS_TEST_TMPDIR/clone"
 	cd "$BATS_TEST_TMPDIR/clone"
@@ -75,8 +72,8 @@ serve_git() {
 }
 
 serve_rsync() {
-	folder fetch
-	folder store
+	make_folder fetch
+	make_folder store
 	cat >"$PUBLIC/rsyncd.conf" <<-END
 		log file = /dev/null
 		use chroot = no
@@ -88,15 +85,15 @@ serve_rsync() {
 		path = $PUBLIC/store
 		read only = no
 	END
-	entry rsync 'server = /usr/bin/rsync' "server_args = --daemon --config=$PUBLIC/rsyncd.conf"
+	write_entry rsync 'server = /usr/bin/rsync' "server_args = --daemon --config=$PUBLIC/rsyncd.conf"
 }
 
-@test "rsync fetches" {
+@test "rsync: it fetches a module, the files are there" {
 	run_client rsync -a "rsync://127.0.0.1:$(port_of rsync)/fetch/" "$BATS_TEST_TMPDIR/here"
 	cmp "$PUBLIC/data" "$BATS_TEST_TMPDIR/here/data"
 }
 
-@test "rsync sends, and sends what has changed" {
+@test "rsync: it sends a file twice, the server has the changed one" {
 	url=rsync://127.0.0.1:$(port_of rsync)/store/
 	mkdir "$BATS_TEST_TMPDIR/here"
 	cp "$PUBLIC/data" "$BATS_TEST_TMPDIR/here"
@@ -108,7 +105,7 @@ serve_rsync() {
 
 serve_ssh() {
 	mkdir "$PUBLIC/ssh"
-	# Without it sshd does not start. A machine where sshd runs by itself has it.
+	# Without this folder sshd does not start. A machine where sshd runs has it.
 	mkdir -p /run/sshd
 	local key
 	for key in host user stranger; do
@@ -123,66 +120,66 @@ serve_ssh() {
 		StrictModes no
 		UsePAM no
 	END
-	entry ssh 'server = /usr/sbin/sshd' "server_args = -i -f $PUBLIC/ssh/sshd_config"
+	write_entry ssh 'server = /usr/sbin/sshd' "server_args = -i -f $PUBLIC/ssh/sshd_config"
 }
 
-# ssh_as KEY COMMAND
+# ssh_as KEY COMMAND: run the command through ssh with that key.
 ssh_as() {
 	run_client ssh -F none -p "$(port_of ssh)" -i "$PUBLIC/ssh/$1" -o IdentitiesOnly=yes -o BatchMode=yes \
 		-o UserKnownHostsFile="$PUBLIC/ssh/known_hosts" -o HostKeyAlias=superd root@127.0.0.1 "$2"
 }
 
-@test "ssh logs in through sshd -i and runs a command" {
+@test "sshd: the right key, ssh runs a command and gets its status" {
 	run --separate-stderr ssh_as user 'cat; echo "${SSH_CLIENT%% *}"; echo wrong >&2; exit 7' <<<hello
 	[ "$status" -eq 7 ]
 	assert_output $'hello\n127.0.0.1'
 	assert_equal "$stderr" wrong
 }
 
-@test "ssh without the right key is not let in" {
+@test "sshd: a wrong key, ssh is refused" {
 	run ssh_as stranger 'echo in'
 	[ "$status" -eq 255 ]
 	assert_output --partial 'Permission denied (publickey'
 }
 
 serve_tftp() {
-	folder tftp
-	entry tftp 'socket_type = dgram' 'wait = yes' 'server = /usr/sbin/in.tftpd' \
+	make_folder tftp
+	write_entry tftp 'socket_type = dgram' 'wait = yes' 'server = /usr/sbin/in.tftpd' \
 		"server_args = --secure --create --user nobody $PUBLIC/tftp"
 }
 
-@test "tftp gets a file" {
+@test "tftpd: curl gets a file, it is complete" {
 	run_client curl -s "tftp://127.0.0.1:$(port_of tftp)/data" -o "$BATS_TEST_TMPDIR/got"
 	cmp "$PUBLIC/data" "$BATS_TEST_TMPDIR/got"
 }
 
-@test "tftp puts a file" {
+@test "tftpd: curl puts a file, it is complete" {
 	run_client curl -s -T "$PUBLIC/data" "tftp://127.0.0.1:$(port_of tftp)/put"
 	wait_until cmp "$PUBLIC/data" "$PUBLIC/tftp/put"
 }
 
 serve_http() {
-	folder www
-	entry http 'user = nobody' 'server = /bin/busybox' "server_args = httpd -i -h $PUBLIC/www"
+	make_folder www
+	write_entry http 'user = nobody' 'server = /bin/busybox' "server_args = httpd -i -h $PUBLIC/www"
 }
 
-@test "curl fetches a page from busybox httpd" {
+@test "busybox httpd: curl gets a page, it is complete" {
 	run run_client curl -s -w '%{http_code}' "http://127.0.0.1:$(port_of http)/data" -o "$BATS_TEST_TMPDIR/got"
 	assert_output 200
 	cmp "$PUBLIC/data" "$BATS_TEST_TMPDIR/got"
 }
 
 serve_finger() {
-	entry finger 'user = nobody' 'server = /usr/sbin/in.fingerd'
+	write_entry finger 'user = nobody' 'server = /usr/sbin/in.fingerd'
 }
 
-@test "finger tells of a user" {
-	# What finger(1) sends; it asks port 79 only.
+@test "fingerd: a request for root, the reply names root" {
+	# finger(1) sends this, but only to port 79.
 	run ask "$(port_of finger)" <<<$'root\r'
 	assert_line --regexp '^Login: root[[:space:]]'
 }
 
-# cmd behind stunnel, which lets in who has the one right certificate.
+# cmd behind stunnel, which admits clients that have the right certificate.
 serve_tls() {
 	mkdir "$PUBLIC/tls"
 	local name
@@ -200,31 +197,31 @@ serve_tls() {
 		exec = $PUBLIC/cmd
 		execArgs = cmd
 	END
-	# What a client that is turned away has sent is never read: lingering, it gets stunnel's alert for certain.
-	entry tls 'server = /usr/bin/stunnel' "server_args = $PUBLIC/tls/stunnel.conf" 'stderr = log' 'linger = 5'
+	# stunnel does not read what a refused client has sent. With linger, the client gets stunnel's alert.
+	write_entry tls 'server = /usr/bin/stunnel' "server_args = $PUBLIC/tls/stunnel.conf" 'stderr = log' 'linger = 5'
 }
 
-# tls_with OPTION...: what s_client sends, and prints of what it gets.
+# tls_with OPTION...: send three requests with openssl s_client and these options, and print the replies.
 tls_with() {
 	printf 'peer\necho<>secret\nexit\n' | run_client openssl s_client -quiet -connect "127.0.0.1:$(port_of tls)" \
 		-CAfile "$PUBLIC/tls/server.pem" -verify_return_error "$@"
 }
 
-@test "cmd behind stunnel serves a client with the right certificate, and knows where it comes from" {
+@test "stunnel with cmd: the right certificate, cmd knows the client's address" {
 	run --separate-stderr tls_with -cert "$PUBLIC/tls/client.pem" -key "$PUBLIC/tls/client.key"
 	assert_line --index 0 --regexp '^ok<>127\.0\.0\.1<>[0-9]+$'
 	assert_line --index 1 'ok<>secret'
 	assert_line --index 2 'ok<>bye'
 }
 
-@test "cmd behind stunnel gives nothing to a client without a certificate" {
+@test "stunnel with cmd: no certificate, the client gets nothing from cmd" {
 	run --separate-stderr tls_with
 	assert_failure
 	assert_output ''
 	[[ $stderr == *'alert certificate required'* ]]
 }
 
-@test "cmd behind stunnel gives nothing to a client with another certificate" {
+@test "stunnel with cmd: a wrong certificate, the client gets nothing from cmd" {
 	run --separate-stderr tls_with -cert "$PUBLIC/tls/stranger.pem" -key "$PUBLIC/tls/stranger.key"
 	assert_failure
 	assert_output ''

@@ -1,27 +1,26 @@
-# redirect: a connection is passed on to another host and port. Half-closes pass through, each way of its own.
+# redirect: superd forwards a connection to another host and port, and the end of each direction separately.
 #
-# shellcheck disable=SC2154 # check sets stderr
-# shellcheck disable=SC2030,SC2031 # each test has its own BEHIND and SERVED
+# shellcheck disable=SC2154 # run sets them
+# shellcheck disable=SC2030,SC2031 # each test has its own TARGET and SERVER_OUTPUT
 
 load ../lib/superd
 load ../lib/client
 
-# behind STEP...: a server in small steps (tests/serve) for superd to pass connections on to. BEHIND is its port, SERVED
-# what it prints.
-behind() {
+# start_target STEP...: start the scripted server as the target of the redirection. Sets TARGET, its port.
+start_target() {
 	start_server - "$@"
-	BEHIND=$PORT
+	TARGET=$PORT
 }
 
-# start LINE...: superd, which passes everything on to there.
+# start_redirect LINE...: start superd with one service that redirects to TARGET, and has these lines.
 start_redirect() {
-	print_service a "redirect = 127.0.0.1 $BEHIND" 'log_on_success = HOST TRAFFIC EXIT' 'user = nobody' "$@" |
+	print_service a "redirect = 127.0.0.1 $TARGET" 'log_on_success = HOST TRAFFIC EXIT' 'user = nobody' "$@" |
 		sed '/server/d' >"$CONF"
 	start_superd -c "$CONF"
 }
 
-@test "what the client says arrives, and what is answered comes back" {
-	behind accept line 'send:an answer\n' line close
+@test "redirect: a client and a server exchange lines, each arrives" {
+	start_target accept line 'send:an answer\n' line close
 	start_redirect
 	run "$CLIENT" "$PORT" 'send:one\n' line 'send:two\n' all
 	assert_output 'an answer'
@@ -29,16 +28,16 @@ start_redirect() {
 	grep -qx one "$SERVER_OUTPUT"
 }
 
-@test "the client's end is passed on, and the answer still comes back" {
-	behind accept all 'send:late\n' close
+@test "redirect: the client ends its side, the server sees it and its answer arrives" {
+	start_target accept all 'send:late\n' close
 	start_redirect
 	run "$CLIENT" "$PORT" 'send:hello\n' shut all
 	assert_output late
 	wait_for_line '^(end)$' "$SERVER_OUTPUT"
 }
 
-@test "the server's end is passed on, and what the client still says still arrives" {
-	behind accept 'send:first\n' shut line line all
+@test "redirect: the server ends its side, the client sees it and its lines still arrive" {
+	start_target accept 'send:first\n' shut line line all
 	start_redirect
 	run "$CLIENT" "$PORT" all 'send:one\n' 'send:two\n' shut close
 	assert_output first
@@ -46,8 +45,8 @@ start_redirect() {
 	wait_for_line '^(end)$' "$SERVER_OUTPUT"
 }
 
-@test "when both have ended the child ends" {
-	behind accept all close
+@test "redirect: both sides have ended, the child exits" {
+	start_target accept all close
 	start_redirect
 	run "$CLIENT" "$PORT" shut all
 	assert_success
@@ -55,37 +54,37 @@ start_redirect() {
 	has_children 0
 }
 
-@test "a server that resets the connection ends the client's" {
-	behind accept line reset
+@test "redirect: the server resets, the client's connection ends" {
+	start_target accept line reset
 	start_redirect
 	run "$CLIENT" "$PORT" 'send:hello\n' all
 	wait_for_line '^superd: EXIT: a '
 }
 
-@test "a client that resets ends the server's connection" {
-	behind accept line all
+@test "redirect: the client resets, the server's connection ends" {
+	start_target accept line all
 	start_redirect
 	"$CLIENT" "$PORT" 'send:hello\n' file:"$SERVER_OUTPUT" reset
 	wait_for_line '^superd: EXIT: a '
 }
 
-@test "TRAFFIC counts each way" {
-	behind accept line 'many:1000:0123456789' close
+@test "redirect: log_on_success has TRAFFIC, the line has the bytes of each direction" {
+	start_target accept line 'many:1000:0123456789' close
 	start_redirect
 	"$CLIENT" "$PORT" 'send:hello\n' all >/dev/null
 	wait_for_line '^superd: TRAFFIC: a in=6(bytes) out=10000(bytes)$'
 }
 
-@test "TRAFFIC goes to log_type's file, whoever the user is" {
-	behind accept line close
+@test "redirect: TRAFFIC with log_type FILE and a user who cannot write there, the line is in the file" {
+	start_target accept line close
 	mkdir -m 700 "$BATS_TEST_TMPDIR/logs"
 	start_redirect "log_type = FILE $BATS_TEST_TMPDIR/logs/file"
 	"$CLIENT" "$PORT" 'send:hello\n' all
 	wait_for_line 'TRAFFIC: a in=6(bytes) out=0(bytes)$' "$BATS_TEST_TMPDIR/logs/file"
 }
 
-@test "without TRAFFIC nothing is counted in the log" {
-	behind accept line close
+@test "redirect: log_on_success has no TRAFFIC, there is no such line" {
+	start_target accept line close
 	start_redirect
 	sed -i 's/TRAFFIC//' "$CONF"
 	stop_superd
@@ -96,10 +95,10 @@ start_redirect() {
 	assert_failure
 }
 
-@test "much passes both ways at once" {
+@test "redirect: 5 MB in both directions at once, they arrive complete" {
 	print_service cat >"$CONF"
 	start_superd -c "$CONF"
-	BEHIND=$PORT
+	TARGET=$PORT
 	mkdir "$BATS_TEST_TMPDIR/2"
 	SUPERD_LOG=$BATS_TEST_TMPDIR/2/log
 	start_redirect
@@ -109,29 +108,29 @@ start_redirect() {
 	wait_for_line 'TRAFFIC: a in=5000000(bytes) out=5000000(bytes)$'
 }
 
-@test "a client that does not read stops the server, not superd: nothing is lost" {
-	behind accept line 'many:3000000:x' close
+@test "redirect: the client does not read for a while, 3 MB arrive complete" {
+	start_target accept line 'many:3000000:x' close
 	start_redirect
 	run bash -c '"$0" "$1" "send:hello\n" "file:$2" all | wc -c' "$CLIENT" "$PORT" "$SERVER_OUTPUT"
 	assert_output 3000000
 }
 
-@test "where nobody listens, the client is closed and it is said" {
-	BEHIND=$(free_port)
+@test "redirect: nothing listens at the target, the client's connection ends and superd logs the error" {
+	TARGET=$(free_port)
 	start_redirect
 	run "$CLIENT" "$PORT" all
 	assert_output ''
-	wait_for_line "redirect to 127\.0\.0\.1 $BEHIND: Connection refused"
+	wait_for_line "redirect to 127\.0\.0\.1 $TARGET: Connection refused"
 }
 
-@test "a host that does not resolve is an error when it is loaded" {
+@test "redirect: the host does not resolve, it is an error in the configuration" {
 	print_service a 'redirect = nosuch.invalid 80' | sed '/server/d' >"$CONF"
 	check_config
 	assert_failure 1
 	[[ $stderr == conf:*': redirect: nosuch.invalid: '* ]]
 }
 
-@test "redirect goes to IPv6 too" {
+@test "redirect: an IPv6 target, superd connects to it" {
 	start_server -h ::1 - accept line 'send:six\n' close
 	print_service a "redirect = ::1 $PORT" | sed '/server/d' >"$CONF"
 	start_superd -c "$CONF"
@@ -139,18 +138,17 @@ start_redirect() {
 	assert_output six
 }
 
-@test "only_from holds for redirect, too" {
-	behind accept line close
-	start_redirect 'only_from = 127.0.0.2'
+@test "redirect: only_from, superd refuses the client" {
+	start_target accept 'send:secret\n' close
+	start_redirect 'only_from = 127.0.0.2' 'log_on_failure = HOST'
 	run "$CLIENT" "$PORT" all
 	assert_output ''
-	run grep accept "$SERVER_OUTPUT"
-	has_children 0
+	wait_for_line '^superd: FAIL: a address from=127\.0\.0\.1$'
 }
 
-@test "a redirection needs no user and no server" {
-	behind accept line 'send:hello\n' close
-	print_service a "redirect = 127.0.0.1 $BEHIND" | sed '/server/d; /user/d' >"$CONF"
+@test "redirect: neither user nor server is set, the service runs" {
+	start_target accept line 'send:hello\n' close
+	print_service a "redirect = 127.0.0.1 $TARGET" | sed '/server/d; /user/d' >"$CONF"
 	start_superd -c "$CONF"
 	run "$CLIENT" "$PORT" 'send:x\n' all
 	assert_output hello

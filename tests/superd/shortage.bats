@@ -1,5 +1,5 @@
-# No descriptors, processes, memory or disk left: superd neither exits nor spins nor blocks, says it once, and loses
-# nobody whom it has accepted. When it is over, all are served.
+# No descriptors, processes, memory or disk space are left: superd does not exit, spin or block, logs it once, and loses no
+# connection that it has accepted. When the shortage is over, it serves all of them.
 
 load ../lib/superd
 load ../lib/client
@@ -10,8 +10,8 @@ teardown() {
 	[ ! -d "$BATS_TEST_TMPDIR/disk" ] || umount -l "$BATS_TEST_TMPDIR/disk"
 }
 
-# clients COUNT: so many connect, and say what they have to say.
-clients() {
+# connect_clients COUNT: that many clients connect, and send their line. Sets LOAD_PID.
+connect_clients() {
 	start_background "$LOAD" -c "$1" "$PORT" >"$BATS_TEST_TMPDIR/load"
 	LOAD_PID=$BG_PID
 	wait_until all_connected "$1"
@@ -21,74 +21,74 @@ all_connected() {
 	[ "$(ss -tnH "( dport = :$PORT )" | wc -l)" -ge "$1" ]
 }
 
-# The shortage is over: all of them are served.
-all_are_served() {
+# assert_all_served: all of these clients get their answer.
+assert_all_served() {
 	wait "$LOAD_PID" || {
 		cat "$BATS_TEST_TMPDIR/load" "$LOG" >&2
 		return 1
 	}
 }
 
-# during COMMAND...: superd sleeps and answers signals; then the command ends the shortage.
-during() {
+# during_shortage COMMAND...: superd sleeps and answers signals; then the command ends the shortage, and all clients are served.
+during_shortage() {
 	assert_sleeps 2
 	signal_and_wait USR1 'STATE: '
 	run grep EXIT "$LOG"
 	assert_failure
 	"$@"
-	all_are_served
+	assert_all_served
 }
 
 FORKS=clone,clone3,fork,vfork
 
-# As glibc and as musl say it, for grep.
+# The words of glibc and of musl, for grep.
 EMFILE='Too many open files\|No file descriptors available'
 
-@test "no descriptors (EMFILE)" {
+@test "shortage: no descriptors (EMFILE), superd logs it once, sleeps, and later serves every client" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	limit=$(awk '/^Max open files/ { print $4 }' "/proc/$SUPERD_PID/limits")
 	prlimit --pid "$SUPERD_PID" --nofile=3:
-	clients 30
-	during prlimit --pid "$SUPERD_PID" --nofile="$limit":
+	connect_clients 30
+	during_shortage prlimit --pid "$SUPERD_PID" --nofile="$limit":
 	[ "$(count_log "$EMFILE")" -eq 1 ]
 	[ "$(count_log 'resources are available again')" -eq 1 ]
 }
 
-@test "no descriptors in the whole system (ENFILE)" {
+@test "shortage: no descriptors in the system (ENFILE), superd logs it once, sleeps, and later serves every client" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	inject_error accept,accept4 ENFILE
-	clients 30
-	during end_injection
+	connect_clients 30
+	during_shortage end_injection
 	[ "$(count_log 'Too many open files in system')" -eq 1 ]
 }
 
-@test "no processes (EAGAIN)" {
+@test "shortage: no processes (EAGAIN), superd logs it once, sleeps, and later serves every client" {
 	SUPERD_PREFIX=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups)
 	start_superd -p 0 -b 127.0.0.1 cat
 	as_user prlimit --pid "$SUPERD_PID" --nproc=1:
-	clients 30
-	during as_user prlimit --pid "$SUPERD_PID" --nproc=1000:
+	connect_clients 30
+	during_shortage as_user prlimit --pid "$SUPERD_PID" --nproc=1000:
 	[ "$(count_log 'Resource temporarily unavailable')" -eq 1 ]
 	[ "$(count_log 'resources are available again')" -eq 1 ]
 }
 
-@test "no memory for a process (ENOMEM)" {
+@test "shortage: no memory for a process (ENOMEM), superd logs it once, sleeps, and later serves every client" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	inject_error "$FORKS" ENOMEM
-	clients 30
-	during end_injection
+	connect_clients 30
+	during_shortage end_injection
 	[ "$(count_log 'Cannot allocate memory\|Out of memory')" -eq 1 ]
 }
 
-@test "no memory for a connection (ENOBUFS)" {
+@test "shortage: no memory for a connection (ENOBUFS), superd logs it once, sleeps, and later serves every client" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	inject_error accept,accept4 ENOBUFS
-	clients 30
-	during end_injection
+	connect_clients 30
+	during_shortage end_injection
 	[ "$(count_log 'No buffer space available')" -eq 1 ]
 }
 
-@test "a program that is being written to" {
+@test "shortage: the program's file is open for writing (ETXTBSY), superd logs it once, sleeps, and later serves every client" {
 	cp /bin/cat "$BATS_TEST_TMPDIR/program"
 	start_superd -p 0 -b 127.0.0.1 "$BATS_TEST_TMPDIR/program"
 	start_background python3 -c 'import sys, time
@@ -96,26 +96,26 @@ file = open(sys.argv[1], "ab")
 time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	writer=$BG_PID
 	wait_until sh -c "ls -l /proc/$writer/fd | grep -q program"
-	clients 10
-	during kill "$writer"
+	connect_clients 10
+	during_shortage kill "$writer"
 	[ "$(count_log 'Text file busy')" -eq 1 ]
 }
 
-@test "a second shortage is said again" {
+@test "shortage: a second one after the first, superd logs both" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	for n in 1 2; do
 		inject_error accept,accept4 EMFILE
-		clients 3
+		connect_clients 3
 		wait_until log_has "$n" "$EMFILE"
 		end_injection
-		all_are_served
+		assert_all_served
 	done
 	[ "$(count_log "$EMFILE")" -eq 2 ]
 	[ "$(count_log 'resources are available again')" -eq 2 ]
 }
 
-@test "what one service's user is short of holds up that service alone" {
-	# A user id that may run nothing: root's own programs are not counted.
+@test "shortage: the user of one service has no processes, other services are served" {
+	# This user may start no process; the limit does not apply to root's.
 	{
 		print_open_service a user="$USER_ID" group="$USER_ID" stderr=log
 		print_open_service b
@@ -137,7 +137,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	kill -0 "$a"
 }
 
-@test "clients whose PROXY headers come during a shortage are all served after it" {
+@test "shortage: PROXY headers arrive during it, superd serves every client afterwards" {
 	start_superd -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 cat
 	start_background "$CLIENT" -c 5 "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:PROXY UNKNOWN\r\nhello\n' shut all \
 		>"$BATS_TEST_TMPDIR/answers"
@@ -152,7 +152,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	[ "$(grep -c '^hello$' "$BATS_TEST_TMPDIR/answers")" -eq 5 ]
 }
 
-@test "TERM in a shortage: who was accepted gets its program if it ends in time" {
+@test "shortage: TERM, and it ends before drain_time, the accepted client gets its program" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	inject_error "$FORKS" EAGAIN
 	start_background "$CLIENT" "$PORT" 'send:held\n' line >"$BATS_TEST_TMPDIR/held"
@@ -164,17 +164,17 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	[ "$(cat "$BATS_TEST_TMPDIR/held")" = held ]
 }
 
-@test "TERM in a shortage that does not end: past drain_time superd stops" {
+@test "shortage: TERM, and it does not end, superd exits after drain_time" {
 	start_superd -p 0 -b 127.0.0.1 -o drain_time=1 cat
 	inject_error "$FORKS" EAGAIN
 	start_background "$CLIENT" "$PORT" all
 	wait_for_line 'Resource temporarily unavailable'
 	kill -TERM "$SUPERD_PID"
-	# The leak sanitizer does not end well while strace looks on.
+	# The leak sanitizer fails while strace traces it.
 	wait_superd || is_sanitized
 }
 
-@test "USR2 without processes: superd goes on, says why, and upgrades when there are some again" {
+@test "shortage: USR2 without processes, superd reports it, continues, and upgrades later" {
 	SUPERD_PREFIX=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups)
 	start_superd -p 0 -b 127.0.0.1 cat
 	as_user prlimit --pid "$SUPERD_PID" --nproc=1:
@@ -185,7 +185,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	assert_output hello
 }
 
-@test "USR2 and HUP without descriptors: superd goes on as it is, and says why" {
+@test "shortage: USR2 and HUP without descriptors, superd reports it, continues, and upgrades later" {
 	print_open_service a >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	limit=$(awk '/^Max open files/ { print $4 }' "/proc/$SUPERD_PID/limits")
@@ -200,7 +200,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	assert_output hello
 }
 
-@test "a closed stderr" {
+@test "stderr: it is closed at start, superd serves" {
 	SUPERD_PREFIX=(sh -c 'exec "$@" 2>&-' sh)
 	launch_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	wait_until test -S "$BATS_TEST_TMPDIR/socket"
@@ -209,7 +209,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	stop_superd
 }
 
-@test "a program gets no stderr that is something else where superd's is closed" {
+@test "stderr: it is closed at start, a program gets /dev/null" {
 	SUPERD_PREFIX=(sh -c 'exec "$@" 2>&-' sh)
 	launch_superd -b "$BATS_TEST_TMPDIR/socket" sh -c 'readlink /proc/$$/fd/2; echo lost >&2'
 	wait_until test -S "$BATS_TEST_TMPDIR/socket"
@@ -217,7 +217,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 	assert_output /dev/null
 }
 
-# A pipe of which we hold the reading end on descriptor 5.
+# open_log_pipe: superd's stderr is a pipe, whose other end is descriptor 5 here.
 open_log_pipe() {
 	mkfifo "$BATS_TEST_TMPDIR/pipe"
 	exec 5<>"$BATS_TEST_TMPDIR/pipe"
@@ -235,7 +235,7 @@ except BlockingIOError:
 os.set_blocking(5, True)'
 }
 
-@test "a log pipe that is full: nobody waits for it, and what was lost is counted" {
+@test "stderr: the log pipe is full, superd serves and reports how many lines are lost" {
 	open_log_pipe
 	launch_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	wait_until test -S "$BATS_TEST_TMPDIR/socket"
@@ -243,7 +243,7 @@ os.set_blocking(5, True)'
 	run "$LOAD" -c 10 "$BATS_TEST_TMPDIR/socket" 5>&-
 	assert_output --partial 'served=10 '
 	assert_sleeps 1
-	# Somebody reads again.
+	# A reader again.
 	cat <&5 >"$BATS_TEST_TMPDIR/read" 3>&- &
 	end_at_teardown $!
 	wait_until test -s "$BATS_TEST_TMPDIR/read"
@@ -254,7 +254,7 @@ os.set_blocking(5, True)'
 	stop_superd
 }
 
-@test "superd's own log that is full does not make its stderr non-blocking for others" {
+@test "stderr: the log pipe, superd leaves it blocking for programs" {
 	open_log_pipe
 	launch_superd -b "$BATS_TEST_TMPDIR/socket" sh -c \
 		'echo $(($(sed -n "s/^flags:[[:space:]]*//p" /proc/$$/fdinfo/2) & 04000))'
@@ -264,7 +264,7 @@ os.set_blocking(5, True)'
 	exec 5<&-
 }
 
-@test "a log pipe that nobody reads any more" {
+@test "stderr: the reader of the log pipe is gone, superd serves and sleeps" {
 	open_log_pipe
 	launch_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	wait_until test -S "$BATS_TEST_TMPDIR/socket"
@@ -275,7 +275,7 @@ os.set_blocking(5, True)'
 	stop_superd
 }
 
-# A stderr that is a socket, as the journal's is. What comes out of it goes to the file `read`, once the file `go` is there.
+# log_to_socket: superd's stderr is a socket, like the journal's. Its output goes to the file `read` once the file `go` exists.
 log_to_socket() {
 	SUPERD_PREFIX=(python3 -c 'import os, socket, sys, time
 here, there = socket.socketpair()
@@ -291,7 +291,7 @@ with open(sys.argv[1] + "/read", "wb", buffering=0) as file:
 ' "$BATS_TEST_TMPDIR")
 }
 
-@test "a log socket that is full: nobody waits for it, and what was lost is counted" {
+@test "stderr: the log socket is full, superd serves and reports how many lines are lost" {
 	log_to_socket
 	launch_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	wait_until test -S "$BATS_TEST_TMPDIR/socket"
@@ -306,8 +306,8 @@ with open(sys.argv[1] + "/read", "wb", buffering=0) as file:
 	stop_superd
 }
 
-# A disk of 64 KB, full but for what is there already.
-full_disk() {
+# mount_small_disk: mount a disk of 64 KB; fill_disk: fill the rest of it.
+mount_small_disk() {
 	mkdir "$BATS_TEST_TMPDIR/disk"
 	mount -t tmpfs -o size=64k none "$BATS_TEST_TMPDIR/disk"
 }
@@ -316,8 +316,8 @@ fill_disk() {
 	cat /dev/zero >"$BATS_TEST_TMPDIR/disk/fill" 2>/dev/null || true
 }
 
-@test "a full disk under log_type = FILE" {
-	full_disk
+@test "full disk: log_type FILE, superd reports it once, serves, and logs again later" {
+	mount_small_disk
 	print_open_service a log_type="FILE $BATS_TEST_TMPDIR/disk/log" >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	fill_disk
@@ -331,8 +331,8 @@ fill_disk() {
 	wait_for_line 'EXIT: a status=0' "$BATS_TEST_TMPDIR/disk/log"
 }
 
-@test "a full disk under -m" {
-	full_disk
+@test "full disk: -m, superd reports it once, serves, keeps the old file and writes it again later" {
+	mount_small_disk
 	METRICS=$BATS_TEST_TMPDIR/disk/metrics
 	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 cat
 	cp "$METRICS" "$BATS_TEST_TMPDIR/before"
@@ -342,14 +342,14 @@ fill_disk() {
 	wait_for_line 'No space left on device'
 	assert_sleeps 3
 	[ "$(count_log 'No space left on device')" -eq 1 ]
-	# What was there is still whole.
+	# The old file is still complete.
 	cmp "$METRICS" "$BATS_TEST_TMPDIR/before"
 	[ "$(ls "$BATS_TEST_TMPDIR/disk")" = $'fill\nmetrics' ]
 	rm "$BATS_TEST_TMPDIR/disk/fill"
 	wait_until metric_is "$METRICS" superd_connections_total 'service="cat"' 50
 }
 
-@test "superd goes on when nobody reads the system's log" {
+@test "syslog: its reader has stopped, superd serves and logs again later" {
 	start_private_syslog "$BATS_TEST_TMPDIR/read"
 	local port
 	port=$(free_port)
@@ -363,7 +363,7 @@ fill_disk() {
 	wait_for_line 'STATE: cat' "$SYSLOG"
 }
 
-@test "a limit of the size of files is like a full disk" {
+@test "file size limit: log_type FILE and -m, superd serves" {
 	SUPERD_PREFIX=(prlimit --fsize=400)
 	start_superd -m "$BATS_TEST_TMPDIR/metrics" -p 0 -b 127.0.0.1 -o log_type="FILE $BATS_TEST_TMPDIR/file" cat
 	run "$LOAD" -c 50 "$PORT"

@@ -1,11 +1,12 @@
-# How superd stops, and what else it is told by signals.
+# How superd stops, and its other signals.
 
 load ../lib/superd
 load ../lib/client
 
 HELLO='echo here; cat'
 
-# One connection that stays; its program's process id is CHILD.
+# open_program PORT STEP...: open a connection whose program greets it, and do the steps. Sets CLIENT_PID, and CHILD, the process
+# id of the program.
 open_program() {
 	start_background "$CLIENT" "$@" >"$BATS_TEST_TMPDIR/occupied"
 	CLIENT_PID=$BG_PID
@@ -13,19 +14,19 @@ open_program() {
 	CHILD=$(pgrep -P "$SUPERD_PID")
 }
 
-@test "TERM stops superd, with status 0" {
+@test "TERM: no program runs, superd exits with status 0" {
 	start_superd -p 0 cat
 	stop_superd TERM
 	run ask "$PORT" </dev/null
 	assert_failure
 }
 
-@test "INT stops superd, with status 0" {
+@test "INT: no program runs, superd exits with status 0" {
 	start_superd -p 0 cat
 	stop_superd INT
 }
 
-@test "TERM lets a running session finish, and takes no new one" {
+@test "TERM: a program runs, it finishes and superd accepts no new client" {
 	start_superd -p 0 sh -c "$HELLO"
 	open_program "$PORT" line "file:$BATS_TEST_TMPDIR/go" 'send:to the end\n' shut all
 	kill -TERM "$SUPERD_PID"
@@ -37,7 +38,7 @@ open_program() {
 	grep -q "EXIT: sh status=0 pid=$CHILD " "$LOG"
 }
 
-@test "TERM resets nobody who has connected: who waits in the backlog is served" {
+@test "TERM: 40 clients are in the backlog, superd serves all of them" {
 	start_superd -p 0 cat
 	kill -STOP "$SUPERD_PID"
 	start_background "$CLIENT" -c 40 "$PORT" 'send:hello\n' shut "file:$BATS_TEST_TMPDIR/go" all >"$BATS_TEST_TMPDIR/replies"
@@ -51,7 +52,7 @@ open_program() {
 	[ "$(grep -cx hello "$BATS_TEST_TMPDIR/replies")" -eq 40 ]
 }
 
-@test "past drain_time, TERM reaches the process group of each program" {
+@test "drain_time: it expires, the process group of each program gets TERM" {
 	start_superd -p 0 -o drain_time=1 sh -c 'sleep 1000 & echo here $!; wait'
 	open_program "$PORT" line hold
 	sleeper=$(sed -n 's/^here //p' "$BATS_TEST_TMPDIR/occupied")
@@ -60,21 +61,21 @@ open_program() {
 	grep -q "EXIT: sh signal=15 pid=$CHILD " "$LOG"
 }
 
-@test "a program that ignores TERM past drain_time gets KILL" {
+@test "drain_time: it expires and a program ignores TERM, KILL ends it" {
 	start_superd -p 0 -o drain_time=1 sh -c 'trap "" TERM; echo here; while :; do sleep 1; done'
 	open_program "$PORT" line hold
 	stop_superd TERM
 	grep -q "EXIT: sh signal=9 pid=$CHILD " "$LOG"
 }
 
-@test "drain_time = 0 does not wait" {
+@test "drain_time: 0, superd does not wait" {
 	start_superd -p 0 -o drain_time=0 sh -c "$HELLO"
 	open_program "$PORT" line hold
 	stop_superd TERM
 	grep -q "EXIT: sh signal=15 pid=$CHILD " "$LOG"
 }
 
-@test "a second TERM does not wait for drain_time" {
+@test "TERM: a second one, superd does not wait for drain_time" {
 	start_superd -p 0 -o drain_time=1000 sh -c "$HELLO"
 	open_program "$PORT" line hold
 	kill -TERM "$SUPERD_PID"
@@ -84,7 +85,7 @@ open_program() {
 	grep -q "EXIT: sh signal=15 pid=$CHILD " "$LOG"
 }
 
-@test "QUIT exits at once and touches no child" {
+@test "QUIT: a program runs, superd exits at once and the program continues" {
 	start_superd -p 0 sh -c "$HELLO"
 	open_program "$PORT" line "file:$BATS_TEST_TMPDIR/go" 'send:still served\n' shut all
 	end_at_teardown "$CHILD"
@@ -95,7 +96,7 @@ open_program() {
 	[ "$(cat "$BATS_TEST_TMPDIR/occupied")" = $'here\nstill served' ]
 }
 
-@test "a new superd can listen at once on the port of one that left sessions behind" {
+@test "QUIT: a program continues, a new superd listens at the port at once" {
 	start_superd -p 0 sh -c "$HELLO"
 	port=$PORT
 	open_program "$PORT" line hold
@@ -106,7 +107,7 @@ open_program() {
 	assert_output here
 }
 
-@test "HUP is harmless without a configuration file" {
+@test "HUP: there is no configuration file and HUP arrives, superd and the program continue" {
 	start_superd -p 0 sh -c "$HELLO"
 	open_program "$PORT" line "file:$BATS_TEST_TMPDIR/go" 'send:still served\n' shut all
 	kill -HUP "$SUPERD_PID"
@@ -120,7 +121,7 @@ open_program() {
 	assert_failure
 }
 
-@test "USR1 logs the service's state" {
+@test "USR1: a program runs, superd logs the service's state" {
 	start_superd -p 0 -b 127.0.0.1 sh -c "$HELLO"
 	open_program "$PORT" line hold
 	before=$(wc -l <"$LOG")
@@ -133,7 +134,7 @@ open_program() {
 	assert_output here
 }
 
-@test "a storm of signals loses no child and no connection" {
+@test "signals: 400 of them in a row, superd loses no child and no connection" {
 	start_superd -p 0 -o instances=UNLIMITED cat
 	(for _ in $(seq 200); do kill -USR1 "$SUPERD_PID" && kill -HUP "$SUPERD_PID"; done) &
 	storm=$!
@@ -146,7 +147,7 @@ open_program() {
 	wait_until log_has 20 EXIT
 }
 
-@test "children that end together are all reaped and said" {
+@test "children: 100 exit together, superd reaps and logs all of them" {
 	start_superd -p 0 sh -c 'echo here; read -r line'
 	"$CLIENT" -c 100 "$PORT" line shut all >/dev/null
 	wait_until has_children 0

@@ -1,11 +1,11 @@
-# systemd and s6: sockets that are handed over, readiness, reload, stop, the watchdog.
+# systemd and s6: sockets from a supervisor, readiness, reload, stop, the watchdog.
 
 load ../lib/superd
 load ../lib/client
 
-# handed [ADDRESS...] -- COMMAND...: run the command with a listening socket for each address on descriptors from 3 on, as
-# systemd does: LISTEN_FDS, LISTEN_PID, and LISTEN_FDNAMES from NAME=ADDRESS.
-HANDED='
+# A program: run a command with a listening socket for each address on descriptors from 3 on, as systemd does: with LISTEN_FDS,
+# LISTEN_PID, and LISTEN_FDNAMES from NAME=ADDRESS.
+PASS_SOCKETS='
 import os, socket, sys
 cut = sys.argv.index("--")
 names, sockets = [], []
@@ -35,38 +35,39 @@ if any(names):
     os.environ["LISTEN_FDNAMES"] = ":".join(names)
 os.execvp(sys.argv[cut + 1], sys.argv[cut + 1:])'
 
-hand() {
-	SUPERD_PREFIX=(python3 -c "$HANDED" "$@" --)
+pass_sockets() {
+	SUPERD_PREFIX=(python3 -c "$PASS_SOCKETS" "$@" --)
 }
 
-# A socket where superd tells its state; NOTED is the file of what it said, a line a message with \n between its lines.
-listen_for_notes() {
-	NOTED=$BATS_TEST_TMPDIR/noted
+# open_notify_socket [PATH [VARIABLE=VALUE...]]: open NOTIFY_SOCKET for the superd that is started next. Sets NOTIFICATIONS, the
+# file of the messages, one per line, with \n for a newline in them.
+open_notify_socket() {
+	NOTIFICATIONS=$BATS_TEST_TMPDIR/notifications
 	start_background python3 -c '
 import socket, sys
 notes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 notes.bind(("\0" + sys.argv[1][1:]) if sys.argv[1][0] == "@" else sys.argv[1])
 print("(bound)", flush=True)
 while True:
-    print(notes.recv(4096).decode().replace("\n", "\\n"), flush=True)' "${1:-$BATS_TEST_TMPDIR/notify}" >"$NOTED"
-	wait_for_line bound "$NOTED"
+    print(notes.recv(4096).decode().replace("\n", "\\n"), flush=True)' "${1:-$BATS_TEST_TMPDIR/notify}" >"$NOTIFICATIONS"
+	wait_for_line bound "$NOTIFICATIONS"
 	SUPERD_PREFIX=(env "NOTIFY_SOCKET=${1:-$BATS_TEST_TMPDIR/notify}" "${@:2}")
 }
 
-# said COUNT WORD: so many of the messages begin with the word.
-said() {
-	[ "$(grep -c "^$2" "$NOTED")" -eq "$1" ]
+# has_notifications COUNT WORD: that many of the messages begin with the word.
+has_notifications() {
+	[ "$(grep -c "^$2" "$NOTIFICATIONS")" -eq "$1" ]
 }
 
-@test "LISTEN_FDS alone: the socket is PROGRAM's" {
-	hand 127.0.0.1
+@test "LISTEN_FDS: one socket and PROGRAM, PROGRAM serves it" {
+	pass_sockets 127.0.0.1
 	start_superd cat
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
 
-@test "LISTEN_FDS alone: several sockets are all PROGRAM's" {
-	hand 127.0.0.1 "$BATS_TEST_TMPDIR/socket" 127.0.0.1
+@test "LISTEN_FDS: three sockets and PROGRAM, PROGRAM serves all of them" {
+	pass_sockets 127.0.0.1 "$BATS_TEST_TMPDIR/socket" 127.0.0.1
 	start_superd sh -c 'echo "$PROTO"'
 	[ "$(count_log listening)" -eq 3 ]
 	mapfile -t ports < <(sed -n 's/^superd: listening.*:\([0-9]*\)$/\1/p' "$LOG")
@@ -78,7 +79,7 @@ said() {
 	assert_output UNIX
 }
 
-@test "systemd-socket-activate starts superd at the first connection, which is served" {
+@test "systemd-socket-activate: the first connection starts superd, this client and the next are served" {
 	port=$(free_port)
 	SUPERD_PREFIX=(systemd-socket-activate -l "127.0.0.1:$port")
 	launch_superd cat
@@ -90,8 +91,8 @@ said() {
 	assert_output second
 }
 
-@test "with -c each socket goes to the service whose address it has" {
-	hand "$BATS_TEST_TMPDIR/one" "$BATS_TEST_TMPDIR/two"
+@test "LISTEN_FDS with -c: no names, each socket goes to the service that has its address" {
+	pass_sockets "$BATS_TEST_TMPDIR/one" "$BATS_TEST_TMPDIR/two"
 	{
 		print_open_service two bind="$BATS_TEST_TMPDIR/two" port= server=/bin/echo server_args=2
 		print_open_service one bind="$BATS_TEST_TMPDIR/one" port= server=/bin/echo server_args=1
@@ -106,8 +107,8 @@ said() {
 	assert_output 3
 }
 
-@test "with -c and LISTEN_FDNAMES each socket goes to the service of that id" {
-	hand two=127.0.0.1 one=127.0.0.1 two=127.0.0.1
+@test "LISTEN_FDS with -c: LISTEN_FDNAMES, each socket goes to the service with that id" {
+	pass_sockets two=127.0.0.1 one=127.0.0.1 two=127.0.0.1
 	{
 		print_open_service one server=/bin/echo server_args=1
 		print_open_service two server=/bin/echo server_args=2
@@ -123,8 +124,8 @@ said() {
 	done
 }
 
-@test "a socket that no service claims is an error, which names it" {
-	hand other=127.0.0.1
+@test "LISTEN_FDS with -c: no service matches a socket, the error names it" {
+	pass_sockets other=127.0.0.1
 	print_open_service one >"$BATS_TEST_TMPDIR/conf"
 	launch_superd -c "$BATS_TEST_TMPDIR/conf"
 	wait_superd || status=$?
@@ -133,31 +134,31 @@ said() {
 	assert_output --regexp 'superd: .*LISTEN_FDS.*descriptor 3 .*127\.0\.0\.1:[0-9]+.*other'
 }
 
-@test "sockets for another process are not touched" {
+@test "LISTEN_FDS: LISTEN_PID is another process, superd ignores the sockets" {
 	SUPERD_PREFIX=(env LISTEN_FDS=1 LISTEN_PID=1)
 	start_superd -p 0 cat
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
 
-@test "LISTEN_FDS without PROGRAM and without -c is wrong usage" {
-	hand 127.0.0.1
+@test "LISTEN_FDS: neither PROGRAM nor -c, superd exits with status 2" {
+	pass_sockets 127.0.0.1
 	launch_superd
 	status=0
 	wait_superd || status=$?
 	[ "$status" -eq 2 ]
 }
 
-@test "a program does not see the supervisor's variables" {
-	hand name=127.0.0.1
+@test "LISTEN_FDS: PROGRAM prints its environment, it has none of these variables" {
+	pass_sockets name=127.0.0.1
 	start_superd env
 	run "$CLIENT" "$PORT" all
 	refute_output --regexp '(^|
 )LISTEN_'
 }
 
-@test "sockets from a supervisor outlive reload, TERM leaves their path alone" {
-	hand "$BATS_TEST_TMPDIR/socket"
+@test "LISTEN_FDS with -c: a reload and TERM, the socket stays open and its path stays" {
+	pass_sockets "$BATS_TEST_TMPDIR/socket"
 	print_open_service one bind="$BATS_TEST_TMPDIR/socket" port= >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	print_open_service one bind="$BATS_TEST_TMPDIR/socket" port= time_limit=60 >"$BATS_TEST_TMPDIR/conf"
@@ -168,8 +169,8 @@ said() {
 	[ -S "$BATS_TEST_TMPDIR/socket" ]
 }
 
-@test "a service that is removed and comes back gets the supervisor's socket again" {
-	hand one="$BATS_TEST_TMPDIR/socket"
+@test "LISTEN_FDS with -c: the service is removed and added again, it gets the socket again" {
+	pass_sockets one="$BATS_TEST_TMPDIR/socket"
 	{
 		print_open_service one bind="$BATS_TEST_TMPDIR/socket" port=
 		print_open_service two
@@ -184,8 +185,8 @@ said() {
 	assert_output hello
 }
 
-@test "a datagram socket from a supervisor" {
-	hand udp=udp
+@test "LISTEN_FDS with -c: a datagram socket, the service gets the datagram" {
+	pass_sockets udp=udp
 	printf '#!/bin/sh\nhead -c 5 >%q\n' "$BATS_TEST_TMPDIR/got" >"$BATS_TEST_TMPDIR/program"
 	chmod 755 "$BATS_TEST_TMPDIR/program"
 	print_open_service udp socket_type=dgram wait=yes server="$BATS_TEST_TMPDIR/program" >"$BATS_TEST_TMPDIR/conf"
@@ -194,20 +195,20 @@ said() {
 	wait_for_line hello "$BATS_TEST_TMPDIR/got"
 }
 
-@test "READY is said when it listens, with the number of services and programs" {
-	listen_for_notes
+@test "NOTIFY_SOCKET: superd listens, it sends READY once with the number of services and programs" {
+	open_notify_socket
 	start_superd -p 0 cat
-	wait_for_line '^READY=1\\nSTATUS=1 service.*0 ' "$NOTED"
-	said 1 READY
+	wait_for_line '^READY=1\\nSTATUS=1 service.*0 ' "$NOTIFICATIONS"
+	has_notifications 1 READY
 }
 
-@test "NOTIFY_SOCKET in the abstract space" {
-	listen_for_notes "@superd-test-$BASHPID"
+@test "NOTIFY_SOCKET: an abstract socket, superd sends READY" {
+	open_notify_socket "@superd-test-$BASHPID"
 	start_superd -p 0 cat
-	wait_for_line '^READY=1' "$NOTED"
+	wait_for_line '^READY=1' "$NOTIFICATIONS"
 }
 
-@test "a NOTIFY_SOCKET that can be none is warned about, and superd serves" {
+@test "NOTIFY_SOCKET: the value is invalid, superd warns and serves" {
 	NOTIFY_SOCKET=/$(printf 'x%.0s' {1..200})
 	export NOTIFY_SOCKET
 	start_superd -p 0 cat
@@ -216,33 +217,33 @@ said() {
 	assert_output hello
 }
 
-@test "who cannot start does not say READY" {
-	listen_for_notes
+@test "NOTIFY_SOCKET: superd cannot start, it sends no READY" {
+	open_notify_socket
 	run start_superd -p 0 /no/such/program
 	assert_failure
-	run grep READY "$NOTED"
+	run grep READY "$NOTIFICATIONS"
 	assert_failure
 }
 
-@test "RELOADING is said with a time after the signal's, then READY" {
-	listen_for_notes
+@test "NOTIFY_SOCKET: five reloads, superd sends RELOADING with the time and then READY" {
+	open_notify_socket
 	print_open_service a >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
-	wait_for_line READY "$NOTED"
+	wait_for_line READY "$NOTIFICATIONS"
 	now() { python3 -c 'import time; print(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000)'; }
 	for n in 1 2 3 4 5; do
 		before=$(now)
 		reload_superd
-		wait_until said $((n + 1)) READY
-		usec=$(sed -n 's/^RELOADING=1\\nMONOTONIC_USEC=\([0-9]*\)\\n.*/\1/p' "$NOTED" | tail -n 1)
+		wait_until has_notifications $((n + 1)) READY
+		usec=$(sed -n 's/^RELOADING=1\\nMONOTONIC_USEC=\([0-9]*\)\\n.*/\1/p' "$NOTIFICATIONS" | tail -n 1)
 		((before <= usec && usec <= $(now)))
 	done
-	[ "$(grep -v bound "$NOTED" | cut -d = -f 1 | xargs)" = \
+	[ "$(grep -v bound "$NOTIFICATIONS" | cut -d = -f 1 | xargs)" = \
 		'READY RELOADING READY RELOADING READY RELOADING READY RELOADING READY RELOADING READY' ]
 }
 
-@test "a reload's time is never before the moment of the signal" {
-	listen_for_notes
+@test "NOTIFY_SOCKET: ten reloads, the time of RELOADING is never before the signal" {
+	open_notify_socket
 	print_open_service a >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	run python3 -c '
@@ -254,42 +255,42 @@ for n in range(1, 11):
     while len(times := re.findall("MONOTONIC_USEC=([0-9]+)", open(noted).read())) < n:
         time.sleep(0.01)
     if int(times[-1]) < before:
-        print("too early by", before - int(times[-1]))' "$SUPERD_PID" "$NOTED"
+        print("too early by", before - int(times[-1]))' "$SUPERD_PID" "$NOTIFICATIONS"
 	assert_output ''
 }
 
-@test "a broken reload ends with READY, too" {
-	listen_for_notes
+@test "NOTIFY_SOCKET: a reload fails, superd sends READY" {
+	open_notify_socket
 	print_open_service a >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	echo 'defaults { nonsense' >"$BATS_TEST_TMPDIR/conf"
 	kill -HUP "$SUPERD_PID"
-	wait_for_line RELOADING "$NOTED"
-	wait_until said 2 READY
+	wait_for_line RELOADING "$NOTIFICATIONS"
+	wait_until has_notifications 2 READY
 }
 
-@test "STOPPING is said at TERM, while programs still run" {
-	listen_for_notes
+@test "NOTIFY_SOCKET: TERM while a program runs, superd sends STOPPING" {
+	open_notify_socket
 	start_superd -p 0 cat
 	open_connection first "$PORT"
 	kill -TERM "$SUPERD_PID"
-	wait_for_line '^STOPPING=1\\nSTATUS=.* 1 ' "$NOTED"
+	wait_for_line '^STOPPING=1\\nSTATUS=.* 1 ' "$NOTIFICATIONS"
 	kill "$CLIENT_PID"
 	wait_superd
 }
 
-@test "an upgrade says READY again" {
-	listen_for_notes
+@test "NOTIFY_SOCKET: an upgrade, superd sends READY again" {
+	open_notify_socket
 	start_superd -p 0 cat
-	wait_for_line READY "$NOTED"
+	wait_for_line READY "$NOTIFICATIONS"
 	upgrade_superd
-	wait_until said 2 READY
+	wait_until has_notifications 2 READY
 }
 
-@test "the watchdog has its sign of life in time, at rest and under load, and after an upgrade" {
-	listen_for_notes "$BATS_TEST_TMPDIR/notify" WATCHDOG_USEC=1000000
+@test "WATCHDOG_USEC: idle, under load and after an upgrade, superd sends WATCHDOG in time" {
+	open_notify_socket "$BATS_TEST_TMPDIR/notify" WATCHDOG_USEC=1000000
 	start_superd -p 0 cat
-	signs() { [ "$(grep -c WATCHDOG=1 "$NOTED")" -ge "$1" ]; }
+	signs() { [ "$(grep -c WATCHDOG=1 "$NOTIFICATIONS")" -ge "$1" ]; }
 	wait_until signs 3
 	start_background "$LOAD" -c 16 -f "$BATS_TEST_TMPDIR/stop" "$PORT" >"$BATS_TEST_TMPDIR/load"
 	wait_until signs 7
@@ -298,22 +299,22 @@ for n in range(1, 11):
 	wait_until signs 10
 }
 
-@test "a watchdog for another process is not fed" {
-	listen_for_notes "$BATS_TEST_TMPDIR/notify" WATCHDOG_USEC=100000 WATCHDOG_PID=1
+@test "WATCHDOG_USEC: WATCHDOG_PID is another process, superd sends nothing" {
+	open_notify_socket "$BATS_TEST_TMPDIR/notify" WATCHDOG_USEC=100000 WATCHDOG_PID=1
 	start_superd -p 0 cat
-	wait_for_line READY "$NOTED"
+	wait_for_line READY "$NOTIFICATIONS"
 	sleep 1
-	run grep WATCHDOG "$NOTED"
+	run grep WATCHDOG "$NOTIFICATIONS"
 	assert_failure
 }
 
-@test "without a watchdog superd sleeps" {
-	listen_for_notes
+@test "WATCHDOG_USEC: not set, superd uses no processor time" {
+	open_notify_socket
 	start_superd -p 0 cat
 	assert_sleeps 2
 }
 
-@test "a notify socket that is gone harms nobody" {
+@test "NOTIFY_SOCKET: nothing reads the socket, superd serves and sleeps" {
 	SUPERD_PREFIX=(env "NOTIFY_SOCKET=$BATS_TEST_TMPDIR/nobody" WATCHDOG_USEC=100000)
 	start_superd -p 0 cat
 	run ask "$PORT" <<<hello
@@ -322,13 +323,13 @@ for n in range(1, 11):
 	[ "$(wc -l <"$LOG")" -le 8 ]
 }
 
-@test "-r 1 leaves the programs their output" {
+@test "superd -r: descriptor 1, programs still write to their connection" {
 	start_superd -r 1 -p 0 cat
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
 
-@test "-r writes a newline to the descriptor when superd listens, and closes it" {
+@test "superd -r: superd listens, it writes a newline to a file and closes the descriptor" {
 	SUPERD_PREFIX=(sh -c 'exec "$@" 9>"$0"' "$BATS_TEST_TMPDIR/ready")
 	start_superd -r 9 -p 0 cat
 	wait_until test -s "$BATS_TEST_TMPDIR/ready"
@@ -338,7 +339,7 @@ for n in range(1, 11):
 	assert_output hello
 }
 
-@test "-r: who waits sees the end, so nobody else has the descriptor" {
+@test "superd -r: a reader waits for the end of the pipe, no other process keeps it open" {
 	mkfifo "$BATS_TEST_TMPDIR/ready"
 	SUPERD_PREFIX=(sh -c 'exec "$@" 9>"$0"' "$BATS_TEST_TMPDIR/ready")
 	launch_superd -r 9 -p 0 cat
@@ -346,14 +347,14 @@ for n in range(1, 11):
 	assert_output --regexp '^1 '
 }
 
-@test "-r: who cannot start writes nothing" {
+@test "superd -r: superd cannot start, it writes nothing" {
 	SUPERD_PREFIX=(sh -c 'exec "$@" 9>"$0"' "$BATS_TEST_TMPDIR/ready")
 	run start_superd -r 9 -p 0 /no/such/program
 	assert_failure
 	[ ! -s "$BATS_TEST_TMPDIR/ready" ]
 }
 
-@test "the systemd units are some that systemd can read" {
+@test "systemd units: systemd-analyze verify, it has no complaint" {
 	for unit in superd superd-xinetd; do
 		sed "s|/usr/local/sbin/superd|$SUPERD|" "$ROOT/systemd/$unit.service" >"$BATS_TEST_TMPDIR/$unit.service"
 		run systemd-analyze verify --man=no "$BATS_TEST_TMPDIR/$unit.service"
@@ -361,10 +362,12 @@ for n in range(1, 11):
 	done
 }
 
-@test "the systemd units are the same but for what they serve" {
+@test "systemd units: superd.service and superd-xinetd.service, they differ only in what they serve" {
 	settings() {
 		sed -n "/^\[Service\]/,/^\[Install\]/{/^[A-Z]/{s|-c $2|CONFIG|;s|$1.pid|PID|;p;};}" "$ROOT/systemd/$1.service"
 	}
+	run settings superd /etc/superd.d
+	assert_line --partial ExecStart=
 	run diff <(settings superd /etc/superd.d) <(settings superd-xinetd /etc/xinetd.conf)
 	assert_output ''
 	assert_success

@@ -1,6 +1,5 @@
-# How many system calls one connection costs, for a plain service from the command line. Clients come one after the
-# other, so that nothing is shared between two of them. It is the usual connection that counts, the median: when the
-# machine holds a child up for long, the parent looks after it more often.
+# How many system calls one connection takes, for a plain service from the command line. Clients connect one after the other, so
+# that two of them share no system call. The median counts: when the machine delays a child, superd polls more often.
 
 load ../lib/superd
 load ../lib/client
@@ -10,11 +9,11 @@ listens_at_some_port() {
 	[ -n "$PORT" ]
 }
 
-# Eleven connections, traced into $TRACE: a line a call, which begins with the number of the process.
+# trace_connections: trace eleven connections. Sets TRACE, a file with one line per system call, which begins with the process id.
 trace_connections() {
 	local i
 	TRACE=$BATS_TEST_TMPDIR/trace
-	# The leak sanitizer cannot look at a process that is traced.
+	# The leak sanitizer cannot check a process that strace traces.
 	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 	SUPERD_PREFIX=(strace -D -f -q -o "$TRACE")
 	launch_superd -q -p 0 -b 127.0.0.1 /bin/true
@@ -23,18 +22,18 @@ trace_connections() {
 		ask "$PORT" </dev/null
 		wait_until has_children 0
 	done
-	stop_superd QUIT # which accepts nobody more
+	stop_superd QUIT # it accepts no more clients
 	wait_until grep -qE "^$SUPERD_PID +[+]{3} exited" "$TRACE"
-	# A call that another process interrupts has a second line.
+	# A system call that is interrupted has a second line.
 	sed -i '/<\.\.\. .* resumed>/d; / +++ /d; / --- /d' "$TRACE"
 }
 
-# Print the middle one of the numbers of stdin.
+# median: print the median of the numbers of stdin.
 median() {
 	sort -n | awk '{ number[NR] = $1 } END { print number[int((NR + 1) / 2)] }'
 }
 
-# From one accept to the next, in the parent.
+# calls_of_parent: print the number of superd's system calls from one accept to the next, for each connection.
 calls_of_parent() {
 	awk -v parent="$SUPERD_PID" '
 		$1 != parent { next }
@@ -42,7 +41,7 @@ calls_of_parent() {
 		begun { calls++ }' "$TRACE"
 }
 
-# From a child's first call to exec, itself included.
+# calls_of_children: print the number of system calls of each child up to exec, including exec.
 calls_of_children() {
 	awk -v parent="$SUPERD_PID" '
 		$1 == parent || done[$1] { next }
@@ -50,7 +49,7 @@ calls_of_children() {
 		$2 ~ /^execve\(/ { print calls[$1]; done[$1] = 1 }' "$TRACE"
 }
 
-@test "a connection costs the parent at most 8 system calls (Linux)" {
+@test "system calls: one connection, superd makes at most 8 (Linux)" {
 	trace_connections
 	run calls_of_parent
 	assert_equal "${#lines[@]}" 10
@@ -60,7 +59,7 @@ calls_of_children() {
 	assert [ "$output" -le 8 ]
 }
 
-@test "a child makes at most 7 system calls up to exec" {
+@test "system calls: one child up to exec, it makes at most 7" {
 	trace_connections
 	run calls_of_children
 	assert_equal "${#lines[@]}" 11
@@ -70,15 +69,15 @@ calls_of_children() {
 	assert [ "$output" -le 7 ]
 }
 
-@test "a child is made with flags that every libc lets pass (Linux)" {
+@test "system calls: clone, its flags are ones that every libc accepts (Linux)" {
 	trace_connections
 	assert grep -qE "^$SUPERD_PID +clone\(.*CLONE_VM" "$TRACE"
-	# musl refuses it since 1.2.5.
+	# musl rejects this since 1.2.5.
 	run grep -E "^$SUPERD_PID +clone\(.*CLONE_VM.*CLONE_CHILD_CLEARTID" "$TRACE"
 	assert_output ''
 }
 
-@test "a listening socket is closed on exec from the first: a child may copy it in any moment (Linux)" {
+@test "system calls: a listening socket, it has close-on-exec from its creation (Linux)" {
 	trace_connections
 	assert grep -qE "^$SUPERD_PID +socket\(AF_INET," "$TRACE"
 	run grep -E "^$SUPERD_PID +socket\(AF_INET, SOCK_[A-Z]+," "$TRACE"

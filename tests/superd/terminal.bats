@@ -1,6 +1,6 @@
-# superd on a terminal: what people see there, and that programs see nothing of it. script(1) is the terminal.
+# superd on a terminal: tables, quoted lines and colours, and that there are none in a pipe. script(1) is the terminal.
 #
-# shellcheck disable=SC2154 # what run sets
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/process
 
@@ -10,7 +10,7 @@ setup() {
 	unset NO_COLOR
 }
 
-# on_terminal COMMAND-LINE: what a terminal gets from it, with plain line ends, and its exit status.
+# on_terminal COMMAND-LINE: run it on a terminal, and print what the terminal gets, with LF for CR LF; returns its exit status.
 on_terminal() {
 	local output status=0
 	output=$(timeout "$WAIT_SECONDS" script -qec "$1" /dev/null </dev/null) || status=$?
@@ -18,40 +18,40 @@ on_terminal() {
 	return "$status"
 }
 
-# checks LINE...: `superd -t` on a terminal without colours, for a service with these lines in it.
-checks() {
-	write_service "$@"
+# check_on_terminal LINE...: run superd -t on a terminal without colours, for a service that has these lines.
+check_on_terminal() {
+	write_file "$@"
 	run on_terminal "TERM=dumb $SUPERD -n -t -c $FILE"
 }
 
-# The lines stand from line 8 of the file on.
-write_service() {
+# write_file LINE...: write a configuration file with a service; these lines begin at line 8.
+write_file() {
 	printf '%s\n' 'service a' '{' 'type = UNLISTED' 'socket_type = stream' 'wait = no' 'user = nobody' \
 		'server = /bin/cat' "$@" '}' >"$FILE"
 }
 
-# quotes LINE MARK: the file's line is quoted, with the mark under it.
-quotes() {
+# assert_quoted LINE MARK: the file's line is quoted, with the mark under it.
+assert_quoted() {
 	assert_line --partial " | $1"
 	assert_line "      | $2"
 }
 
-@test "-t is a table on a terminal" {
-	checks 'port = 7008' 'bind = 127.0.0.1 ::1' 'server_args = -u -' 'instances = 20' 'only_from = 10.0.0.0/8 ::1'
+@test "superd -t on a terminal: a service, it prints a table" {
+	check_on_terminal 'port = 7008' 'bind = 127.0.0.1 ::1' 'server_args = -u -' 'instances = 20' 'only_from = 10.0.0.0/8 ::1'
 	assert_success
 	assert_line --index 0 'SERVICE  ADDRESS            SOCKET  USER    INSTANCES  CLIENTS        PROGRAM'
 	assert_line --index 1 'a        127.0.0.1:7008 +1  tcp     nobody  20         10.0.0.0/8 +1  /bin/cat -u -'
 	assert_equal "${#lines[@]}" 2
 }
 
-@test "the table says who may come, and who not" {
-	checks 'port = 7008' 'no_access = 10.0.0.1'
+@test "superd -t on a terminal: no_access or an empty only_from, the table shows which clients are admitted" {
+	check_on_terminal 'port = 7008' 'no_access = 10.0.0.1'
 	assert_line --index 1 --partial ' anyone but 10.0.0.1 '
-	checks 'port = 7008' 'only_from ='
+	check_on_terminal 'port = 7008' 'only_from ='
 	assert_line --index 1 --partial ' nobody '
 }
 
-@test "the table has what superd serves itself, and UNIX-domain sockets" {
+@test "superd -t on a terminal: internal services, redirect and UNIX-domain sockets, the table shows them" {
 	printf '%s\n' 'service echo' '{' 'type = INTERNAL UNLISTED' 'protocol = udp' 'wait = yes' 'port = 7007' '}' \
 		'service b' '{' 'type = UNLISTED' 'protocol = tcp' 'wait = no' 'bind = /run/b.sock' \
 		'redirect = 127.0.0.1 80' '}' >"$FILE"
@@ -60,8 +60,8 @@ quotes() {
 	assert_line --regexp '^b +/run/b.sock +unix .* to 127.0.0.1 port 80$'
 }
 
-@test "-t where stdout is no terminal is the configuration, whatever stderr is" {
-	write_service 'port = 7008'
+@test "superd -t: stdout is no terminal, it prints the configuration even if stderr is one" {
+	write_file 'port = 7008'
 	"$SUPERD" -t -c "$FILE" >"$BATS_TEST_TMPDIR/plain"
 	on_terminal "$SUPERD -t -c $FILE >$BATS_TEST_TMPDIR/file-of-t"
 	on_terminal "$SUPERD -t -c $FILE | cat >$BATS_TEST_TMPDIR/pipe-of-t"
@@ -71,95 +71,95 @@ quotes() {
 	assert_output "$(cat "$BATS_TEST_TMPDIR/plain")"
 }
 
-@test "the quoted word of an error is pointed at in its line" {
-	checks $'\t instances\t=  many # or few'
+@test "superd errors on a terminal: the message quotes a word, that word is marked in its line" {
+	check_on_terminal $'\t instances\t=  many # or few'
 	assert_failure 1
 	assert_line "$FILE:8: instances: 'many' is not a number"
 	assert_line '    8 | instances =  many # or few'
 	assert_line '      |              ^~~~'
 }
 
-@test "the word is found where it is part of another, and where it holds quotes" {
-	checks 'user=ser' 'port = 1'
-	quotes 'user=ser' '     ^~~'
-	checks "it's+= 1"
-	quotes "it's+= 1" '^~~~'
-	checks 'nice -=1'
-	quotes 'nice -=1' '      ^'
+@test "superd errors on a terminal: the word is part of another or has quotes in it, the right place is marked" {
+	check_on_terminal 'user=ser' 'port = 1'
+	assert_quoted 'user=ser' '     ^~~'
+	check_on_terminal "it's+= 1"
+	assert_quoted "it's+= 1" '^~~~'
+	check_on_terminal 'nice -=1'
+	assert_quoted 'nice -=1' '      ^'
 }
 
-@test "of several quoted words, it is the one that is in the line" {
+@test "superd errors on a terminal: the message quotes several words, the one in the line is marked" {
 	printf '%s\n' 'service a b' >"$FILE"
 	run on_terminal "TERM=dumb $SUPERD -t -c $FILE"
-	quotes 'service a b' '          ^'
+	assert_quoted 'service a b' '          ^'
 }
 
-@test "an error that quotes no word is about the value, or else the line" {
-	checks 'port = 70080'
-	quotes 'port = 70080' '       ^~~~~'
-	checks 'port ='
-	quotes 'port =' '^~~~~~'
+@test "superd errors on a terminal: the message quotes no word, the value or the line is marked" {
+	check_on_terminal 'port = 70080'
+	assert_quoted 'port = 70080' '       ^~~~~'
+	check_on_terminal 'port ='
+	assert_quoted 'port =' '^~~~~~'
 }
 
-@test "a warning quotes its line, too" {
-	checks 'port = 7008' 'port = 7009'
+@test "superd errors on a terminal: a warning, its line is quoted" {
+	check_on_terminal 'port = 7008' 'port = 7009'
 	assert_success
 	assert_line --partial ':9: warning: port: already set at line 8'
-	quotes 'port = 7009' '       ^~~~'
+	assert_quoted 'port = 7009' '       ^~~~'
 }
 
-@test "of a long line, the piece about the word is shown" {
-	checks "only_from = $(printf '10.0.0.%d ' {1..20}) wro*g $(printf '10.0.1.%d ' {1..20})"
+@test "superd errors on a terminal: a long line, the part around the word is shown" {
+	check_on_terminal "only_from = $(printf '10.0.0.%d ' {1..20}) wro*g $(printf '10.0.1.%d ' {1..20})"
 	assert_line '    8 | ... 10.0.0.20  wro*g 10.0.1.1 10.0.1.2 10.0.1.3 10.0.1.4 10.0.1.5 1'
 	assert_line '      |                ^~~~~'
 }
 
-@test "what a file holds cannot drive the terminal, and the mark stands right all the same" {
-	checks $'server_args = \e[2J \xc2\x9b31m' $'only_from = \e[31mred \t b\x07*d' 'port = 7008'
-	quotes 'only_from = \x1b[31mred   b\x07*d' '            ^~~~~~~~~~~'
+@test "superd errors on a terminal: control bytes in the file, they are shown as \\xHH and the mark is at the right place" {
+	check_on_terminal $'server_args = \e[2J \xc2\x9b31m' $'only_from = \e[31mred \t b\x07*d' 'port = 7008'
+	assert_quoted 'only_from = \x1b[31mred   b\x07*d' '            ^~~~~~~~~~~'
 	refute_output --partial $'\e'
-	checks $'server_args = \e[2J \xc2\x9b31m' 'port = 7008'
+	check_on_terminal $'server_args = \e[2J \xc2\x9b31m' 'port = 7008'
 	assert_line --index 1 --partial '/bin/cat \x1b[2J \xc2\x9b31m'
 }
 
-@test "nothing is quoted where the file cannot be read again" {
-	write_service 'port = many'
+@test "superd errors on a terminal: the file cannot be read again, nothing is quoted" {
+	write_file 'port = many'
 	run on_terminal "cat $FILE | $SUPERD -t -c /dev/stdin"
 	assert_output "/dev/stdin:8: port: 'many' is not a number"
 	run on_terminal "$SUPERD -t -p 0 -o instances=many cat"
 	assert_output "instances: 'many' is not a number"
 }
 
-@test "nothing is quoted where stderr is no terminal" {
-	write_service 'port = many'
+@test "superd errors: stderr is no terminal, nothing is quoted" {
+	write_file 'port = many'
 	run on_terminal "$SUPERD -t -c $FILE 2>&1 | cat"
 	assert_output "$FILE:8: port: 'many' is not a number"
 }
 
-@test "only the first 100 errors are quoted" {
+@test "superd errors on a terminal: 150 errors, the first 100 are quoted" {
 	mapfile -t lines < <(printf 'soup%d = 1\n' {1..150})
-	checks "${lines[@]}"
+	check_on_terminal "${lines[@]}"
 	assert_equal "$(grep -c 'unknown attribute' <<<"$output")" 150
 	assert_equal "$(grep -c '| soup' <<<"$output")" 100
 }
 
-@test "a start on a terminal quotes as -t does" {
-	write_service 'port = many'
+@test "superd errors on a terminal: superd starts without -t, errors are quoted" {
+	write_file 'port = many'
 	run on_terminal "TERM=dumb $SUPERD -c $FILE"
 	assert_failure 1
 	assert_line "superd: $FILE:8: port: 'many' is not a number"
-	quotes 'port = many' '       ^~~~'
+	assert_quoted 'port = many' '       ^~~~'
 }
 
-@test "there are colours on a terminal" {
-	write_service 'port = 7008' 'port = 7009'
+@test "superd colours: a terminal, headings and marks have colours" {
+	write_file 'port = 7008' 'port = 7009'
 	run on_terminal "$SUPERD -t -c $FILE"
 	assert_line $'\e[1mSERVICE  ADDRESS    SOCKET  USER    INSTANCES  CLIENTS  PROGRAM\e[0m'
 	assert_line $'      | \e[1;32m       ^~~~\e[0m'
 }
 
-@test "there are none with NO_COLOR, unless it is empty, nor on a terminal that is dumb or unknown" {
-	write_service 'port = 7008' 'port = 7009'
+@test "superd colours: NO_COLOR, a dumb or an unknown terminal, there are none" {
+	write_file 'port = 7008' 'port = 7009'
 	for setting in NO_COLOR=1 NO_COLOR=0 TERM=dumb '-u TERM'; do
 		run on_terminal "env $setting $SUPERD -t -c $FILE"
 		assert_line --partial SERVICE
@@ -170,7 +170,7 @@ quotes() {
 	assert_output --partial $'\e'
 }
 
-@test "on a terminal USR1 logs a table, a column under each title" {
+@test "superd on a terminal: USR1, it logs a table" {
 	start_background script -qefc "exec $SUPERD -p 0 -b 127.0.0.1 -o id=a-longer-name cat" "$BATS_TEST_TMPDIR/log" \
 		</dev/null >/dev/null
 	wait_for_line listening
@@ -182,7 +182,7 @@ quotes() {
 	refute_output --partial STATE:
 }
 
-@test "-h fits a screen of 24 lines of 80" {
+@test "superd -h: a terminal of 24 lines of 80 columns, the help fits" {
 	[ "$("$SUPERD" -h | wc -l)" -le 22 ] # and a prompt before and after it
 	run "$SUPERD" -h
 	refute_line --regexp '^.{81}'

@@ -140,7 +140,7 @@ still_serves() {
 	cp "$SUPERD" "$PRIVATE/superd"
 	SUPERD_PREFIX=(unshare -m sh -c 'mount -t tmpfs -o nr_inodes=1 none /tmp && shift && exec "$0" "$@"' "$PRIVATE/superd")
 	start_superd -p 0 -o directory=/ cat
-	signal_and_wait USR2 upgrade
+	assert_upgrade_cancelled 'No space left on device'
 	rm -r "$PRIVATE"
 	still_serves
 }
