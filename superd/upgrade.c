@@ -8,8 +8,8 @@
  */
 #include "superd.h"
 
-#include <ctype.h>
 #include <fcntl.h>
+#include <inttypes.h>
 
 #define VARIABLE "SUPERD_STATE"
 #define FIRST_LINE "superd-state 1"
@@ -49,140 +49,80 @@ void upgrade_remember(char **argv) {
 	while (*++argv != NULL) words_add(arena, &upgrade.check_argv, *argv);
 }
 
-/* One key of a line: a number of 1, 4 or 8 bytes, a descriptor, or an endpoint, in a struct. */
-struct field {
-	const char *key;
-	size_t offset, size;
-	bool is_descriptor; /* it stays open over the exec */
-};
-
-#define FIELD(key, type, member)                                                                                       \
-	{ key, offsetof(struct type, member), sizeof(((struct type *)0)->member), false }
-#define DESCRIPTOR(key, type, member)                                                                                  \
-	{ key, offsetof(struct type, member), sizeof(int), true }
-
-/* A kind of line. The tables of fields end with a key that is NULL. */
-struct kind {
-	const char *name;
-	bool is_early; /* restored before the sockets are opened */
-	const struct field *fields;
-};
-
-enum { TOTALS, PASSED, SOCKET, LISTENER, CHILD, LINGERING, DENIED, PENDING, KINDS };
-
-static const struct kind kinds[KINDS] = {
-    [TOTALS] = {.name = "totals",
-	.is_early = true,
-	.fields = (const struct field[]){FIELD("start_time", totals, start_time), FIELD("reloads", totals, reloads),
-	    FIELD("upgrades", totals, upgrades), {NULL, 0, 0, false}}},
-    [PASSED] = {.name = "passed",
-	.is_early = true,
-	.fields = (const struct field[]){DESCRIPTOR("fd", inherited_socket, fd), {NULL, 0, 0, false}}},
-    [SOCKET] = {.name = "socket",
-	.is_early = true,
-	.fields = (const struct field[]){DESCRIPTOR("fd", listening_socket, watch.fd),
-	    FIELD("address", listening_socket, configured), {NULL, 0, 0, false}}},
-    [LISTENER] = {.name = "listener",
-	.fields = (const struct field[]){FIELD("accepted", listener, accepted),
-	    FIELD("spawn_failures", listener, spawn_failures), FIELD("closed_until", listener, closed_until),
-	    FIELD("second_began", listener, second_began), FIELD("second_count", listener, second_count),
-	    FIELD("quick_exits", listener, quick_exits), {NULL, 0, 0, false}}},
-    [CHILD] = {.name = "child",
-	.fields = (const struct field[]){FIELD("pid", child, pid), DESCRIPTOR("linger_fd", child, linger_fd),
-	    FIELD("began", child, began), FIELD("deadline", child, deadline), FIELD("term_sent", child, term_sent),
-	    FIELD("source_high", child, source.high), FIELD("source_low", child, source.low), {NULL, 0, 0, false}}},
-    [LINGERING] = {.name = "lingering",
-	.fields = (const struct field[]){DESCRIPTOR("fd", watch, fd), FIELD("deadline", watch, timer.when),
-	    {NULL, 0, 0, false}}},
-    [DENIED] = {.name = "denied",
-	.fields = (const struct field[]){FIELD("source_high", denied_source, source.high),
-	    FIELD("source_low", denied_source, source.low), FIELD("until", denied_source, until), {NULL, 0, 0, false}}},
-    [PENDING] = {.name = "pending",
-	.fields = (const struct field[]){DESCRIPTOR("fd", client, fd), FIELD("uid", client, uid),
-	    FIELD("is_confirmed", client, is_confirmed), FIELD("peer", client, peer), FIELD("local", client, local),
-	    {NULL, 0, 0, false}}},
-};
-
-/* Numbers are signed: an unsigned one keeps its bits. */
-static long long load_number(const void *from, size_t size) {
-	int32_t narrow;
-	int64_t wide;
-	if (size == 1) return *(const bool *)from;
-	memcpy(size == 4 ? (void *)&narrow : &wide, from, size);
-	return size == 4 ? narrow : wide;
+/* The next superd inherits the descriptor. Returns it. */
+static int keep_open(int fd) {
+	if (fd >= 0) fcntl(fd, F_SETFD, 0);
+	return fd;
 }
 
-static void store_number(void *to, size_t size, long long number) {
-	int32_t narrow = (int32_t)number;
-	int64_t wide = number;
-	if (size == 1)
-		*(bool *)to = number != 0;
-	else
-		memcpy(to, size == 4 ? (void *)&narrow : &wide, size);
-}
-
-static void write_bytes(FILE *to, const char *key, const void *bytes, size_t length) {
+static void write_endpoint(FILE *to, const char *key, const struct endpoint *endpoint) {
 	fprintf(to, " %s=", key);
-	for (size_t i = 0; i < length; i++) fprintf(to, "%02x", ((const unsigned char *)bytes)[i]);
+	for (socklen_t i = 0; i < endpoint->length; i++) fprintf(to, "%02x", ((const unsigned char *)&endpoint->at)[i]);
 }
 
-/* Returns how many bytes the text has, at most `size`. */
-static size_t read_bytes(const char *text, void *bytes, size_t size) {
-	size_t length = 0;
-	for (unsigned byte; length < size && isxdigit((unsigned char)*text) && sscanf(text, "%2x", &byte) == 1;
-	     text += 2)
-		((unsigned char *)bytes)[length++] = (unsigned char)byte;
-	return length;
+static void write_source(FILE *to, struct source source) {
+	fprintf(to, " source_high=%" PRIu64 " source_low=%" PRIu64, source.high, source.low);
 }
 
-/* Writes the line of a thing: the name of its service, or of itself, and its fields. */
-static void write_fields(FILE *to, const struct kind *kind, const void *thing, const char *name, size_t nth) {
-	fprintf(to, "%s nth=%zu", kind->name, nth);
-	write_bytes(to, "name", name, strlen(name));
-	for (const struct field *field = kind->fields; field->key != NULL; field++) {
-		const char *at = (const char *)thing + field->offset;
-		const struct endpoint *endpoint = (const void *)at;
-		if (field->size == sizeof *endpoint)
-			write_bytes(to, field->key, &endpoint->at, endpoint->length);
-		else
-			fprintf(to, " %s=%lld", field->key, load_number(at, field->size));
-		if (field->is_descriptor) fcntl(*(const int *)(const void *)at, F_SETFD, 0);
-	}
-}
-
-static void write_line(FILE *to, const struct kind *kind, const void *thing, const char *name, size_t nth) {
-	write_fields(to, kind, thing, name, nth);
-	fputc('\n', to);
+/* Ends a line with the name by which the thing is found again: a service's id, or that of a passed socket. */
+static void write_name(FILE *to, const char *name, size_t nth) {
+	fprintf(to, " nth=%zu name=%s\n", nth, name);
 }
 
 static void write_listener(FILE *to, const struct listener *listener) {
 	const char *id = listener->service->id;
-	for (size_t i = 0; i < listener->socket_count; i++)
-		if (listener->sockets[i].watch.fd >= 0)
-			write_line(to, &kinds[SOCKET], &listener->sockets[i], id, listener->nth);
-	write_fields(to, &kinds[LISTENER], listener, id, listener->nth);
+	for (size_t i = 0; i < listener->socket_count; i++) {
+		if (listener->sockets[i].watch.fd < 0) continue;
+		fprintf(to, "socket fd=%d", keep_open(listener->sockets[i].watch.fd));
+		write_endpoint(to, "address", &listener->sockets[i].configured);
+		write_name(to, id, listener->nth);
+	}
+	fprintf(to, "listener accepted=%ld spawn_failures=%ld quick_exits=%d", listener->accepted,
+	    listener->spawn_failures, listener->quick_exits);
+	fprintf(to, " closed_until=%" PRId64 " second_began=%" PRId64 " second_count=%ld", listener->closed_until,
+	    listener->second_began, listener->second_count);
 	for (enum verdict verdict = VERDICT_ALLOW + 1; verdict < VERDICTS; verdict++)
 		fprintf(to, " refused.%s=%ld", verdict_kinds[verdict].word, listener->refused[verdict]);
-	fputc('\n', to);
+	write_name(to, id, listener->nth);
+}
+
+static void write_child(FILE *to, const struct child *child) {
+	fprintf(to, "child pid=%ld linger_fd=%d began=%" PRId64 " deadline=%" PRId64 " term_sent=%d", (long)child->pid,
+	    keep_open(child->linger_fd), child->began, child->deadline, child->term_sent);
+	write_source(to, child->source);
+	write_name(to, child->listener->service->id, child->listener->nth);
+}
+
+static void write_pending(FILE *to, const struct client *client) {
+	fprintf(to, "pending fd=%d uid=%lu is_confirmed=%d", keep_open(client->fd), (unsigned long)client->uid,
+	    client->is_confirmed);
+	write_endpoint(to, "peer", &client->peer);
+	write_endpoint(to, "local", &client->local);
+	write_name(to, client->listener->service->id, client->listener->nth);
 }
 
 static void write_lines(FILE *to) {
 	const struct inherited_socket *passed;
 	const struct denied_source *denied;
-	fprintf(to, "%s\n", FIRST_LINE);
-	write_line(to, &kinds[TOTALS], &metrics_totals, "", 0);
-	for (size_t i = 0; (passed = inherited_passed(i, NULL)) != NULL; i++)
-		write_line(to, &kinds[PASSED], passed, passed->name, 0);
+	fprintf(to, "%s\ntotals start_time=%lld reloads=%lld upgrades=%lld\n", FIRST_LINE, metrics_totals.start_time,
+	    metrics_totals.reloads, metrics_totals.upgrades);
+	for (size_t i = 0; (passed = inherited_passed(i, NULL)) != NULL; i++) {
+		fprintf(to, "passed fd=%d", keep_open(passed->fd));
+		write_name(to, passed->name, 0);
+	}
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		if (!listener->retired) write_listener(to, listener);
 	for (const struct child *child = child_next(NULL); child != NULL; child = child_next(child))
-		if (child->listener != NULL)
-			write_line(to, &kinds[CHILD], child, child->listener->service->id, child->listener->nth);
+		if (child->listener != NULL) write_child(to, child);
 	for (const struct watch *watch = linger_next(NULL); watch != NULL; watch = linger_next(watch))
-		write_line(to, &kinds[LINGERING], watch, "", 0);
+		fprintf(to, "lingering fd=%d deadline=%" PRId64 "\n", keep_open(watch->fd), watch->timer.when);
 	for (const struct client *client = pending_first(); client != NULL; client = client->next)
-		write_line(to, &kinds[PENDING], client, client->listener->service->id, client->listener->nth);
-	for (size_t i = 0; (denied = access_denied(i)) != NULL; i++) write_line(to, &kinds[DENIED], denied, "", 0);
+		write_pending(to, client);
+	for (size_t i = 0; (denied = access_denied(i)) != NULL; i++) {
+		fprintf(to, "denied until=%" PRId64, denied->until);
+		write_source(to, denied->source);
+		fputc('\n', to);
+	}
 	fprintf(to, "%s\n", LAST_LINE);
 }
 
@@ -289,73 +229,99 @@ static const char *value_of(const char *line, const char *key) {
 	return NULL;
 }
 
-static void read_fields(const char *line, const struct field *field, void *thing) {
-	for (; field->key != NULL; field++) {
-		const char *value = value_of(line, field->key);
-		char *at = (char *)thing + field->offset;
-		struct endpoint *endpoint = (void *)at;
-		if (value == NULL) continue;
-		if (field->size == sizeof *endpoint)
-			endpoint->length = (socklen_t)read_bytes(value, &endpoint->at, sizeof endpoint->at);
-		else
-			store_number(at, field->size, strtoll(value, NULL, 10));
+/* A number, or `unless_set` if the line has no such key. */
+static int64_t read_number(const char *line, const char *key, int64_t unless_set) {
+	const char *value = value_of(line, key);
+	return value != NULL ? strtoll(value, NULL, 10) : unless_set;
+}
+
+static struct endpoint read_endpoint(const char *line, const char *key) {
+	struct endpoint endpoint = {.length = 0};
+	const char *digits = value_of(line, key);
+	for (unsigned byte; digits != NULL && endpoint.length<sizeof endpoint.at && * digits> ' '; digits += 2)
+		if (sscanf(digits, "%2x", &byte) == 1)
+			((unsigned char *)&endpoint.at)[endpoint.length++] = (unsigned char)byte;
+	return endpoint;
+}
+
+static struct source read_source(const char *line) {
+	const char *high = value_of(line, "source_high"), *low = value_of(line, "source_low");
+	return (struct source){high ? strtoull(high, NULL, 10) : 0, low ? strtoull(low, NULL, 10) : 0};
+}
+
+static int read_fd(const char *line) {
+	return (int)read_number(line, "fd", -1);
+}
+
+static void restore_totals(const char *line) {
+	metrics_totals.start_time = read_number(line, "start_time", 0);
+	metrics_totals.reloads = read_number(line, "reloads", 0);
+	metrics_totals.upgrades = read_number(line, "upgrades", 0) + 1;
+}
+
+static void restore_listener(const char *line, struct listener *listener) {
+	char key[40];
+	if (listener == NULL) return;
+	listener->accepted = (long)read_number(line, "accepted", 0);
+	listener->spawn_failures = (long)read_number(line, "spawn_failures", 0);
+	listener->quick_exits = (int)read_number(line, "quick_exits", 0);
+	listener->closed_until = read_number(line, "closed_until", 0);
+	listener->second_began = read_number(line, "second_began", 0);
+	listener->second_count = (long)read_number(line, "second_count", 0);
+	for (enum verdict verdict = VERDICT_ALLOW + 1; verdict < VERDICTS; verdict++) {
+		snprintf(key, sizeof key, "refused.%s", verdict_kinds[verdict].word);
+		listener->refused[verdict] = (long)read_number(line, key, 0);
 	}
 }
 
-static void read_listener(const char *line, struct listener *listener) {
-	char key[40];
-	read_fields(line, kinds[LISTENER].fields, listener);
-	for (enum verdict verdict = VERDICT_ALLOW + 1; verdict < VERDICTS; verdict++) {
-		snprintf(key, sizeof key, "refused.%s", verdict_kinds[verdict].word);
-		const char *value = value_of(line, key);
-		if (value != NULL) listener->refused[verdict] = strtol(value, NULL, 10);
-	}
+static void restore_child(const char *line, const char *id, size_t nth) {
+	struct child child = {.pid = (pid_t)read_number(line, "pid", 0),
+	    .linger_fd = (int)read_number(line, "linger_fd", -1),
+	    .began = read_number(line, "began", loop_now()),
+	    .deadline = read_number(line, "deadline", INT64_MAX),
+	    .term_sent = read_number(line, "term_sent", 0) != 0,
+	    .source = read_source(line)};
+	serve_restore_child(id, nth, &child);
 }
 
 static void restore_pending(const char *line, struct listener *listener) {
-	struct client client = {.listener = listener, .uid = (uid_t)-1};
-	read_fields(line, kinds[PENDING].fields, &client);
+	struct client client = {.fd = read_fd(line),
+	    .listener = listener,
+	    .uid = (uid_t)read_number(line, "uid", -1),
+	    .is_confirmed = read_number(line, "is_confirmed", 0) != 0,
+	    .peer = read_endpoint(line, "peer"),
+	    .local = read_endpoint(line, "local")};
 	client.source = addr_source(&client.peer, client.uid);
 	if (listener == NULL || serve_restore_pending(&client) < 0) close(client.fd);
 }
 
-/* Restores what one line describes. */
-static void restore(const char *line, bool is_early) {
-	char name[1000] = "";
-	int number = 0;
-	union {
-		struct inherited_socket passed;
-		struct listening_socket socket;
-		struct child child;
-		struct watch watch;
-		struct denied_source denied;
-	} it = {.child = {.linger_fd = -1, .deadline = INT64_MAX}};
-	while (number < KINDS && (strncmp(line, kinds[number].name, strlen(kinds[number].name)) != 0 ||
-				     line[strlen(kinds[number].name)] != ' '))
-		number++;
-	if (number == KINDS || kinds[number].is_early != is_early) return;
-	const char *word = value_of(line, "name"), *count = value_of(line, "nth");
-	size_t nth = count != NULL ? (size_t)strtoul(count, NULL, 10) : 0;
-	if (word != NULL) read_bytes(word, name, sizeof name - 1);
-	struct listener *listener = listener_find(name, nth);
-	switch (number) {
-	case TOTALS:
-		read_fields(line, kinds[TOTALS].fields, &metrics_totals);
-		metrics_totals.upgrades++;
-		return;
-	case LISTENER:
-		if (listener != NULL) read_listener(line, listener);
-		return;
-	case PENDING: restore_pending(line, listener); return;
-	default: read_fields(line, kinds[number].fields, &it);
-	}
-	switch (number) {
-	case PASSED: inherited_add(it.passed.fd, SOCKET_PASSED, NULL, name); break;
-	case SOCKET: inherited_add(it.socket.watch.fd, SOCKET_OWN, &it.socket.configured, name); break;
-	case CHILD: serve_restore_child(name, nth, &it.child); break;
-	case LINGERING: linger_begin(it.watch.fd, it.watch.timer.when); break;
-	default: access_deny(it.denied.source, it.denied.until);
-	}
+/* The name is the last word of a line, and may have blanks. */
+static const char *name_of(const char *line) {
+	const char *name = value_of(line, "name");
+	return name != NULL ? name : "";
+}
+
+static bool is_kind(const char *line, const char *kind) {
+	size_t length = strlen(kind);
+	return strncmp(line, kind, length) == 0 && line[length] == ' ';
+}
+
+/* Restores what has to be there before the services are opened. */
+static void restore_early(const char *line) {
+	struct endpoint configured = read_endpoint(line, "address");
+	if (is_kind(line, "totals")) restore_totals(line);
+	if (is_kind(line, "passed")) inherited_add(read_fd(line), SOCKET_PASSED, NULL, name_of(line));
+	if (is_kind(line, "socket")) inherited_add(read_fd(line), SOCKET_OWN, &configured, name_of(line));
+}
+
+/* Restores what belongs to services that are open. */
+static void restore_late(const char *line) {
+	size_t nth = (size_t)read_number(line, "nth", 0);
+	if (is_kind(line, "listener")) restore_listener(line, listener_find(name_of(line), nth));
+	if (is_kind(line, "child")) restore_child(line, name_of(line), nth);
+	if (is_kind(line, "pending")) restore_pending(line, listener_find(name_of(line), nth));
+	if (is_kind(line, "lingering")) linger_begin(read_fd(line), read_number(line, "deadline", 0));
+	if (is_kind(line, "denied")) access_deny(read_source(line), read_number(line, "until", 0));
 }
 
 /*
@@ -384,14 +350,14 @@ int upgrade_restore_early(struct error *error) {
 		upgrade.lines.count = 0;
 		return error_set(error, "the state of the running superd is not whole, or not of this version's form");
 	}
-	for (size_t i = 0; i < lines->count; i++) restore(lines->word[i], true);
+	for (size_t i = 0; i < lines->count; i++) restore_early(lines->word[i]);
 	return 0;
 }
 
 /* Restores the rest, once the services are open. */
 void upgrade_restore_late(void) {
 	if (!upgrade.is_successor) return;
-	for (size_t i = 0; i < upgrade.lines.count; i++) restore(upgrade.lines.word[i], false);
+	for (size_t i = 0; i < upgrade.lines.count; i++) restore_late(upgrade.lines.word[i]);
 	upgrade.lines.count = 0;
 	inherited_drop(SOCKET_OWN);
 	log_notice("upgraded in place to superd " VERSION);
