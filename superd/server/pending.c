@@ -46,9 +46,9 @@ void shortage_end(struct listener *listener) {
 	end(&listener->shortage, listener->service->id);
 }
 
-/* Whether a shortage delays new connections of this listener. */
+/* Whether a shortage delays new connections: of this listener, or (NULL) of all. */
 bool shortage_is_on(const struct listener *listener) {
-	return loop_now() < own_shortage.until || loop_now() < listener->shortage.until;
+	return loop_now() < own_shortage.until || (listener != NULL && loop_now() < listener->shortage.until);
 }
 
 /* Queues an accepted client until a child can be started for it. Returns 0, or -1 if there is no memory for that. */

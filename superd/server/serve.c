@@ -117,7 +117,7 @@ static void reject_pending(const struct client *client) {
 static void retry_pending(struct timer *timer) {
 	pending_retry(start_child, reject_pending);
 	update_all_accepting();
-	if (pending_first() != NULL) loop_set_timer(timer, loop_now() + RETRY_MS);
+	if (pending_first() != NULL || shortage_is_on(NULL)) loop_set_timer(timer, loop_now() + RETRY_MS);
 }
 
 static struct timer retry_timer = {.due = retry_pending};
