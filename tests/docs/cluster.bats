@@ -1,10 +1,10 @@
-# More than one machine: three superds behind a HAProxy, all of them set up as the examples say.
+# Three superds behind HAProxy, configured as in the examples.
 
 load ../lib/superd
 load ../lib/client
 
 EXAMPLES=$ROOT/examples
-BACK=127.4.0.1 # where HAProxy knocks on when a server is gone, and the port may be some other test's by then
+BACK=127.4.0.1 # HAProxy connects there when a server has stopped, and on 127.0.0.1 the port may belong to another test by then
 declare -gA PIDS PORTS
 
 setup() {
@@ -14,7 +14,8 @@ setup() {
 	done
 }
 
-# The example's service, with a port that the kernel chooses, and HAProxy and the clients on this machine.
+# start_one NAME: start superd with the example's service, on a port that the kernel chooses; HAProxy and the clients are on this
+# machine.
 start_one() {
 	sed -e 's|\(port.*=\) 10100|\1 0\n\tbind = '$BACK'|; s|/usr/local/bin/cmd|'"$CMD"'|' \
 		-e 's|\(proxy_from.*=\).*|\1 127.0.0.1|; s|\(only_from.*=\).*|\1 127.0.0.0/8|' \
@@ -28,13 +29,13 @@ log_of() {
 	echo "$BATS_TEST_TMPDIR/log.$1"
 }
 
-# switch_to NAME: what the helpers do, they do to that server.
+# switch_to NAME: from now on the library's functions apply to that server. Sets SUPERD_PID and LOG.
 switch_to() {
 	SUPERD_PID=${PIDS[$1]}
 	LOG=$(log_of "$1")
 }
 
-# start_haproxy [SED-SCRIPT]: the example's HAProxy, on the port FRONT.
+# start_haproxy [SED-SCRIPT]: start HAProxy with the example's configuration, edited by the script. Sets FRONT, its port.
 start_haproxy() {
 	local config=$BATS_TEST_TMPDIR/haproxy.cfg
 	FRONT=$(free_port)
@@ -46,7 +47,7 @@ start_haproxy() {
 	wait_until haproxy_listens
 }
 
-# What HAProxy has counted: stat SERVER FIELD.
+# stat SERVER FIELD: print that field of HAProxy's statistics.
 stat() {
 	echo 'show stat' | nc -N -U "$STATS" |
 		awk -F , -v server="$1" -v field="$2" 'NR == 1 { while ($column != field) column++ } $2 == server { print $column }'
@@ -57,7 +58,7 @@ begin_load() {
 	LOAD_PID=$BG_PID
 }
 
-# Whoever of the load was not served is counted.
+# begin_load: start clients that connect until end_load; end_load: stop them, and assert that every client was served.
 end_load() {
 	touch "$BATS_TEST_TMPDIR/done"
 	wait "$LOAD_PID" || true
@@ -65,7 +66,7 @@ end_load() {
 	assert_output --regexp '^served=[0-9]+ refused=0 empty=0 reset=0 wrong=0 late=0$'
 }
 
-# These servers serve some more clients.
+# serve_on NAME...: wait until each of these servers has served 20 more clients.
 serve_on() {
 	local name
 	for name; do
@@ -74,7 +75,7 @@ serve_on() {
 	done
 }
 
-@test "the client's own address arrives at the program, and in the log" {
+@test "HAProxy cluster: a client, the program and the log have its address" {
 	start_haproxy
 	for name in one two three; do
 		run "$CLIENT" -s 127.0.0.77 "$FRONT" 'send:peer\n' line
@@ -83,12 +84,13 @@ serve_on() {
 	grep -h 'START: cmd' "$BATS_TEST_TMPDIR"/log.* | grep -c 'from=127\.0\.0\.77 port=' | grep -x 3
 }
 
-# A star: another check is under way. One that a busy machine was too slow for is followed by one that it was not.
+# checks_well NAME: the last check has succeeded. A star means that another is running. If a busy machine was too slow for one,
+# another follows.
 checks_well() {
 	stat "$1" check_status | grep -x -e 'L7OK' -e '\* L7OK'
 }
 
-@test "a check asks the program itself, and has a PROXY header, too" {
+@test "HAProxy cluster: health checks with PROXY headers, cmd answers them and superd refuses nothing" {
 	start_haproxy 's/inter 2s/inter 200/'
 	for name in one two three; do
 		switch_to "$name"
@@ -100,7 +102,7 @@ checks_well() {
 	done
 }
 
-@test "under load one server is upgraded, another taken out and stopped, and no request is lost" {
+@test "HAProxy cluster: one server upgrades and another drains under load, no request is lost" {
 	start_haproxy
 	begin_load
 	serve_on one two three
@@ -116,21 +118,21 @@ checks_well() {
 	end_load
 }
 
-@test "a session stays with its server while that is taken out and stopped" {
+@test "HAProxy cluster: a session is open while its server drains and stops, the session continues" {
 	start_haproxy 's/server t.*/& disabled/'
 	open_connection session "$FRONT" "file:$BATS_TEST_TMPDIR/go" 'send:echo<>still there\n' line
 	run "$EXAMPLES/haproxy-drain" "$STATS" superds/one 0
 	assert_failure 1
 	switch_to one
 	kill -TERM "$SUPERD_PID"
-	# A check may be under way, too.
+	# A check may be running, too.
 	wait_for_line 'stopping: [12] programs running'
 	touch "$BATS_TEST_TMPDIR/go"
 	wait_for_line 'ok<>still there' "$BATS_TEST_TMPDIR/session"
 	wait_superd
 }
 
-@test "a server that is gone, which no check has seen yet, costs no client" {
+@test "HAProxy cluster: a server has stopped before the next check, every client is served" {
 	start_haproxy 's/inter 2s/inter 1h/'
 	wait_for_checks() { [[ $(stat one check_status) = L7OK ]]; }
 	wait_until wait_for_checks
@@ -143,7 +145,7 @@ checks_well() {
 	assert_output --partial UP
 }
 
-@test "haproxy-drain says what HAProxy does not know" {
+@test "haproxy-drain: an unknown server, a missing socket and no arguments, it prints the error and exits with status 2" {
 	start_haproxy
 	run "$EXAMPLES/haproxy-drain" "$STATS" superds/four
 	assert_failure 2

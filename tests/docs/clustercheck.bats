@@ -1,13 +1,13 @@
-# examples/clustercheck, the health check of a Galera node: by itself, and under superd behind HAProxy.
+# examples/clustercheck, the health check of a Galera node: alone, and under superd behind HAProxy.
 
 load ../lib/superd
 
 setup() {
-	# It runs as nobody, who cannot enter bats's own folder.
+	# It runs as nobody, a user that cannot enter bats's own folder.
 	make_public_folder
 	cp "$ROOT/examples/clustercheck" "$PUBLIC"
-	# In the place of the database's client: what the database would answer is a file, and without the file it
-	# does not answer. What it was called with is another.
+	# A script instead of the database's client: it prints a file as the answer of the database, fails without that file, and writes
+	# its arguments to another file.
 	mkdir "$PUBLIC/bin"
 	cat >"$PUBLIC/bin/mysql" <<-END
 		#!/bin/sh
@@ -25,13 +25,13 @@ teardown() {
 	remove_public_folder
 }
 
-# database_is STATE [COMPONENT [READ_ONLY]]
+# database_is STATE [COMPONENT [READ_ONLY]]: the state that the database answers.
 database_is() {
 	printf 'wsrep_cluster_status\t%s\nwsrep_local_state_comment\t%s\nread_only\t%s\n' "${2:-Primary}" "$1" "${3:-OFF}" >"$PUBLIC/answer.new"
 	mv "$PUBLIC/answer.new" "$PUBLIC/answer"
 }
 
-# assert_answer STATUS PAGE [WORD...]: the script, called with these words, answers so and ends well.
+# assert_answer STATUS PAGE [ARGUMENT...]: clustercheck with these arguments prints that reply, and exits with status 0.
 assert_answer() {
 	local status=$1 page=$2
 	shift 2
@@ -41,13 +41,13 @@ assert_answer() {
 	diff "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/got"
 }
 
-@test "a node that is synced is ready, and one that is joining is not" {
+@test "clustercheck: the node is synced or joining, the reply is 200 or 503" {
 	assert_answer '200 OK' 'ready: the node is Synced'
 	database_is Joining
 	assert_answer '503 Service Unavailable' 'not ready: the node is Joining'
 }
 
-@test "a donor is ready with -d only" {
+@test "clustercheck: the node is a donor, the reply is 200 with -d only" {
 	database_is Donor/Desynced
 	assert_answer '503 Service Unavailable' 'not ready: the node is Donor/Desynced'
 	assert_answer '200 OK' 'ready: the node is Donor/Desynced' -d
@@ -55,18 +55,18 @@ assert_answer() {
 	assert_answer '503 Service Unavailable' 'not ready: the node is Joined' -d
 }
 
-@test "a node that is read-only is ready without -w only" {
+@test "clustercheck: the node is read-only, the reply is 503 with -w only" {
 	database_is Synced Primary ON
 	assert_answer '200 OK' 'ready: the node is Synced' -d
 	assert_answer '503 Service Unavailable' 'not ready: read_only is ON' -d -w
 }
 
-@test "a node outside the primary component is not ready" {
+@test "clustercheck: the node is not in the primary component, the reply is 503" {
 	database_is Synced non-Primary
 	assert_answer '503 Service Unavailable' 'not ready: the component is non-Primary' -d
 }
 
-@test "a node is not ready that does not answer, answers nothing, or has no client for it" {
+@test "clustercheck: the database does not answer or its client is missing, the reply is 503" {
 	rm "$PUBLIC/answer"
 	assert_answer '503 Service Unavailable' 'not ready: the database does not answer' -d
 	: >"$PUBLIC/answer"
@@ -75,18 +75,19 @@ assert_answer() {
 	assert_answer '503 Service Unavailable' 'not ready: the database does not answer' -d
 }
 
-@test "the database's client has what follows -d and -w as its first words" {
+@test "clustercheck: arguments after -d and -w, the database's client gets them first" {
 	assert_answer '200 OK' 'ready: the node is Synced' -w --defaults-extra-file=file -d
 	run head -n 3 "$PUBLIC/words"
 	assert_output $'--defaults-extra-file=file\n-d\n--connect-timeout=5'
 }
 
-@test "the database's client may be called mariadb" {
+@test "clustercheck: the database's client is called mariadb, the check works" {
 	mv "$PUBLIC/bin/mysql" "$PUBLIC/bin/mariadb"
 	assert_answer '200 OK' 'ready: the node is Synced'
 }
 
-# The service file as it comes, but for the port and the script's path. [LINE-TO-LEAVE-OUT]
+# serve_clustercheck [ATTRIBUTE]: start superd with the example's service file, with another port and path, without the line of
+# ATTRIBUTE. Sets METRICS.
 serve_clustercheck() {
 	sed -e 's|^\(\s*port\s*=\).*|\1 0|' -e "s|/usr/local/bin|$PUBLIC|" -e "/^\s*${1:-nothing}\s/d" \
 		"$ROOT/examples/clustercheck.conf" >"$PUBLIC/conf"
@@ -94,7 +95,7 @@ serve_clustercheck() {
 	PATH=$PUBLIC/bin:$PATH start_superd -m "$METRICS" -c "$PUBLIC/conf"
 }
 
-@test "HAProxy takes the lines for it that stand in the service file" {
+@test "clustercheck.conf: the HAProxy lines in it, HAProxy accepts them" {
 	{
 		printf 'defaults\n\ttimeout connect 1s\n\ttimeout client 1s\n\ttimeout server 1s\n'
 		sed -n '/^# In HAProxy:/,/^# In /s/^#  *\(listen\|bind\|option\|default-server\|server\) /\1 /p' "$ROOT/examples/clustercheck.conf"
@@ -105,7 +106,8 @@ serve_clustercheck() {
 	assert_output 'Configuration file is valid'
 }
 
-# HAProxy with so many servers, all of them this service, each looked after by checks of its own. One check decides.
+# balance COUNT: start HAProxy with that many servers, which are all this service. It checks each separately, and one check decides.
+# Sets STATS.
 balance() {
 	STATS=$BATS_TEST_TMPDIR/stats
 	cat >"$BATS_TEST_TMPDIR/haproxy.cfg" <<-END
@@ -126,7 +128,7 @@ balance() {
 	wait_until test -S "$STATS"
 }
 
-# What HAProxy makes of its servers: these columns of its statistics.
+# haproxy_says COLUMN...: print these columns of HAProxy's statistics for each server.
 haproxy_says() {
 	echo 'show stat galera 4 -1' | nc -N -U "$STATS" | python3 -c 'import csv, sys
 for row in csv.DictReader(sys.stdin):
@@ -137,7 +139,7 @@ node_is() {
 	[ "$(haproxy_says status check_status check_code)" = "$1" ]
 }
 
-@test "HAProxy has the node up, down when the script says so, and up again" {
+@test "clustercheck under superd: the node changes its state, HAProxy marks it up, down and up again" {
 	serve_clustercheck
 	balance 1
 	wait_until node_is 'UP L7OK 200'
@@ -151,7 +153,7 @@ has_failed() {
 	(($(haproxy_says chkfail) > 0))
 }
 
-@test "without linger HAProxy has the node down, however ready it is" {
+@test "clustercheck under superd: linger is not set, HAProxy's checks fail" {
 	serve_clustercheck linger
 	balance 1
 	wait_until has_failed
@@ -161,10 +163,10 @@ checks_are() {
 	[ "$(metric "$METRICS" superd_connections_total 'service="clustercheck"')" -ge "$1" ]
 }
 
-@test "HAProxy has a node that is up for no moment down, in 500 checks" {
+@test "clustercheck under superd: 500 checks of ready nodes, HAProxy never marks one down" {
 	serve_clustercheck
 	balance 10
-	# At most one for each node is under way.
+	# At most one for each node is running.
 	wait_until checks_are 510
 	run haproxy_says status chkfail chkdown
 	assert_output "$(yes 'UP 0 0' | head -n 10)"

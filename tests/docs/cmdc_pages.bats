@@ -1,4 +1,4 @@
-# cmdc.1 says what cmdc does.
+# cmdc.1 agrees with cmdc.
 
 load ../lib/process
 
@@ -8,23 +8,23 @@ usage() {
 	"$CMDC" -x 2>&1 | tail -n +2
 }
 
-# page: as it is read, without overstriking.
+# page: print the page as it is read, without overstriking.
 page() {
 	mandoc -Tascii -O width=200 "$PAGE" | sed 's/.\x08//g'
 }
 
-# The page's list of options, `-x VALUE` a line.
+# page_options: print the options of the page, one per line with its value.
 page_options() {
 	sed -n 's/^\.It Fl \([A-Za-z]\)\( Ar \(.*\)\)\{0,1\}$/-\1 \3/p' "$PAGE" | sed 's/ *$//'
 }
 
-@test "the page lists the options of the usage, with the same values and in the same order" {
+@test "cmdc.1: the options, they are those of the usage with the same values and order" {
 	run page_options
 	assert_output "$(usage | sed -n 's/^  \(-[A-Za-z]\( [A-Z]*\)\{0,1\}\) .*/\1/p' | sed 's/ *$//')"
 	assert_line -- '-t SECONDS'
 }
 
-@test "the page's synopsis is the usage" {
+@test "cmdc.1: the synopsis, it is the usage" {
 	local line
 	usage | sed -n 's/^\(usage:\|      \) \(cmdc .*\)$/\2/p' >"$BATS_TEST_TMPDIR/synopsis"
 	run wc -l <"$BATS_TEST_TMPDIR/synopsis"
@@ -34,7 +34,7 @@ page_options() {
 	done <"$BATS_TEST_TMPDIR/synopsis"
 }
 
-@test "cmdc takes the options of the page, and no other" {
+@test "cmdc.1: the options, cmdc takes these and no others" {
 	local letter
 	for letter in {a..z} {A..Z}; do
 		run "$CMDC" "-$letter" </dev/null
@@ -46,7 +46,7 @@ page_options() {
 	done
 }
 
-@test "the page has the defaults of the usage" {
+@test "cmdc.1: the defaults, they are those of the usage" {
 	usage | grep -q '(localhost)'
 	usage | grep -q '(10100)'
 	usage | grep -q '(60)'
@@ -56,7 +56,7 @@ page_options() {
 	grep -qF 'The default is 60, which' "$BATS_TEST_TMPDIR/page"
 }
 
-@test "the page lists each exit status of the usage" {
+@test "cmdc.1: the exit statuses, they are those of the usage" {
 	run sed -n '/^\.Sh EXIT STATUS/,/^\.El/s/^\.It //p' "$PAGE"
 	assert_output "$(printf '0\n1\n2\n3')"
 	usage | grep -q '0 ok, 1 error, 2 wrong usage, 3 no connection'

@@ -1,10 +1,10 @@
-# Bash completion for cmdc and superd: what is offered for the beginning of a line.
+# Bash completion for cmdc and superd.
 #
 # shellcheck disable=SC2154 # run sets them
 
 load ../lib/client
 
-# offers LINE: what bash offers at the end of it, sorted, as bash itself would call for it.
+# offers LINE: print, sorted, what bash offers at the end of the line.
 offers() {
 	PATH=$(dirname "$CMDC"):$(dirname "$SUPERD"):$PATH timeout "$WAIT_SECONDS" bash --norc -c '
 		compopt() { :; } # it works only while bash completes
@@ -16,31 +16,31 @@ offers() {
 		((${#COMPREPLY[@]} == 0)) || printf "%s\n" "${COMPREPLY[@]}"' - "$ROOT/completions" "$1" | sort
 }
 
-# serve_help: a server that answers help as cmd does.
+# serve_help: start a server that answers help as cmd does.
 serve_help() {
 	start_server - accept line 'send:out<>echo<>TEXT  answer TEXT\nout<>exit  end\nout<>help[<>NAME]  list\nok\n' hold
 }
 
-@test "the server that the line names is asked for its commands" {
+@test "completion cmdc: a host and a port on the line, it offers the commands of that server" {
 	serve_help
 	run offers "cmdc -h 127.0.0.1 -p $PORT "
 	assert_output "$(printf 'echo\nexit\nhelp')"
 	wait_for_server_line help
 }
 
-@test "commands are offered by their beginning" {
+@test "completion cmdc: the beginning of a command, it offers the commands that begin so" {
 	serve_help
 	run offers "cmdc -t 9 -p$PORT -h127.0.0.1 e"
 	assert_output "$(printf 'echo\nexit')"
 }
 
-@test "an IPv6 address on the line is taken whole" {
+@test "completion cmdc: an IPv6 address on the line, it asks that server" {
 	start_server -h ::1 - accept line 'send:out<>echo<>TEXT  answer\nok\n' hold
 	run offers "cmdc -h ::1 -p $PORT e"
 	assert_output echo
 }
 
-@test "what a server calls its commands is not expanded by the shell" {
+@test "completion cmdc: hostile names of commands, the shell expands nothing" {
 	local touched=$BATS_TEST_TMPDIR/touched
 	start_server - accept line "send:out<>a\$(touch $touched)b\nout<>\`touch $touched\`\nout<>\$HOME\nout<>*\nok\n" hold
 	run offers "cmdc -h 127.0.0.1 -p $PORT "
@@ -48,47 +48,47 @@ serve_help() {
 	assert [ ! -e "$touched" ]
 }
 
-@test "a server that is not there offers nothing, and says nothing" {
+@test "completion cmdc: the server does not answer, it offers nothing and prints no error" {
 	run offers 'cmdc -h 127.0.0.1 -p 1 '
 	assert_output ''
 }
 
-@test "behind NAME nothing is offered" {
+@test "completion cmdc: a word after NAME, it offers nothing" {
 	serve_help
 	run offers "cmdc -h 127.0.0.1 -p $PORT echo e"
 	assert_output ''
 }
 
-@test "the options of cmdc are offered" {
+@test "completion cmdc: a dash, it offers the options" {
 	run offers 'cmdc -'
 	assert_output "$(printf -- '-V\n-h\n-p\n-t')"
 }
 
-@test "cmdc -p offers the names of services, and -h files" {
+@test "completion cmdc: -p and -h, it offers names of services and files" {
 	run offers 'cmdc -p domai'
 	assert_line domain
 	run offers 'cmdc -h /et'
 	assert_line /etc
 }
 
-@test "bash completes cmdc with this function" {
+@test "completion cmdc: the file is read, bash uses its function" {
 	run bash --norc -c 'source "$1/completions/cmdc"; complete -p cmdc' - "$ROOT"
 	assert_output 'complete -F _cmdc cmdc'
 }
 
-@test "the options of superd are offered, all that its help has" {
+@test "completion superd: a dash, it offers every option of superd -h" {
 	run offers 'superd -'
 	assert_output "$("$SUPERD" -h | grep -o '^  -[A-Za-z].\{12\}' | grep -o -- '-[A-Za-z]\b' | sort -u)"
 	assert_line -- -p
 }
 
-@test "superd -o offers attributes" {
+@test "completion superd: -o, it offers attributes" {
 	run offers 'superd -o per_source'
 	assert_line per_source=
 	assert_line per_source_cps=
 }
 
-@test "superd -o offers the words of a value" {
+@test "completion superd: -o with an attribute, it offers the words of its value" {
 	run offers 'superd -p 0 -o on_limit='
 	assert_output "$(printf 'refuse\nwait')"
 	run offers 'superd -p 0 -o log_on_success+=PI'
@@ -99,7 +99,7 @@ serve_help() {
 	assert_line /etc
 }
 
-@test "superd -o enabled= and disabled= offer the ids of the services in the files of the line" {
+@test "completion superd: -o enabled= and disabled=, it offers the ids in the files on the line" {
 	local file=$BATS_TEST_TMPDIR/file touched=$BATS_TEST_TMPDIR/touched
 	for id in one two "\$(touch\${IFS}$touched)"; do
 		printf '%s\n' 'service a' '{' "id = $id" 'type = UNLISTED' 'protocol = tcp' 'wait = no' 'port = 0' \
@@ -114,14 +114,14 @@ serve_help() {
 	assert [ ! -e "$touched" ]
 }
 
-@test "superd -u offers users, and groups behind a colon" {
+@test "completion superd: -u, it offers users and groups after a colon" {
 	run offers 'superd -p 0 -u nobod'
 	assert_output nobody
 	run offers 'superd -p 0 -u nobody:nogrou'
 	assert_output nogroup
 }
 
-@test "superd -l offers every facility, and no other word" {
+@test "completion superd: -l, it offers every facility and no other word" {
 	local facility offered
 	offered=$(offers 'superd -l ')
 	for facility in $offered; do
@@ -132,17 +132,17 @@ serve_help() {
 		"$(sed -n '/facilities\[\] = /,/;$/p' "$ROOT/superd/base/syslog.c" | grep -o '{"[a-z0-9]*"' | tr -d '{"' | sort -u | xargs)"
 }
 
-@test "the value of an option that is glued to others is no PROGRAM" {
+@test "completion superd: the value of an option in a group of letters, it is not PROGRAM" {
 	run offers 'superd -nqp 10100 -'
 	assert_line -- -u
 }
 
-@test "bash completes superd with this function" {
+@test "completion superd: the file is read, bash uses its function" {
 	run bash --norc -c 'source "$1/completions/superd"; complete -p superd' - "$ROOT"
 	assert_output 'complete -o filenames -F _superd superd'
 }
 
-@test "the first word without a dash is superd's program, and files follow it" {
+@test "completion superd: a word without a dash, it offers programs and then files" {
 	run offers 'superd -p 10100 xarg'
 	assert_line xargs
 	run offers 'superd -p 10100 cat /et'

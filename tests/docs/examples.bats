@@ -1,5 +1,5 @@
-# The examples, as `make install` puts them on a machine: each is taken by the program that it is for. What the ones
-# for HAProxy and for a container do when they run is in cluster.bats and container.bats.
+# The examples, as `make install` installs them: the program that each is for accepts it. cluster.bats, clustercheck.bats and
+# packaging/container.bats run those for HAProxy and for a container.
 
 load ../lib/superd
 load ../lib/client
@@ -9,40 +9,40 @@ setup() {
 	PAGE=$ROOT/man/superd-recipes.7
 }
 
-# install_here: the programs and the examples, with their paths.
+# install_here: install the programs and the examples into the test's folder. Sets SHARE, the folder of the examples.
 install_here() {
 	make -s -C "$ROOT" install PREFIX="$BATS_TEST_TMPDIR/usr" SYSCONFDIR="$BATS_TEST_TMPDIR/etc"
 	SHARE=$BATS_TEST_TMPDIR/usr/share/superd/examples
 }
 
-# What stands in the page's displays, a line each, without its indentation; $ begins what is typed.
+# displayed: print the lines of the page's displays without their indentation, but not the commands, which begin with $.
 displayed() {
 	awk '/^\.Bd/ { shows = 1; next } /^\.Ed/ { shows = 0 } shows && !/^\$ /' "$PAGE" | sed 's/\\e/\\/g'
 }
 
-@test "every example is in the page, and every file that the page names is an example" {
+@test "superd-recipes.7: its files, they are all examples and no example is missing" {
 	diff <(sed -n '/^\.Sh FILES/,/^\.Sh /s/^\.It Pa //p' "$PAGE" | sed 's/ , /\n/g' | sort) <(cd "$SHARE" && printf '%s\n' * | sort)
 }
 
-@test "what the page displays stands in an example, word for word" {
+@test "superd-recipes.7: its displays, each line is in an example" {
 	[ "$(displayed | wc -l)" -gt 30 ]
 	run grep -vxF -f <(cat "$SHARE"/* | sed 's/^[[:blank:]#]*//; s/ \\$//') <(displayed)
 	assert_output ''
 }
 
-@test "haproxy takes haproxy.cfg without a warning" {
+@test "examples haproxy.cfg: HAProxy reads it, there is no warning" {
 	run haproxy -c -f "$SHARE/haproxy.cfg"
 	assert_success
 	assert_output 'Configuration file is valid'
 }
 
-@test "superd takes every service file" {
+@test "examples *.conf: superd -t reads each, there is no message" {
 	install_here
 	mkdir "$BATS_TEST_TMPDIR/root"
 	cp "$CMD" "$BATS_TEST_TMPDIR/root/challenge"
 	cp "$SHARE/clustercheck" "$BATS_TEST_TMPDIR/usr/bin"
 	for file in "$SHARE"/*.conf; do
-		# A user that the image has; and where it has its program.
+		# The user and the program are in the image only.
 		sed -i "s|/srv/challenge|$BATS_TEST_TMPDIR/root|; s|= challenge$|= nobody|" "$file"
 		run "$SUPERD" -t -c "$file"
 		assert_success
@@ -51,7 +51,7 @@ displayed() {
 	done
 }
 
-@test "systemd takes the units, without a word" {
+@test "examples cmd.service and cmd.socket: systemd-analyze verify, it prints nothing" {
 	install_here
 	run systemd-analyze verify --man=no "$SHARE/cmd.service" "$SHARE/cmd.socket" \
 		"$BATS_TEST_TMPDIR/usr/lib/systemd/system/superd.service"
@@ -59,7 +59,7 @@ displayed() {
 	assert_output ''
 }
 
-@test "what cmd.service starts serves the sockets that cmd.socket opens" {
+@test "examples cmd.service: systemd-socket-activate opens the sockets of cmd.socket, superd serves them" {
 	install_here
 	local command port
 	port=$(free_port)
@@ -76,24 +76,24 @@ displayed() {
 	wait_for_line 'listening cmd'
 }
 
-@test "kubernetes.yaml has what Kubernetes needs, and nothing that it does not know" {
+@test "examples kubernetes.yaml: its fields and names, all are known and fit together" {
 	run "$LIB/check_kubernetes" "$SHARE/kubernetes.yaml"
 	assert_success
 	assert_output ''
 }
 
-@test "Kubernetes waits longer than superd drains" {
+@test "examples kubernetes.yaml: the grace period, it is longer than drain_time" {
 	run "$LIB/check_kubernetes" "$SHARE/kubernetes.yaml" grace
 	[ "$output" -gt $(("$(sed -n 's/.*drain_time *= *//p' "$SHARE/kubernetes.yaml")" + 5)) ]
 }
 
-# question NAME: that list of words, with the programs and the ports of this test.
+# question NAME: print what check_kubernetes prints for NAME, with the programs and the ports of this test.
 question() {
 	"$LIB/check_kubernetes" "$SHARE/kubernetes.yaml" "$1" |
 		sed "s|/bin/cmdc|$CMDC|; s|^10100$|${PORT_CMD:-}|; s|^10101$|${PORT_PROBE:-}|"
 }
 
-# What the pod of kubernetes.yaml runs, as nobody; room: its instances.
+# start_pod INSTANCES: start what the pod of kubernetes.yaml runs, as nobody. Sets PORT_CMD and PORT_PROBE.
 start_pod() {
 	local command config
 	config=$(mktemp)
@@ -106,14 +106,14 @@ start_pod() {
 	rm "$config"
 }
 
-# probe WHICH: does what Kubernetes does.
+# probe readiness|liveness: run that probe, as Kubernetes does.
 probe() {
 	local command
 	mapfile -t command < <(question "$1")
 	"${command[@]}"
 }
 
-@test "the pod of kubernetes.yaml runs, and its probes succeed" {
+@test "examples kubernetes.yaml: the pod runs, both probes succeed" {
 	start_pod 200
 	run probe readiness
 	assert_success
@@ -121,7 +121,7 @@ probe() {
 	assert_success
 }
 
-@test "a pod that is full is not ready, and alive" {
+@test "examples kubernetes.yaml: the service is full, the readiness probe fails and the liveness probe succeeds" {
 	start_pod 1
 	open_connection client "$PORT_CMD"
 	run probe readiness
@@ -130,14 +130,14 @@ probe() {
 	assert_success
 }
 
-@test "a pod whose superd hangs is not alive" {
+@test "examples kubernetes.yaml: superd hangs, the liveness probe fails" {
 	start_pod 200
 	kill -STOP "$SUPERD_PID"
 	run probe liveness
 	assert_failure 3
 }
 
-@test "the tests that the README's table is proved by are there" {
+@test "README: the tests in the table of features, they exist" {
 	names=$(sed -n '/| proved by |/,/^$/s/.*| \(`.*`\) |$/\1/p' "$ROOT/README.md" | tr -d '`,')
 	[ "$(wc -w <<<"$names")" -ge 10 ]
 	for name in $names; do

@@ -1,22 +1,22 @@
-# The manual pages of superd say what superd does: its options, its attributes, its signals, its words.
+# The manual pages of superd agree with superd: options, attributes, signals, log lines.
 
 load ../lib/superd
 load ../lib/client
 
-# The letters of the interface; neither the page nor the help may have another.
+# The options of the interface; neither the page nor the help may have others.
 OPTIONS='A b c h l m n o P p q r t u V v'
 
-# section PAGE TITLE: the source lines of one section.
+# section PAGE TITLE: print the source lines of one section.
 section() {
 	sed -n "/^\.Sh $2\$/,/^\.Sh /p" "$ROOT/man/$1"
 }
 
-# plain PAGE: the page as it is read, in one line.
+# plain PAGE: print the page as it is read, in one line.
 plain() {
 	mandoc -Tascii -O width=200 "$ROOT/man/$1" | sed 's/.\x08//g' | tr -s ' \n' ' '
 }
 
-# The options with their arguments, a line each, from the page and from the help.
+# page_options, help_options: print the options with their arguments, one per line, from the page and from the help.
 page_options() {
 	section superd.8 DESCRIPTION | sed -n 's/^\.It Fl \([A-Za-z]\)\( Ar \(.*\)\)\{0,1\}$/-\1 \3/p' | sed 's/ *$//' | sort
 }
@@ -26,7 +26,7 @@ help_options() {
 		sed -n 's/^  \(-[A-Za-z]\( [^ .]*\)\{0,1\}\)  *[^ ].*/\1/p' | sed 's/ *$//' | sort
 }
 
-# The attributes as superd.conf.5 has them: name, values, operators, default, scope. The line that says so ends with .br.
+# page_attributes: print the attributes of superd.conf.5: name, values, operators, default, scope. .br ends that line.
 page_attributes() {
 	section superd.conf.5 ATTRIBUTES | awk '
 		/^\.It Cm [a-z]/ { name = $3; line = ""; next }
@@ -34,7 +34,7 @@ page_attributes() {
 		name != "" { line = line (line == "" ? "" : " ") $0 }'
 }
 
-# The same from the table.
+# table_attributes: print the same from superd -A.
 table_attributes() {
 	"$SUPERD" -A | awk -F '\t' '
 		BEGIN { scope["both"] = "services and defaults"; scope["service"] = "services"; scope["defaults"] = "defaults" }
@@ -50,16 +50,16 @@ code_signals() {
 	grep -o 'loop_signal_taken(SIG[A-Z0-9]*' "$ROOT/superd/main.c" | sed 's/.*SIG//' | grep -vx CHLD | sort -u
 }
 
-@test "superd.8 has the options of superd -h, with the same arguments" {
+@test "superd.8: the options, they are those of superd -h with the same arguments" {
 	diff <(page_options) <(help_options)
 }
 
-@test "superd.8 has the options of the interface, and no other" {
+@test "superd.8: the options, they are those of the interface" {
 	# shellcheck disable=SC2086 # one word a letter
 	diff <(page_options | cut -c2) <(printf '%s\n' $OPTIONS | sort)
 }
 
-@test "superd takes each option of superd.8, and no other" {
+@test "superd.8: the options, superd takes these and no others" {
 	local letter
 	for letter in {a..z} {A..Z}; do
 		run timeout "$WAIT_SECONDS" "$SUPERD" "-$letter"
@@ -71,31 +71,31 @@ code_signals() {
 	done
 }
 
-@test "superd.8's synopsis is the usage of superd -h" {
+@test "superd.8: the synopsis, it is the usage of superd -h" {
 	diff <(plain superd.8 | sed 's/.*SYNOPSIS \(.*\) DESCRIPTION.*/\1/') \
 		<("$SUPERD" -h | sed -n '/^$/q; s/^usage://; p' | tr -s ' \n' ' ' | sed 's/^ //; s/ $//')
 }
 
-@test "superd.8 has each signal that superd takes, and no other" {
+@test "superd.8: the signals, they are those that superd handles" {
 	[ "$(code_signals | wc -l)" -ge 6 ]
 	diff <(page_signals) <(code_signals)
 }
 
-@test "superd.8 has each word of FAIL, which the metrics have for reasons, and no other" {
+@test "superd.8: the words of FAIL, they are the reasons in the metrics" {
 	start_superd -p 0 -m "$BATS_TEST_TMPDIR/metrics" cat
 	wait_until grep -q upgrades "$BATS_TEST_TMPDIR/metrics"
 	diff <(section superd.8 LOG | sed -n 's/^\.It Sy //p' | sort) \
 		<(sed -n 's/.*reason="\([a-z_]*\)".*/\1/p' "$BATS_TEST_TMPDIR/metrics" | sort)
 }
 
-@test "superd.8 has each metric that superd writes, and no other" {
+@test "superd.8: the metrics, they are those that superd writes" {
 	start_superd -p 0 -m "$BATS_TEST_TMPDIR/metrics" cat
 	wait_until grep -q upgrades "$BATS_TEST_TMPDIR/metrics"
 	diff <(section superd.8 METRICS | sed -n 's/^\.It Sy //p' | sort) \
 		<(sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$BATS_TEST_TMPDIR/metrics" | sort)
 }
 
-@test "superd.8 has each variable that a program gets of its client, and no other (Linux)" {
+@test "superd.8: the variables of a program, they are those that a program gets (Linux)" {
 	start_superd -p 0 -b 127.0.0.1 -b "$BATS_TEST_TMPDIR/s" -o passenv= env
 	{
 		ask "$PORT" </dev/null
@@ -104,7 +104,7 @@ code_signals() {
 	diff <(section superd.8 'WHAT THE PROGRAM GETS' | sed -n 's/^\.It Ev \([A-Z_]*\) .*/\1/p' | sort) "$BATS_TEST_TMPDIR/names"
 }
 
-@test "superd.8 has what a service from the command line has unless set" {
+@test "superd.8: the defaults of a service from the command line, they are those of superd -t" {
 	run "$SUPERD" -t -p 0 cat
 	local attribute
 	for attribute in 'instances 256' 'on_limit wait' 'cps 0' 'stderr log' 'log_on_success PID HOST EXIT DURATION' 'log_on_failure HOST'; do
@@ -113,14 +113,14 @@ code_signals() {
 	done
 }
 
-@test "superd.conf.5 has each attribute of superd -A, with its values, operators, default and scope" {
+@test "superd.conf.5: the attributes, they are those of superd -A with values, operators, default and scope" {
 	[ "$(page_attributes | wc -l)" -ge 60 ]
 	diff <(page_attributes | sort) <(table_attributes | sort)
 }
 
-@test "superd.conf.5 says something of each attribute, and of none twice" {
+@test "superd.conf.5: the attributes, each has a text and none is there twice" {
 	[ -z "$(section superd.conf.5 ATTRIBUTES | sed -n 's/^\.It Cm \([a-z_0-9]*\)$/\1/p' | sort | uniq -d)" ]
-	# Behind .br there is text, not the next attribute.
+	# After .br there is text, not the next attribute.
 	run awk '/^\.br$/ { getline; if (/^\.(It|El|Ss|Sh)/) print FILENAME ":" NR ": " $0 }' "$ROOT/man/superd.conf.5"
 	assert_output ''
 }
@@ -134,11 +134,11 @@ internal_services() {
 	done
 }
 
-@test "superd.conf.5 has each internal service, and no other" {
+@test "superd.conf.5: the internal services, they are those that superd has" {
 	diff <(section superd.conf.5 'INTERNAL SERVICES' | sed -n 's/^\.It Ic //p' | sort) <(internal_services)
 }
 
-@test "superd.conf.5's examples are good configurations" {
+@test "superd.conf.5: the examples, superd -t reads them without an error" {
 	sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$ROOT/man/superd.conf.5" |
 		awk '/^\.Ed/ { inside = 0 } inside { print } /^\.Bd/ { inside = 1 }' |
 		sed 's,/usr/[^ ]*/\(cmd\|health\|in\.tftpd\)$,/bin/true,' >"$BATS_TEST_TMPDIR/examples"
@@ -148,20 +148,20 @@ internal_services() {
 	[ "$(grep -c '^service' <<<"$output")" -eq 5 ]
 }
 
-@test "xinetd2superd.7 has each thing of xinetd's that leaves a service out" {
+@test "xinetd2superd.7: the features of xinetd that superd leaves out, the page names each" {
 	local word
 	for word in RPC TCPMUX TCPMUXPLUS IDONLY INTERCEPT LABELED servers services xadmin; do
 		plain xinetd2superd.7 | grep -qw "$word"
 	done
 }
 
-@test "the pages are clean for mandoc -Tlint, but for pages that may not be installed" {
+@test "manual pages: mandoc -Tlint, it finds no fault" {
 	run mandoc -Tlint "$ROOT"/man/*.[0-9]
 	output=$(grep -vE 'referenced manual not found|outdated mandoc\.db' <<<"$output") || true
 	assert_output ''
 }
 
-@test "each page that superd's pages refer to within this tree is there" {
+@test "manual pages: references to pages of this project, the pages exist" {
 	local name number
 	while read -r name number; do
 		case $name in
@@ -170,7 +170,7 @@ internal_services() {
 	done < <(sed -n 's/^\.Xr \([^ ]*\) \([0-9]\).*/\1 \2/p' "$ROOT"/man/superd.8 "$ROOT"/man/superd.conf.5 "$ROOT"/man/xinetd2superd.7)
 }
 
-@test "SECURITY.md names source files of superd and tests that exist" {
+@test "SECURITY.md: the source files and tests that it names, they exist" {
 	local file name names
 	names=$(grep -oE '`[a-z_]+\.c`' "$ROOT/SECURITY.md" | tr -d '`')
 	[ "$(wc -w <<<"$names")" -ge 15 ]
@@ -184,12 +184,12 @@ internal_services() {
 	done
 }
 
-@test "systemd/ starts what the Makefile installs, with options that superd has" {
+@test "systemd units: the commands, they start what the Makefile installs with options that superd has" {
 	run sed -n 's/^ExecStart=//p' "$ROOT/systemd/superd.service" "$ROOT/systemd/superd-xinetd.service"
 	assert_line --index 0 '/usr/local/sbin/superd -P /run/superd.pid -c /etc/superd.d'
 	assert_line --index 1 '/usr/local/sbin/superd -P /run/superd-xinetd.pid -c /etc/xinetd.conf'
 	grep -qx 'Type=notify' "$ROOT/systemd/superd.service"
-	# The stop is superd's: longer than drain_time's preset and the 5 s until KILL.
+	# systemd waits longer than superd: longer than the default of drain_time and the 5 s until KILL.
 	grep -qx 'KillMode=mixed' "$ROOT/systemd/superd.service"
 	[ "$(sed -n 's/^TimeoutStopSec=//p' "$ROOT/systemd/superd.service")" -gt \
 		$(($("$SUPERD" -A | awk -F '\t' '$1 == "drain_time" { print $5 }') + 5)) ]

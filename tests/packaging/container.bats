@@ -1,6 +1,6 @@
-# The container of examples/Containerfile, without an engine: the image is laid out as its build does it, with
-# static programs, and started in namespaces, with the capabilities that the file asks an engine for. An engine's
-# no-new-privileges is left out, so that the service's own is seen.
+# The container of examples/Containerfile, without an engine: the image is built by the steps of that file, with static programs,
+# and runs in namespaces, with the capabilities that the file asks for. An engine would set no-new-privileges; here only the
+# service's attribute does.
 
 load ../lib/superd
 load ../lib/client
@@ -11,7 +11,7 @@ setup_file() {
 	local tree=$BATS_FILE_TMPDIR/tree
 	mkdir "$tree"
 	tar -C "$ROOT" -cf - Makefile cmd superd cmdc examples | tar -C "$tree" -xf -
-	# The two steps of the build, with what stands here for its compiler and its static shell.
+	# The two steps of the build, with this machine's compiler and static shell.
 	make -s -C "$tree" clean static CC=musl-gcc
 	(cd "$tree" && examples/image "$BATS_FILE_TMPDIR/image" /bin/bash-static)
 }
@@ -19,16 +19,17 @@ setup_file() {
 setup() {
 	IMAGE=$BATS_TEST_TMPDIR/image
 	cp -a "$BATS_FILE_TMPDIR/image" "$IMAGE"
-	# What an engine adds.
+	# An engine adds these.
 	mkdir "$IMAGE/proc" "$IMAGE/dev"
 }
 
-# instruction NAME: its words in the Containerfile, one a line, from their JSON.
+# instruction NAME: print the words of that instruction of the Containerfile, one per line.
 instruction() {
 	sed -n "s/^$1 //p" "$FILE" | python3 -c 'import json, sys; print("\n".join(json.load(sys.stdin)))'
 }
 
-# start [ATTRIBUTE=VALUE...]: the container, with these attributes as they are not in the image.
+# start_container [ATTRIBUTE=VALUE...]: start the container, with these values instead of the image's. Sets SUPERD_PID,
+# UNSHARE_PID and LOG.
 start_container() {
 	local attribute command
 	for attribute; do
@@ -49,27 +50,28 @@ start_container() {
 	SUPERD_PID=$(pgrep -P "$UNSHARE_PID")
 }
 
-# inside COMMAND...: a client in the container's network.
+# inside COMMAND...: run it in the container's network.
 inside() {
 	nsenter --target "$SUPERD_PID" --net "$@"
 }
 
-# play LINE...: what a player gets who sends these lines to the shell.
+# play LINE...: send these lines to the shell in the container, and print its output.
 play() {
 	printf '%s\n' "$@" | inside timeout "$WAIT_SECONDS" nc -N 127.0.0.1 1337
 }
 
-# stay NAME LINE [SOURCE]: a player who sends a line that the shell answers, and stays. The answer is in $BATS_TEST_TMPDIR/NAME.
+# stay NAME LINE [SOURCE]: a client that sends a line, gets one back, and stays. Sets PLAYER, its process id; the output is
+# $BATS_TEST_TMPDIR/NAME.
 stay() {
 	start_background nsenter --target "$SUPERD_PID" --net "$CLIENT" -s "${3:-127.0.0.1}" 1337 "send:$2\n" line hold >"$BATS_TEST_TMPDIR/$1"
 	PLAYER=$BG_PID
 	wait_for_line holding "$BATS_TEST_TMPDIR/$1"
 }
 
-# A process of the player's that ends with the connection: it waits for the next line.
+# Starts a process that ends with the connection: it reads the next line.
 LINGERER='(read -r line <&3) 3<&0 &'
 
-@test "superd is process 1, with the capabilities that it needs alone; every program is static" {
+@test "container: it starts, superd is process 1 with the capabilities it needs and every program is static" {
 	start_container
 	run awk '/^NSpid/ { print $3 }' "/proc/$SUPERD_PID/status"
 	assert_output 1
@@ -81,7 +83,7 @@ LINGERER='(read -r line <&3) 3<&0 &'
 	refute_output --partial INTERP
 }
 
-@test "the program is the player: no other user or group, no capability, and no way to one" {
+@test "container: a program, it is the player without other groups or capabilities" {
 	start_container
 	stay player 'echo $UID'
 	run awk '/^(Uid|Gid|Groups|Cap(Inh|Prm|Eff|Amb)|NoNewPrivs)/ { $1 = $1; print }' \
@@ -96,7 +98,7 @@ CapAmb: 0000000000000000
 NoNewPrivs: 1'
 }
 
-@test "the program sees its own root, can change nothing in it, and has no variable of superd's" {
+@test "container: a program, it sees its own root, cannot change it, and has no variable of superd's" {
 	start_container
 	run play 'cd ../../..' 'echo /*' 'read -r flag </flag; echo "$flag"' 'echo >/new' 'echo >>/flag' 'echo "${INVOCATION_ID-none}"'
 	assert_line --index 0 '/challenge /flag'
@@ -104,12 +106,12 @@ NoNewPrivs: 1'
 	assert_line --index 2 --regexp '/new: Read-only file system$'
 	assert_line --index 3 --regexp '/flag: Permission denied$'
 	assert_line --index 4 none
-	# So it is where the root can be written to.
+	# The same if the root is writable.
 	run find "$IMAGE/srv/challenge" '(' -not -user root -o -perm /022 ')'
 	assert_output ''
 }
 
-@test "the limits hold, and the player cannot raise them" {
+@test "container: limits, the program cannot raise them" {
 	start_container
 	run play 'ulimit -v; ulimit -n; ulimit -t; ulimit -Ht' 'ulimit -n 33' 'printf -v much %080000000d 0; echo ${#much}'
 	assert_line --index 0 65536
@@ -120,20 +122,20 @@ NoNewPrivs: 1'
 	refute_line 80000000
 }
 
-@test "who uses up the processor time is killed" {
+@test "container: rlimit_cpu is used up, the program is killed" {
 	start_container rlimit_cpu=1
 	stay player 'echo here; while :; do :; done'
 	wait_for_line 'EXIT: challenge signal=\(9\|24\) '
 }
 
-@test "at time_limit the program is killed, and its children with it" {
+@test "container: time_limit expires, the program and its children are killed" {
 	start_container time_limit=1
 	stay player "$LINGERER echo here; read -r line"
 	wait_for_line 'EXIT: challenge signal=15 .*duration=[1-9]'
 	wait_until has_children 0
 }
 
-@test "an orphan becomes superd's, and is reaped" {
+@test "container: an orphan, superd reaps it" {
 	start_container
 	stay player "$LINGERER echo here; exit"
 	wait_for_line 'EXIT: challenge status=0'
@@ -142,7 +144,7 @@ NoNewPrivs: 1'
 	wait_until has_children 0
 }
 
-@test "a fourth player from one address is refused, one from another is not" {
+@test "container: a fourth client from one address, superd refuses it and serves another address" {
 	start_container per_source_cps=50
 	for name in first second third; do
 		stay "$name" 'echo welcome'
@@ -154,7 +156,7 @@ NoNewPrivs: 1'
 	wait_for_line welcome "$BATS_TEST_TMPDIR/fourth"
 }
 
-@test "who knocks too often is refused" {
+@test "container: a client connects too often, superd refuses it" {
 	start_container
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
 		inside nc -z 127.0.0.1 1337
@@ -162,14 +164,14 @@ NoNewPrivs: 1'
 	wait_for_line 'FAIL: challenge per_source_cps from=127.0.0.1'
 }
 
-@test "TERM of process 1 ends the container cleanly" {
+@test "container: TERM without clients, the container ends with status 0" {
 	start_container
 	kill -TERM "$SUPERD_PID"
 	wait_until is_gone "$UNSHARE_PID"
 	wait "$UNSHARE_PID"
 }
 
-@test "TERM of process 1 lets a player finish for drain_time, then ends the program and the container" {
+@test "container: TERM with a client, the program gets drain_time and then the container ends" {
 	start_container drain_time=1
 	stay player 'echo here; read -r line'
 	kill -TERM "$SUPERD_PID"
@@ -178,7 +180,7 @@ NoNewPrivs: 1'
 	wait "$UNSHARE_PID"
 }
 
-@test "superd upgrades in a container whose root cannot be written to" {
+@test "container: USR2 with a read-only root, superd upgrades" {
 	start_container
 	upgrade_superd
 	run play 'echo $UID'

@@ -1,4 +1,4 @@
-# make install and make uninstall, into a folder of the test's own.
+# make install and make uninstall, with DESTDIR in the test's folder.
 
 load ../lib/process
 
@@ -6,17 +6,17 @@ setup() {
 	DEST=$BATS_TEST_TMPDIR/dest
 }
 
-# make TARGET VARIABLE=VALUE..., in the tree, whose programs are built.
+# make_in_tree TARGET [VARIABLE=VALUE...]: run make in the tree, whose programs are built.
 make_in_tree() {
 	make -s -C "$ROOT" DESTDIR="$DEST" "$@"
 }
 
-# Every file below a folder, with its mode.
+# files: print every installed file with its mode.
 files() {
 	(cd "$DEST" && find . -type f -printf '%m %P\n' | sort -k 2)
 }
 
-@test "install puts every program, page and entry where a packager expects it" {
+@test "make install: PREFIX=/usr, every program, page and service file is in its place" {
 	make_in_tree install PREFIX=/usr SYSCONFDIR=/etc
 	run files
 	for program in bin/cmd bin/cmdc sbin/superd share/superd/health; do
@@ -36,7 +36,7 @@ files() {
 	done
 }
 
-@test "the default is /usr/local, and /etc for the entries, where both servers look" {
+@test "make install: no variables, programs go to /usr/local and service files to /etc" {
 	make_in_tree install
 	[ -x "$DEST/usr/local/bin/cmd" ]
 	[ -x "$DEST/usr/local/sbin/superd" ]
@@ -45,7 +45,7 @@ files() {
 	assert_output --regexp '= /usr/local/bin/cmd$'
 }
 
-@test "PREFIX, BINDIR and the rest are obeyed" {
+@test "make install: PREFIX, BINDIR, SBINDIR, MANDIR and SYSCONFDIR, each is used" {
 	make_in_tree install PREFIX=/opt/s BINDIR=/opt/s/programs SBINDIR=/opt/s/daemons MANDIR=/opt/pages \
 		SYSCONFDIR=/opt/settings
 	[ -x "$DEST/opt/s/programs/cmd" ]
@@ -55,7 +55,7 @@ files() {
 	[ ! -e "$DEST/usr" ]
 }
 
-@test "ENTRYDIR says where the entries go, and the units follow SBINDIR and SYSCONFDIR" {
+@test "make install: ENTRYDIR, service files go there and the units follow SBINDIR and SYSCONFDIR" {
 	make_in_tree install PREFIX=/opt/s SYSCONFDIR=/opt/settings ENTRYDIR=/opt/settings/superd.d
 	[ -f "$DEST/opt/settings/superd.d/cmd" ]
 	[ ! -e "$DEST/opt/settings/xinetd.d" ]
@@ -65,7 +65,7 @@ files() {
 	refute_output --partial /etc/
 }
 
-@test "nothing starts to listen by an install alone: every entry is disabled" {
+@test "make install: service files, every service is disabled" {
 	make_in_tree install PREFIX=/usr SYSCONFDIR=/etc
 	for entry in "$DEST"/etc/xinetd.d/*; do
 		run grep -E '^[[:space:]]*disable[[:space:]]*=' "$entry"
@@ -73,7 +73,7 @@ files() {
 	done
 }
 
-@test "the installed entries name the installed programs" {
+@test "make install: service files, they name the installed programs" {
 	make_in_tree install PREFIX=/opt/s SYSCONFDIR=/etc
 	run sed -n 's/^[[:space:]]*server[[:space:]]*= *//p' "$DEST/etc/xinetd.d/cmd" "$DEST/etc/xinetd.d/health"
 	assert_output $'/opt/s/bin/cmd\n/opt/s/share/superd/health'
@@ -82,7 +82,7 @@ files() {
 	done <<<"$output"
 }
 
-@test "the installed examples name the installed programs" {
+@test "make install: examples, they name the installed programs" {
 	make_in_tree install PREFIX=/opt/s
 	run grep -rh '^ExecStart=' "$DEST/opt/s/share/superd/examples"
 	assert_output --regexp '^ExecStart=/opt/s/sbin/superd .* /opt/s/bin/cmd '
@@ -90,7 +90,7 @@ files() {
 	assert_output ''
 }
 
-@test "the installed programs run" {
+@test "make install: the programs, they run" {
 	make_in_tree install PREFIX=/usr SYSCONFDIR=/etc
 	run "$DEST/usr/sbin/superd" -V
 	assert_success
@@ -98,13 +98,13 @@ files() {
 	assert_output 'ok<>hello'
 }
 
-@test "install does not depend on the umask" {
+@test "make install: umask 077, every file is readable" {
 	(umask 077 && make_in_tree install PREFIX=/usr SYSCONFDIR=/etc)
 	run find "$DEST/usr" "$DEST/etc" -not -perm -o+r -print
 	assert_output ''
 }
 
-@test "uninstall leaves nothing" {
+@test "make uninstall: after make install, no file is left" {
 	make_in_tree install PREFIX=/usr SYSCONFDIR=/etc
 	make_in_tree uninstall PREFIX=/usr SYSCONFDIR=/etc
 	run files
@@ -112,7 +112,7 @@ files() {
 	[ ! -e "$DEST/usr/share/superd" ]
 }
 
-@test "uninstall touches nothing that is not its own" {
+@test "make uninstall: other files in the same folders, they stay" {
 	make_in_tree install PREFIX=/usr SYSCONFDIR=/etc
 	touch "$DEST/usr/bin/other" "$DEST/etc/xinetd.d/other"
 	make_in_tree uninstall PREFIX=/usr SYSCONFDIR=/etc

@@ -1,4 +1,4 @@
-# The Makefile needs nothing of GNU make: bmake, the BSDs' make, does with it what make does.
+# The Makefile works without GNU make: bmake, the BSDs' make, does the same as make.
 
 load ../lib/process
 
@@ -9,7 +9,7 @@ setup() {
 	bmake -s -C "$TREE" clean
 }
 
-# Optimizing takes most of a build's time.
+# build TARGET...: run bmake. Without optimisation, which takes most of the time of a build.
 build() {
 	bmake -s -C "$TREE" CFLAGS=-O0 WARN= "$@" 2>&1
 }
@@ -20,7 +20,7 @@ say_their_versions() {
 	"$TREE/cmdc/cmdc" -V
 }
 
-@test "bmake builds all three programs and installs what make installs" {
+@test "Makefile: bmake, it builds, installs and uninstalls the same files as make" {
 	build install DESTDIR="$BATS_TEST_TMPDIR/by-bmake" PREFIX=/usr ENTRYDIR=/etc/superd.d
 	run say_their_versions
 	assert_line --index 0 --partial 'ok<>cmd '
@@ -35,7 +35,7 @@ say_their_versions() {
 	assert_output ''
 }
 
-@test "bmake posix: a superd that forks, also where another one is built" {
+@test "Makefile: bmake posix, superd uses fork and not clone" {
 	: >"$TREE/superd/superd"
 	build -j 2 posix
 	run nm -u "$TREE/superd/superd"
@@ -45,7 +45,7 @@ say_their_versions() {
 	assert_line --index 1 --partial 'superd '
 }
 
-@test "bmake static: programs without a shared library, also where others are built" {
+@test "Makefile: bmake static, the programs need no shared library" {
 	: >"$TREE/superd/superd"
 	build static CC=musl-gcc
 	for program in cmd/cmd superd/superd cmdc/cmdc; do
@@ -57,7 +57,7 @@ say_their_versions() {
 	assert_line --index 1 --partial 'superd '
 }
 
-@test "every target that is no file is said to be one that is none" {
+@test "Makefile: targets that are not files, all are in .PHONY" {
 	run comm -23 <(sed -n 's/^\([a-z]*\):.*/\1/p' "$ROOT/Makefile" | sort) \
 		<(sed -n 's/^\.PHONY: //p' "$ROOT/Makefile" | tr ' ' '\n' | sort)
 	assert_output ''

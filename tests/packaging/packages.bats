@@ -1,5 +1,5 @@
-# make dist and make deb, and what a package does on a machine: it is installed, started, upgraded and removed in an
-# overlay over this one, which stays as it was.
+# make dist and make deb, and what a package does on a machine: it is installed, started, upgraded and removed in an overlay of
+# this machine, which stays unchanged.
 
 load ../lib/process
 
@@ -19,7 +19,7 @@ setup() {
 	LEFT=$BATS_TEST_TMPDIR/left
 }
 
-# A git checkout of the tree as it is now. The tree itself need not be one.
+# checkout FOLDER: make a git checkout of the tree in FOLDER. The tree itself need not be one.
 checkout() {
 	mkdir "$1"
 	tar -C "$ROOT" -cf - --exclude=./.git --exclude=./build --exclude='*.gc??' . | tar -C "$1" --no-same-owner -xf -
@@ -28,8 +28,8 @@ checkout() {
 	git -C "$1" -c user.name=test -c user.email=test@superd.example commit -q -m test
 }
 
-# machine <SCRIPT: run the script as root on a machine like this one, that is gone afterwards with all its processes.
-# The packages are in /mnt. What it leaves that was not there before is listed in $LEFT.
+# machine <SCRIPT: run the script as root in an overlay of this machine, which is removed afterwards with all its processes. The
+# packages are in /mnt. The file $LEFT lists the files that the script has left.
 machine() {
 	local room=$BATS_TEST_TMPDIR/machine
 	mkdir "$room"
@@ -45,7 +45,7 @@ machine() {
 		mount --rbind /dev "$room/root/dev"
 		mount -t proc none "$room/root/proc"
 		mount --bind "$debs" "$room/root/mnt"
-		# The index of manual pages takes seconds, and is not ours.
+		# The index of manual pages takes seconds, and is not part of the test.
 		rm -f "$room/root/var/lib/man-db/auto-update"
 		status=0
 		chroot "$room/root" bash -eu -o pipefail -c "$(cat "$script")" 2>&1 || status=$?
@@ -57,7 +57,9 @@ machine() {
 	' machine "$room" "$DEBS" "$BATS_TEST_TMPDIR/script" "$LEFT" 3>&-
 }
 
-# The next ones are for the scripts of `machine`. The first one: until the command succeeds.
+# The next functions are for the scripts of `machine`.
+
+# within COMMAND...: run it until it succeeds.
 within() {
 	local end=$((SECONDS + 20))
 	until "$@"; do
@@ -66,7 +68,7 @@ within() {
 	done
 }
 
-# dpkg, silent unless it fails.
+# machine_dpkg ARGUMENT...: run dpkg, which prints nothing unless it fails.
 machine_dpkg() {
 	dpkg --force-unsafe-io "$@" >/root/dpkg.log 2>&1 || {
 		cat /root/dpkg.log
@@ -75,12 +77,12 @@ machine_dpkg() {
 	rm /root/dpkg.log
 }
 
-# The command of the unit's line, as systemd would read it.
+# machine_unit UNIT SETTING: print the command of that line of the unit, as systemd reads it.
 machine_unit() {
 	sed -n "s/^$2=//p" "/lib/systemd/system/$1.service" | sed 's/\$\$/$/g'
 }
 
-# Serve cmd, on a port that the kernel chooses: PORT.
+# machine_start: enable cmd, on a port that the kernel chooses, and start superd. Sets PORT.
 machine_start() {
 	sed -i 's/\(disable.*= \)yes/\1no/; s/\(port.*= \).*/\10/' /etc/superd.d/cmd
 	: >/root/superd.log
@@ -89,13 +91,13 @@ machine_start() {
 	PORT=$(sed -n '/^superd: listening cmd/{s/.*://p;q;}' /root/superd.log)
 }
 
-@test "dist, deb and the RPM spec are of one version" {
+@test "packages: the version, it is the same in the tarball, the Debian changelog and the RPM spec" {
 	[ -f "$TREE/build/superd-$VERSION.tar.gz" ]
 	[ "$(dpkg-parsechangelog -l "$ROOT/debian/changelog" -S Version)" = "$VERSION" ]
 	grep -qx "Version: *$VERSION" "$ROOT/packaging/superd.spec"
 }
 
-@test "dist: the same commit makes the same bytes, whoever packs it" {
+@test "make dist: another user and other settings, the tarball has the same bytes" {
 	local other=$BATS_TEST_TMPDIR/other
 	cp -R "$TREE" "$other"
 	rm -rf "$other/build"
@@ -107,7 +109,7 @@ machine_start() {
 	cmp "$TREE/build/superd-$VERSION.tar.gz" "$other/build/superd-$VERSION.tar.gz"
 }
 
-@test "dist: no time of packing is in it" {
+@test "make dist: times in the tarball, they are the time of the commit" {
 	[ "$(od -An -tu4 -j4 -N4 "$TREE/build/superd-$VERSION.tar.gz" | tr -d ' ')" = 0 ]
 	commit=$(git -C "$TREE" log -1 --format=%ct)
 	run python3 -c '
@@ -116,7 +118,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 	assert_output "{$commit}"
 }
 
-@test "dist: what is in it builds, and is of that version" {
+@test "make dist: its content, it builds and has that version" {
 	cd "$DEBS/superd-$VERSION" # as `make deb` unpacked and built it
 	run cmd/cmd <<<version
 	assert_output "ok<>cmd $VERSION"
@@ -126,26 +128,26 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 	assert_output "cmdc $VERSION"
 }
 
-@test "dist: a tree that is no git checkout is told so" {
+@test "make dist: outside a git checkout, it prints an error" {
 	run make -s -C "$DEBS/superd-$VERSION" dist
 	assert_failure
 	assert_line 'make dist: it packs the last commit of a git checkout, and this is none'
 	[ ! -e "$DEBS/superd-$VERSION/build" ]
 }
 
-@test "deb: lintian finds no error and nothing to warn of" {
+@test "Debian package: lintian, it finds no error and no warning" {
 	run lintian --allow-root --fail-on error,warning "$DEBS"/*.changes
 	assert_success
 	assert_output ''
 }
 
-@test "rpm: rpmlint finds no error and nothing to warn of in the spec" {
+@test "RPM spec: rpmlint, it finds no error and no warning" {
 	run rpmlint "$ROOT/packaging/superd.spec"
 	assert_success
 	assert_output --partial '0 errors, 0 warnings'
 }
 
-@test "deb: nothing is to be served after an installation, so the unit is not started" {
+@test "Debian package: it is installed, no service is enabled and the unit does not start" {
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		superd -t -c /etc/superd.d
@@ -155,7 +157,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 	assert_output 'condition: 1'
 }
 
-@test "deb: a service in error is no reason not to start, so that the unit fails and says why" {
+@test "Debian package: a service file has an error, the unit starts and can report it" {
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		echo 'service broken { nonsense = 1 }' >/etc/superd.d/broken
@@ -164,7 +166,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 	assert_output start
 }
 
-@test "deb: an entry that is switched on is served by the unit's line" {
+@test "Debian package: a service is enabled, the unit's command serves it" {
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		machine_start
@@ -177,7 +179,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 	assert_line --index 1 --partial '127.0.0.1'
 }
 
-@test "deb: an upgrade goes on in the same process, and a session that is open goes on, too" {
+@test "Debian package: an upgrade, superd keeps its process id and an open session continues" {
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		machine_start
@@ -196,7 +198,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 	assert_output $'ok<>before\nok<>after\nnew'
 }
 
-@test "deb: an entry that was changed outlives an upgrade and a removal" {
+@test "Debian package: a changed service file, it survives an upgrade and a removal" {
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		echo '# changed' >>/etc/superd.d/git
@@ -209,7 +211,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 	assert_output $'# changed\n# changed'
 }
 
-@test "deb: superd is installed beside xinetd, and superd-xinetd in its place" {
+@test "Debian package: xinetd is installed, superd is installed beside it and superd-xinetd replaces it" {
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		dpkg-query -W -f '${Package} ${db:Status-Status}\n' xinetd superd
@@ -229,7 +231,7 @@ condition: 1
 start'
 }
 
-@test "deb: purging leaves nothing" {
+@test "Debian package: purge, no file is left" {
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		machine_start

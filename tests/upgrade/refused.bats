@@ -1,4 +1,4 @@
-# USR2 with something wrong with the superd on disk, or with what it would read: superd goes on, and says why.
+# USR2 when the superd on disk, or what it would read, has a fault: superd logs the reason, and continues.
 
 load ../lib/superd
 load ../lib/client
@@ -15,7 +15,7 @@ still_serves() {
 	stop_superd
 }
 
-@test "a superd on disk that is no program is not executed" {
+@test "upgrade cancelled: the file on disk is not a program, superd continues" {
 	use_private_superd
 	start_superd -p 0 cat
 	replace_superd 'no program at all'
@@ -23,7 +23,7 @@ still_serves() {
 	still_serves
 }
 
-@test "a superd on disk that is cut short is not executed" {
+@test "upgrade cancelled: the file on disk is cut off, superd continues" {
 	use_private_superd
 	start_superd -p 0 cat
 	head -c 10000 "$SUPERD" >"$SUPERD.new"
@@ -33,7 +33,7 @@ still_serves() {
 	still_serves
 }
 
-@test "a superd on disk that is missing is not executed" {
+@test "upgrade cancelled: the file on disk is missing, superd continues" {
 	use_private_superd
 	start_superd -p 0 cat
 	mv "$SUPERD" "$SUPERD.elsewhere"
@@ -41,7 +41,7 @@ still_serves() {
 	still_serves
 }
 
-@test "a superd on disk that goes between its check and its start: superd goes on" {
+@test "upgrade cancelled: the file on disk disappears after the check, superd continues" {
 	use_private_superd
 	start_superd -p 0 cat
 	before=$(superd_descriptors)
@@ -51,7 +51,7 @@ still_serves() {
 	still_serves
 }
 
-@test "a superd on disk that crashes at the start is not executed, and the signal is said" {
+@test "upgrade cancelled: the new superd crashes in the check, the signal is logged" {
 	use_private_superd
 	start_superd -p 0 cat
 	replace_superd '#!/bin/sh' 'kill -SEGV $$'
@@ -59,7 +59,7 @@ still_serves() {
 	still_serves
 }
 
-@test "an older superd that does not know an option is not executed, and its words are said" {
+@test "upgrade cancelled: the new superd does not know an option, its message is logged" {
 	use_private_superd
 	start_superd -p 0 cat
 	replace_superd '#!/bin/sh' 'echo "superd: unknown option -p" >&2' 'exit 2'
@@ -67,7 +67,7 @@ still_serves() {
 	still_serves
 }
 
-@test "a superd on disk that hangs is ended, and superd serves meanwhile" {
+@test "upgrade cancelled: the new superd hangs in the check, superd serves meanwhile and ends it" {
 	use_private_superd
 	start_superd -p 0 cat
 	replace_superd '#!/bin/sh' 'exec sleep 1000'
@@ -80,7 +80,7 @@ still_serves() {
 	still_serves
 }
 
-@test "once the superd on disk is whole again, USR2 upgrades" {
+@test "upgrade cancelled: the file on disk is good again, the next USR2 upgrades" {
 	use_private_superd
 	start_superd -p 0 cat
 	cp "$SUPERD" "$SUPERD.good"
@@ -91,7 +91,7 @@ still_serves() {
 	still_serves
 }
 
-@test "with an error in the configuration superd goes on, and says where it is" {
+@test "upgrade cancelled: the configuration has an error, its place is logged" {
 	print_open_service a >"$CONF"
 	start_superd -c "$CONF"
 	print_open_service a instances=lots | sed 's/instances.*/instances = lots/' >"$CONF"
@@ -99,7 +99,7 @@ still_serves() {
 	still_serves
 }
 
-@test "without its configuration superd goes on" {
+@test "upgrade cancelled: the configuration is missing, superd continues" {
 	print_open_service a >"$CONF"
 	start_superd -c "$CONF"
 	rm "$CONF"
@@ -107,7 +107,7 @@ still_serves() {
 	still_serves
 }
 
-@test "with a configuration that has no service superd goes on" {
+@test "upgrade cancelled: the configuration has no service, superd continues" {
 	print_open_service a >"$CONF"
 	start_superd -c "$CONF"
 	print_open_service a disable=yes >"$CONF"
@@ -115,7 +115,7 @@ still_serves() {
 	still_serves
 }
 
-@test "with a configuration that has its port taken by another superd goes on" {
+@test "upgrade: another server has the new port, superd logs it and serves the old one" {
 	print_open_service a >"$CONF"
 	start_superd -c "$CONF"
 	port=$PORT
@@ -126,7 +126,7 @@ still_serves() {
 	still_serves
 }
 
-@test "when its pid file can no longer be written superd goes on" {
+@test "upgrade: the pid file cannot be written, superd logs it and continues" {
 	mkdir "$BATS_TEST_TMPDIR/run"
 	start_superd -P "$BATS_TEST_TMPDIR/run/pid" -p 0 cat
 	rm -r "$BATS_TEST_TMPDIR/run"
@@ -134,8 +134,8 @@ still_serves() {
 	still_serves
 }
 
-@test "when its state can be written nowhere superd goes on" {
-	# A /tmp of its own, where no file can be made. The superd may be in the other /tmp.
+@test "upgrade: the state cannot be written, superd logs it and continues" {
+	# A private /tmp, where no file can be created. The copy is needed, since superd may be in the other /tmp.
 	PRIVATE=$(mktemp -d -p /var/tmp)
 	cp "$SUPERD" "$PRIVATE/superd"
 	SUPERD_PREFIX=(unshare -m sh -c 'mount -t tmpfs -o nr_inodes=1 none /tmp && shift && exec "$0" "$@"' "$PRIVATE/superd")

@@ -1,9 +1,9 @@
-# HUP with configuration files: what is new, changed, removed, unchanged and in error; no child is touched.
+# HUP with configuration files: new, changed, removed and unchanged services, and services with errors; programs are not touched.
 
 load ../lib/superd
 load ../lib/client
 
-# hup: send HUP, and wait until the superd: reloaded: , or has not.
+# send_hup: send HUP, and wait until superd has reloaded, or has logged that nothing was changed.
 send_hup() {
 	local before
 	before=$(reloads)
@@ -17,16 +17,16 @@ more_reloads() {
 	[ "$(reloads)" -gt "$1" ]
 }
 
-# The inode of the socket that listens at a port: another socket has another one.
+# socket_at PORT: print the inode of the socket that listens there, which identifies it.
 socket_at() {
 	ss -ltnHe "( sport = :$1 )" | grep -o 'ino:[0-9]*'
 }
 
-closed() {
+is_closed() {
 	! nc -z 127.0.0.1 "$1"
 }
 
-@test "a new service is opened, and said" {
+@test "reload: a new service, superd opens it" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	print_service b >>"$CONF"
@@ -35,7 +35,7 @@ closed() {
 	echoes "$(port_of a)"
 }
 
-@test "a removed service is closed, and said" {
+@test "reload: a removed service, superd closes it and logs that" {
 	{
 		print_service a
 		print_service b
@@ -45,11 +45,11 @@ closed() {
 	print_service a >"$CONF"
 	send_hup
 	grep -q '^superd: b has been removed$' "$LOG"
-	closed "$gone"
+	is_closed "$gone"
 	echoes "$(port_of a)"
 }
 
-@test "a service that is switched off is closed, and one that is switched on again is opened" {
+@test "reload: a service is disabled and enabled again, superd closes and opens it" {
 	port=$(free_port)
 	{
 		print_service a
@@ -58,13 +58,13 @@ closed() {
 	start_superd -c "$CONF"
 	sed -i '/^service b/,$s/^}/disable = yes\n}/' "$CONF"
 	send_hup
-	closed "$port"
+	is_closed "$port"
 	sed -i '/disable/d' "$CONF"
 	send_hup
 	echoes "$port"
 }
 
-@test "an unchanged service keeps its socket, and its port where the kernel chose it" {
+@test "reload: an unchanged service, it keeps its socket and the port that the kernel chose" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	before=$(socket_at "$PORT")
@@ -75,7 +75,7 @@ closed() {
 	[ "$(grep -c '^superd: listening a ' "$LOG")" -eq 1 ]
 }
 
-@test "a service that moves within the file has not changed" {
+@test "reload: services change their order in the file, they are unchanged" {
 	{
 		print_service a
 		print_service b
@@ -92,7 +92,7 @@ closed() {
 	echoes "$(port_of b)"
 }
 
-@test "a changed service keeps its socket where the address is the same, and does as it now says" {
+@test "reload: a changed service at the same address, it keeps its socket and has the new configuration" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	before=$(socket_at "$PORT")
@@ -103,34 +103,34 @@ closed() {
 	assert_output ''
 }
 
-@test "a service that changes its port is closed here and opened there" {
+@test "reload: a service changes its port, superd listens at the new one only" {
 	old=$(free_port) new=$(free_port)
 	print_service a "port = $old" >"$CONF"
 	start_superd -c "$CONF"
 	print_service a "port = $new" >"$CONF"
 	send_hup
 	echoes "$new"
-	closed "$old"
+	is_closed "$old"
 }
 
-# Who is served at PORT, of 127.0.0.1, 127.0.0.2 and ::1.
-who_is_served() {
+# served_addresses: print which of 127.0.0.1, 127.0.0.2 and ::1 superd serves at PORT.
+served_addresses() {
 	local host
 	for host in 127.0.0.1 127.0.0.2 ::1; do
 		! echoes "$PORT" "$host" 2>/dev/null || echo "$host"
 	done | xargs
 }
 
-@test "a service is opened to more addresses at its port, and to fewer" {
+@test "reload: a service listens at more and at fewer addresses, it does" {
 	local port
 	port="port = $(free_port)"
 	print_service a "$port" 'bind = 127.0.0.1' >"$CONF"
 	start_superd -c "$CONF"
-	assert_equal "$(who_is_served)" '127.0.0.1'
+	assert_equal "$(served_addresses)" '127.0.0.1'
 	while read -r attribute served; do
 		print_service a "$port" "${attribute/=/ = }" >"$CONF"
 		send_hup
-		assert_equal "$attribute $(who_is_served)" "$attribute $served"
+		assert_equal "$attribute $(served_addresses)" "$attribute $served"
 	done <<-END
 		nice=1 127.0.0.1 127.0.0.2 ::1
 		flags=IPv4 127.0.0.1 127.0.0.2
@@ -144,7 +144,7 @@ who_is_served() {
 	assert_failure
 }
 
-@test "a service that cannot be opened to more addresses goes on as it was" {
+@test "reload: one of the new addresses is in use, the service keeps its configuration" {
 	local port
 	port="port = $(free_port)"
 	print_service a "$port" 'bind = 127.0.0.1' >"$CONF"
@@ -156,7 +156,7 @@ who_is_served() {
 	echoes "$PORT"
 }
 
-@test "what connections have from their socket, and who may connect at a path, is as the service now says" {
+@test "reload: socket options and the mode of a UNIX-domain socket change, new connections have them" {
 	options=$(write_program options <<-'END'
 		exec python3 -c 'from socket import *; s = socket(fileno=0)
 		print(s.getsockopt(IPPROTO_TCP, TCP_NODELAY), s.getsockopt(SOL_SOCKET, SO_KEEPALIVE))'
@@ -178,7 +178,7 @@ who_is_served() {
 	assert_equal "$("$CLIENT" "$PORT" all) $(stat -c %a "$path")" '0 1 660'
 }
 
-@test "two services may change places" {
+@test "reload: two services exchange their ports, each listens at its new one" {
 	one=$(free_port) two=$(free_port)
 	{
 		print_service a "port = $one" 'log_on_success = PID'
@@ -196,7 +196,7 @@ who_is_served() {
 	wait_for_line '^superd: START: a '
 }
 
-@test "a service may take over the port of one that is removed" {
+@test "reload: a new service has the port of a removed one, it listens there" {
 	port=$(free_port)
 	print_service a "port = $port" >"$CONF"
 	start_superd -c "$CONF"
@@ -206,7 +206,7 @@ who_is_served() {
 	wait_for_line '^superd: START: b '
 }
 
-@test "no child is touched: of a changed, a removed and an unchanged service" {
+@test "reload: a program of a changed, a removed and an unchanged service runs, it is not touched" {
 	for change in 'print_service a "nice = 1"' 'print_service b' 'print_service a'; do
 		print_service a >"$CONF"
 		start_superd -c "$CONF"
@@ -221,7 +221,7 @@ who_is_served() {
 	done
 }
 
-@test "the children of before count for a changed limit" {
+@test "reload: instances and per_source are lowered, running programs count" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	open_connection client "$PORT"
@@ -231,7 +231,7 @@ who_is_served() {
 	assert_output ''
 }
 
-@test "an unchanged service keeps what it has counted" {
+@test "reload: an unchanged service, it keeps its counts" {
 	print_service a 'instances = 0' 'log_on_failure = HOST' >"$CONF"
 	start_superd -c "$CONF"
 	"$CLIENT" "$PORT" all
@@ -240,7 +240,7 @@ who_is_served() {
 	wait_for_line '^superd: STATE: a .* accepted=1 refused=1 .*service_limit=1'
 }
 
-@test "a service newly in error goes on as it was, and that is said with the place" {
+@test "reload: a service has an error, its running configuration is kept and the error is logged" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	{
@@ -254,7 +254,7 @@ who_is_served() {
 	echoes "$(port_of b)"
 }
 
-@test "a service that newly stands in another's way goes on as it was" {
+@test "reload: a service conflicts with another, its running configuration is kept" {
 	one=$(free_port) two=$(free_port)
 	{
 		print_service a "port = $one"
@@ -270,7 +270,7 @@ who_is_served() {
 	echoes "$two"
 }
 
-@test "a service that moves to a port in use goes on as it was" {
+@test "reload: a service moves to a port in use, its running configuration is kept" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	start_background python3 -c 'import socket, time
@@ -283,7 +283,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	echoes "$PORT"
 }
 
-@test "an error in defaults changes nothing at all" {
+@test "reload: defaults have an error, nothing changes" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	{
@@ -297,7 +297,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	[ -z "$(port_of b)" ]
 }
 
-@test "an error between services changes nothing at all, nor does a file that is gone" {
+@test "reload: an error between services or a missing file, nothing changes" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	{
@@ -312,7 +312,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	echoes "$PORT"
 }
 
-@test "changed defaults are for every service" {
+@test "reload: defaults change, every service has the new values" {
 	{
 		printf 'defaults\n{\ninstances = 5\n}\n'
 		print_service a
@@ -325,7 +325,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	assert_output ''
 }
 
-@test "a directory is read again: files that came and files that went" {
+@test "reload: a file is removed from a directory and another added, superd closes and opens their services" {
 	mkdir "$BATS_TEST_TMPDIR/d"
 	print_service a >"$BATS_TEST_TMPDIR/d/a"
 	start_superd -c "$BATS_TEST_TMPDIR/d"
@@ -334,10 +334,10 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	print_service b >"$BATS_TEST_TMPDIR/d/b"
 	send_hup
 	echoes "$(port_of b)"
-	closed "$old"
+	is_closed "$old"
 }
 
-@test "what the kernel has not yet handed over is served after a reload" {
+@test "reload: a connection in the backlog, superd serves it afterwards" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	kill -STOP "$SUPERD_PID"
@@ -352,7 +352,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	wait_for_line hello "$BATS_TEST_TMPDIR/reply"
 }
 
-@test "many reloads in a row leave no descriptor behind" {
+@test "reload: eight in a row with log files, no descriptor is left" {
 	print_service a >"$CONF"
 	start_superd -c "$CONF"
 	send_hup
@@ -365,8 +365,8 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	[ "$(find "/proc/$SUPERD_PID/fd" -mindepth 1 | wc -l)" -le $((before + 2)) ]
 }
 
-# 2001:db8::/32 is for documentation: nobody has such an address until this test gives one to the loopback.
-@test "an address that is not there yet is said, tried again, and served when it comes up" {
+# 2001:db8::/32 is for documentation: no machine has such an address, until this test adds one to the loopback interface.
+@test "listening: an address is not there at start, superd retries and serves when it appears" {
 	address=2001:db8::$(printf '%x:%x' $((RANDOM)) $((RANDOM)))
 	print_service a "bind = $address" "port = $(free_port)" >"$CONF"
 	print_service b >>"$CONF"
@@ -380,14 +380,14 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	assert_output hello
 }
 
-@test "with a program on the command line there is nothing to read again, and HUP harms nothing" {
+@test "HUP: superd runs a program from the command line, it logs that and serves" {
 	start_superd -p 0 cat
 	kill -HUP "$SUPERD_PID"
 	wait_for_line 'no configuration to read again'
 	echoes "$PORT"
 }
 
-@test "a service that has gone makes way at its port for one that is new there" {
+@test "reload: a removed service at one address and a new one at all addresses of its port, the new one listens" {
 	local port
 	port=$(free_port)
 	print_service a 'bind = 127.0.0.1' "port = $port" >"$CONF"
@@ -397,7 +397,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	echoes "$PORT" 127.0.0.2
 }
 
-@test "a service that has changed goes on counting the sources of its programs" {
+@test "reload: a changed service with per_source, its programs are counted down when they exit" {
 	print_service a 'per_source = 1' 'log_on_failure = HOST' 'log_on_success = EXIT' >"$CONF"
 	start_superd -c "$CONF"
 	start_background "$CLIENT" "$PORT" 'send:here\n' line "file:$BATS_TEST_TMPDIR/go" close >"$BATS_TEST_TMPDIR/first"

@@ -1,4 +1,4 @@
-# USR2: superd is replaced by the superd on disk, and nobody notices.
+# USR2: superd executes the superd on disk, and keeps its process id, sockets, programs, connections and counters.
 
 load ../lib/superd
 load ../lib/client
@@ -8,10 +8,10 @@ setup() {
 	CONF=$BATS_TEST_TMPDIR/conf
 }
 
-# As many upgrades as fit into a test. CI's sanitizer build is slow at starting.
+# How many upgrades a test can do. A sanitizer build starts slowly.
 TIMES=100
 
-@test "the process id, the port, the arguments and the pid file stay" {
+@test "upgrade: two in a row, the process id, the port, the arguments and the pid file stay" {
 	start_superd -P "$BATS_TEST_TMPDIR/pid" -p 0 -b 127.0.0.1 cat
 	tr '\0' '|' <"/proc/$SUPERD_PID/cmdline" >"$BATS_TEST_TMPDIR/before"
 	upgrade_superd
@@ -24,7 +24,7 @@ TIMES=100
 	[ ! -e "$BATS_TEST_TMPDIR/pid" ]
 }
 
-@test "it is the superd on disk that takes over" {
+@test "upgrade: the file on disk is a new one, superd runs it" {
 	use_private_superd
 	start_superd -p 0 cat
 	cp "$SUPERD" "$SUPERD.new"
@@ -37,7 +37,7 @@ call_superd_by_name() {
 	SUPERD=superd
 }
 
-@test "a superd that was found in PATH is found again" {
+@test "upgrade: superd was found in PATH, it is found again" {
 	use_private_superd
 	SUPERD_PREFIX=(env "PATH=$BATS_TEST_TMPDIR:$PATH")
 	call_superd_by_name
@@ -47,7 +47,7 @@ call_superd_by_name() {
 	assert_output hello
 }
 
-@test "a running program is counted, reaped and said afterwards" {
+@test "upgrade: a program runs, the new superd counts, reaps and logs it" {
 	start_superd -p 0 -o instances=1 -o on_limit=refuse cat
 	open_connection first "$PORT"
 	upgrade_superd
@@ -61,7 +61,7 @@ call_superd_by_name() {
 	assert_output again
 }
 
-@test "a running program stays the one of its source" {
+@test "upgrade: a program runs, the new superd counts it for per_source" {
 	start_superd -p 0 -b 127.0.0.1 -o per_source=1 cat
 	open_connection first "$PORT"
 	upgrade_superd
@@ -71,16 +71,16 @@ call_superd_by_name() {
 	assert_output other
 }
 
-@test "time_limit goes on counting" {
+@test "upgrade: a program has a time_limit, its time does not start again" {
 	start_superd -p 0 -o time_limit=5 sh -c 'read -r line; echo "$line"; sleep 1000'
 	open_connection first "$PORT"
 	sleep 3
 	upgrade_superd
-	# From the program's start: from the upgrade it would be 8 seconds.
+	# If the time started again at the upgrade, the program would run for 8 seconds.
 	wait_for_line 'EXIT: sh signal=15 .*duration=[5-7](sec)'
 }
 
-@test "a program that ends while the new superd starts is reaped" {
+@test "upgrade: a program exits while the new superd starts, it is reaped" {
 	use_private_superd
 	start_superd -p 0 -o instances=1 cat
 	open_connection first "$PORT"
@@ -98,7 +98,7 @@ call_superd_by_name() {
 	wait_until has_children 0
 }
 
-@test "a signal that comes while the new superd starts is not lost" {
+@test "upgrade: TERM arrives while the new superd starts, superd stops" {
 	use_private_superd
 	start_superd -p 0 cat
 	mv "$SUPERD" "$SUPERD.real"
@@ -111,7 +111,7 @@ call_superd_by_name() {
 	stop_superd TERM
 }
 
-@test "the metrics count on" {
+@test "upgrade: metrics, the counters and the start time continue" {
 	start_superd -m "$BATS_TEST_TMPDIR/metrics" -p 0 -b 127.0.0.1 -o only_from=127.0.0.1 cat
 	for _ in 1 2 3; do
 		ask "$PORT" </dev/null
@@ -127,7 +127,7 @@ call_superd_by_name() {
 	metric_is "$BATS_TEST_TMPDIR/metrics" superd_start_time_seconds '' "$began"
 }
 
-@test "a log file is written on" {
+@test "upgrade: a log file, the new superd appends to it" {
 	print_open_service a log_type="FILE $BATS_TEST_TMPDIR/a.log" >"$CONF"
 	start_superd -c "$CONF"
 	ask "$PORT" </dev/null
@@ -137,7 +137,7 @@ call_superd_by_name() {
 	[ "$(grep -c EXIT "$BATS_TEST_TMPDIR/a.log")" -eq 2 ]
 }
 
-@test "who waits in the backlog is served by the new superd" {
+@test "upgrade: a client waits in the backlog, the new superd serves it" {
 	start_superd -p 0 -o instances=1 cat
 	open_connection first "$PORT"
 	first=$CLIENT_PID
@@ -149,7 +149,7 @@ call_superd_by_name() {
 	[ "$(cat "$BATS_TEST_TMPDIR/second")" = second ]
 }
 
-@test "a UNIX-domain socket keeps its place" {
+@test "upgrade: a UNIX-domain socket under load, it is the same socket and no client is lost" {
 	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	before=$(stat -c %i "$BATS_TEST_TMPDIR/socket")
 	start_background "$LOAD" -c 4 -f "$BATS_TEST_TMPDIR/stop" "$BATS_TEST_TMPDIR/socket" >"$BATS_TEST_TMPDIR/load"
@@ -163,7 +163,7 @@ call_superd_by_name() {
 	[ ! -e "$BATS_TEST_TMPDIR/socket" ]
 }
 
-@test "a connection that lingers goes on lingering" {
+@test "upgrade: a connection lingers, it lingers on" {
 	start_superd -p 0 -b 127.0.0.1 -o linger=30 sh -c 'read -r line; echo "$line"'
 	open_connection first "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:unread\n' 'send:unread\n' all shut
 	wait_for_line 'EXIT: sh'
@@ -175,7 +175,7 @@ call_superd_by_name() {
 	wait_until has_sockets 1
 }
 
-@test "time is up for a connection that lingers, too" {
+@test "upgrade: a connection lingers, its time does not start again" {
 	start_superd -p 0 -b 127.0.0.1 -o linger=2 sh -c 'read -r line; echo "$line"'
 	open_connection first "$PORT" all hold
 	wait_for_line 'EXIT: sh'
@@ -184,7 +184,7 @@ call_superd_by_name() {
 	wait_until has_sockets 1
 }
 
-@test "a client that is held gets its program from the new superd" {
+@test "upgrade: a pending connection during a shortage, the new superd starts its program" {
 	cp /bin/cat "$BATS_TEST_TMPDIR/program"
 	start_superd -p 0 "$BATS_TEST_TMPDIR/program"
 	exec 6>>"$BATS_TEST_TMPDIR/program" # while it is written to it cannot be run
@@ -198,7 +198,7 @@ call_superd_by_name() {
 	[ "$(cat "$BATS_TEST_TMPDIR/held")" = held ]
 }
 
-@test "who is halfway through a PROXY header is waited for" {
+@test "upgrade: half of a PROXY header has arrived, superd waits for the rest" {
 	start_superd -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 sh -c 'echo "$TCPREMOTEIP"; cat'
 	start_background "$CLIENT" "$PORT" 'send:PROXY TCP4 192.0.2.1' "file:$BATS_TEST_TMPDIR/go" \
 		'send: 192.0.2.2 1 2\r\nhello\n' line line >"$BATS_TEST_TMPDIR/proxied"
@@ -210,7 +210,7 @@ call_superd_by_name() {
 	wait_for_line 'upgraded in place'
 }
 
-@test "who never sends a PROXY header holds up an upgrade no longer than the header may take" {
+@test "upgrade: the rest of a PROXY header never arrives, superd upgrades when its time is over and serves meanwhile" {
 	start_superd -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 cat
 	start_background "$CLIENT" "$PORT" 'send:PROXY' hold
 	wait_until has_sockets 2
@@ -220,7 +220,7 @@ call_superd_by_name() {
 	wait_for_line meanwhile "$BATS_TEST_TMPDIR/meanwhile"
 }
 
-@test "sockets from a supervisor are kept" {
+@test "upgrade: sockets from a supervisor, the new superd has them" {
 	SUPERD_PREFIX=(systemd-socket-activate -l "$BATS_TEST_TMPDIR/socket")
 	launch_superd cat
 	wait_until test -S "$BATS_TEST_TMPDIR/socket"
@@ -232,7 +232,7 @@ call_superd_by_name() {
 	assert_output second
 }
 
-@test "readiness at a descriptor is told once" {
+@test "upgrade: superd -r, readiness is reported once" {
 	mkfifo "$BATS_TEST_TMPDIR/ready"
 	exec 7<>"$BATS_TEST_TMPDIR/ready"
 	start_superd -r 7 -p 0 cat 7>"$BATS_TEST_TMPDIR/ready"
@@ -246,7 +246,7 @@ call_superd_by_name() {
 	exec 7>&-
 }
 
-@test "services keep their own sockets, children and counts" {
+@test "upgrade: three services, each keeps its socket, its children and its counts" {
 	{
 		print_open_service a server=/bin/echo server_args=a
 		print_open_service b instances=1
@@ -267,7 +267,7 @@ call_superd_by_name() {
 	grep -q 'STATE: c .*running=1 accepted=1' "$LOG"
 }
 
-@test "the configuration is read anew: services come, go and change" {
+@test "upgrade: services are added, removed and changed, the new superd has the new configuration" {
 	{
 		print_open_service a
 		print_open_service b
@@ -294,7 +294,7 @@ call_superd_by_name() {
 	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/b")" = 'to the end' ]
 }
 
-@test "a service is opened to more addresses at its port, and to fewer" {
+@test "upgrade: a service listens at more and then at fewer addresses, it does" {
 	local port
 	port=$(free_port)
 	write() {
@@ -313,7 +313,7 @@ call_superd_by_name() {
 	assert_output ''
 }
 
-@test "a program does not see that superd was upgraded" {
+@test "upgrade: the environment and the descriptors of a program, they are the same as before" {
 	start_superd -p 0 sh -c 'env; ls -l /proc/$$/fd | grep -v pipe | wc -l'
 	ask "$PORT" </dev/null | grep -v -e PORT= >"$BATS_TEST_TMPDIR/before"
 	upgrade_superd
@@ -322,7 +322,7 @@ call_superd_by_name() {
 	assert_failure
 }
 
-@test "upgrades leave no descriptor and no process behind" {
+@test "upgrade: ten in a row, no descriptor and no process is left" {
 	start_superd -m "$BATS_TEST_TMPDIR/metrics" -P "$BATS_TEST_TMPDIR/pid" -p 0 -o linger=1 cat
 	upgrade_superd
 	wait_until has_children 0
@@ -335,7 +335,7 @@ call_superd_by_name() {
 	wait_until has_children 0
 }
 
-@test "upgrades and reloads during a load: no connection is refused, reset or unanswered" {
+@test "upgrade: many upgrades and reloads under load, no connection is refused, reset or lost" {
 	print_open_service a >"$CONF"
 	start_superd -c "$CONF"
 	! is_sanitized || TIMES=20
@@ -356,7 +356,7 @@ call_superd_by_name() {
 	[ "$(count_log 'EXIT: a status=0')" -eq "${served%% *}" ]
 }
 
-@test "a storm of USR2 loses nobody" {
+@test "upgrade: 200 USR2 and HUP under load, no connection is lost" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	start_background "$LOAD" -c 4 -f "$BATS_TEST_TMPDIR/stop" "$PORT" >"$BATS_TEST_TMPDIR/load"
 	for _ in {1..200}; do

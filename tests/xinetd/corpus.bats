@@ -1,14 +1,15 @@
-# Whole configuration files, as they are found: the samples, and where it is at hand beside the checkout, a corpus of files
-# from public projects. Their programs are /bin/true, their users root, and nothing in them is switched off.
+# Complete configuration files as they are found: the samples and, if it is there, a corpus of files from public projects beside
+# the checkout. Their programs become /bin/true, their users root, and all services are enabled.
 
 load ../lib/xinetd
 
-# The files, one a line.
+# files: print the files, one per line.
 files() {
 	find "$SAMPLES" "$ROOT/../shared/corpus" -type f ! -name '*.*' 2>/dev/null | sort
 }
 
-# Run a command on each file, arranged; it prints what is wrong with it. Nothing may be.
+# each_file COMMAND...: arrange each file as $CONF, and run the command, which prints the faults of that file; fails if it prints
+# anything.
 each_file() {
 	local file found=''
 	while read -r file; do
@@ -25,7 +26,7 @@ setup() {
 	[ "$(files | wc -l)" -ge 30 ]
 }
 
-# What superd says where it leaves a service out on purpose, or for a value that xinetd passes over with a warning.
+# superd's messages for services that it leaves out by design, and for values that xinetd ignores with a warning.
 ON_PURPOSE='is left out|unknown attribute|needs a value|needs more values|too many values|takes only|not an attribute of defaults'
 
 listening() {
@@ -52,12 +53,12 @@ compare_sockets() {
 	stop_inetd superd
 }
 
-# It listens, or it has ended.
+# superd_is_ready: superd listens, or has exited.
 superd_is_ready() {
 	is_gone "$INETD_PID" || grep -q 'listening' "$PUBLIC/superd.log"
 }
 
-@test "superd starts at least what xinetd starts" {
+@test "corpus: every file, superd listens at least where xinetd does" {
 	compared=0
 	each_file compare_sockets
 	echo "xinetd had $compared sockets"
@@ -72,14 +73,14 @@ print_twice() {
 	diff "$PUBLIC/once" "$PUBLIC/twice"
 }
 
-@test "what -t prints reads back to itself" {
+@test "corpus: every file, the output of superd -t reads back to itself" {
 	printed=0
 	each_file print_twice
 	echo "$printed files were printed"
 	((printed >= 25))
 }
 
-# Every line on stderr begins with the file and the line.
+# check_messages: print what is wrong with the messages of superd -t: each has a file and a line, and the status fits them.
 check_messages() {
 	local status=0
 	"$SUPERD" -t -c "$CONF" >/dev/null 2>"$PUBLIC/messages" || status=$?
@@ -91,6 +92,6 @@ check_messages() {
 	fi
 }
 
-@test "-t exits 1 where it finds errors, 0 where not, and each has a file and a line" {
+@test "corpus: every file, the status of superd -t is 1 if there are errors and each has a file and a line" {
 	each_file check_messages
 }

@@ -1,8 +1,8 @@
-# superd beside the real xinetd: each sample is served by both, and what a client sees, what the program gets and what is
-# logged are compared. What is meant to differ always is in normalise (xinetd.bash); what is meant to differ in one case is
-# named there, after ATTRIBUTES.
+# superd and xinetd side by side: both serve each sample, and the test compares what a client sees, what the program gets and what
+# is logged. normalise (lib/xinetd.bash) removes the differences by design that are in every sample; the other tests with a
+# difference name it, and remove it in the function `adapt`.
 #
-# shellcheck disable=SC2317,SC2154 # side_by_side calls the functions `client` and `mend`, and sets `server`
+# shellcheck disable=SC2317,SC2154 # side_by_side calls these functions, and sets `server`
 
 load ../lib/xinetd
 
@@ -18,20 +18,20 @@ teardown() {
 	remove_public_folder
 }
 
-# say PORT LINE [HOST]: tell the probe what to do, and print what it tells. xinetd resets whom it refuses, which is
-# no matter here.
+# tell_program PORT LINE [HOST]: send the line to report_process, and print its reply. xinetd resets connections that it refuses,
+# which does not matter here.
 tell_program() {
 	printf '%s\n' "$2" | ask "$1" "${3:-127.0.0.1}" || true
 }
 
-# ask_program PORT LINE [HOST]: the same, and wait until the program has ended.
+# ask_program PORT LINE [HOST]: the same, and wait until the program has exited.
 ask_program() {
 	tell_program "$@"
 	wait_for_programs
 }
 
-# datagrams PORT TEXT...: the same for datagrams, one after the other.
-datagrams() {
+# send_datagrams PORT TEXT...: the same with datagrams, one after the other.
+send_datagrams() {
 	local port=$1 text
 	shift
 	for text; do
@@ -40,12 +40,12 @@ datagrams() {
 	done
 }
 
-# So many programs run now.
-run_now() {
+# has_programs COUNT: the server has that many children.
+has_programs() {
 	[ "$(pgrep -c -P "$INETD_PID")" -eq "$1" ]
 }
 
-@test "the samples use every attribute that both have" {
+@test "side by side: the samples, they use every attribute that both servers have" {
 	own='stderr|on_limit|time_limit|drain_time|backlog|proxy_from|directory|chroot|no_new_privs|socket_mode|socket_user'
 	own+='|per_source_cps|per_source_prefix6|linger|rpc_.*'
 	names=$("$SUPERD" -A | cut -f 1 | grep -vxE "$own")
@@ -55,7 +55,7 @@ run_now() {
 	done
 }
 
-@test "agent: an UNLISTED service as root, only_from, log_on_success with nothing" {
+@test "side by side, agent: an UNLISTED service as root with only_from and an empty log_on_success, both servers do the same" {
 	arrange_sample agent
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -63,21 +63,21 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "amanda: datagrams, group and groups = yes, the socket itself as 0, 1 and 2 (Linux)" {
+@test "side by side, amanda: datagrams with groups = yes, both servers give the program the same user and socket (Linux)" {
 	arrange_sample amanda
 	conversation() {
-		datagrams "${PORTS[0]}" 'exit 0' 'exit 0'
+		send_datagrams "${PORTS[0]}" 'exit 0' 'exit 0'
 	}
 	side_by_side conversation
 }
 
-@test "crowd: instances and per_source" {
+@test "side by side, crowd: instances and per_source, both servers refuse the same clients" {
 	arrange_sample crowd
 	conversation() {
 		start_background "$CLIENT" -c 2 "${PORTS[0]}" line hold >/dev/null
 		local crowd=$BG_PID
 		start_background "$CLIENT" "${PORTS[1]}" line hold >/dev/null
-		wait_until run_now 3
+		wait_until has_programs 3
 		tell_program "${PORTS[0]}" 'exit 0'
 		tell_program "${PORTS[1]}" 'exit 0'
 		kill "$crowd" "$BG_PID"
@@ -85,7 +85,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "cvs: passenv and env" {
+@test "side by side, cvs: passenv and env, both servers give the program the same environment" {
 	arrange_sample cvs
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -93,7 +93,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "finger: one service on two addresses, without an id to tell them apart" {
+@test "side by side, finger: one service on two addresses without an id, both servers do the same" {
 	arrange_sample finger
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -102,7 +102,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "ftp: NAMEINARGS, IPv4, nice, and a service that is enabled by hand (Linux)" {
+@test "side by side, ftp: NAMEINARGS, IPv4, nice and a service that is enabled, both servers do the same (Linux)" {
 	arrange_sample -e ftp
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 1'
@@ -111,7 +111,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "git: quotes, a dollar and a # are words like others in server_args" {
+@test "side by side, git: quotes, a dollar sign and # in server_args, both servers take them as ordinary characters" {
 	arrange_sample git
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -119,7 +119,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "health: from everywhere, as often as one likes" {
+@test "side by side, health: only_from is everywhere, both servers do the same" {
 	arrange_sample health
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -128,7 +128,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "hours: access_times and max_load" {
+@test "side by side, hours: access_times and max_load, both servers refuse the same clients" {
 	arrange_sample hours
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -137,7 +137,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "limits: each rlimit, umask, nice, another user (Linux)" {
+@test "side by side, limits: each rlimit, umask, nice and another user, both servers do the same (Linux)" {
 	arrange_sample limits
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -145,7 +145,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "listed: enabled, disabled and disable" {
+@test "side by side, listed: enabled, disabled and disable, both servers run the same services" {
 	arrange_sample listed
 	conversation() {
 		local port
@@ -156,7 +156,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "loud: keywords, attributes and words in any case, and most flags" {
+@test "side by side, loud: keywords, attributes and words in any case, both servers do the same" {
 	arrange_sample loud
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -165,7 +165,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "lpd: an empty passenv, another group" {
+@test "side by side, lpd: an empty passenv and another group, both servers do the same" {
 	arrange_sample -e lpd
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -173,7 +173,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "main: defaults as they are shipped, and a directory that is not there (Linux)" {
+@test "side by side, main: defaults as they are shipped and a missing directory, both servers do the same (Linux)" {
 	arrange_sample main
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -182,7 +182,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "many: several services in a file, one of them off" {
+@test "side by side, many: several services in a file with one disabled, both servers run the same" {
 	arrange_sample many
 	conversation() {
 		local port
@@ -193,7 +193,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "repeated: the first assignment holds" {
+@test "side by side, repeated: an attribute is set twice, both servers use the first" {
 	arrange_sample repeated
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -201,7 +201,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "rsync: IPv6, which takes IPv4 too" {
+@test "side by side, rsync: an IPv6 service, both servers serve IPv4 clients too" {
 	arrange_sample -e rsync
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0' ::1
@@ -210,7 +210,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "six: v6only, interface, factorised addresses" {
+@test "side by side, six: v6only, interface and braces in addresses, both servers do the same" {
 	arrange_sample six
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0' ::1
@@ -221,7 +221,7 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "syslog: log_type SYSLOG" {
+@test "side by side, syslog: log_type SYSLOG, both servers do the same" {
 	arrange_sample syslog
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -229,15 +229,15 @@ run_now() {
 	side_by_side conversation
 }
 
-@test "tftp: datagrams and arguments" {
+@test "side by side, tftp: datagrams and arguments, both servers do the same" {
 	arrange_sample -e tftp
 	conversation() {
-		datagrams "${PORTS[0]}" 'exit 0' 'exit 0'
+		send_datagrams "${PORTS[0]}" 'exit 0' 'exit 0'
 	}
 	side_by_side conversation
 }
 
-@test "bare: nothing but what is needed, and no newline at the end" {
+@test "side by side, bare: the shortest service without a newline at the end, both servers run it" {
 	arrange_sample bare
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -245,9 +245,9 @@ run_now() {
 	side_by_side conversation
 }
 
-# What follows differs, each as ATTRIBUTES says.
+# The servers differ by design in the samples from here on.
 
-# without SERVER PATTERN: on SERVER's side, the lines that match are out.
+# without SERVER PATTERN: copy stdin, for SERVER without the lines that match.
 without() {
 	if [ "$server" = "$1" ]; then
 		grep -v -e "$2"
@@ -256,7 +256,7 @@ without() {
 	fi
 }
 
-@test "challenge: a number for a user, limits, nice, bind (a comment after a value is one; in xinetd it undoes the limit) (Linux)" {
+@test "side by side, challenge: limits and a comment after a value, both do the same but xinetd takes the comment as a value (Linux)" {
 	arrange_sample challenge
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 3'
@@ -272,7 +272,7 @@ without() {
 	side_by_side conversation
 }
 
-@test "changed: sets in defaults and in services, with =, += and -= (narrower refuses)" {
+@test "side by side, changed: sets with =, += and -=, both do the same but xinetd starts a process for a refused client" {
 	arrange_sample changed
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -285,7 +285,7 @@ without() {
 	side_by_side conversation
 }
 
-@test "waiting: wait = yes for a stream: the program accepts, and is started again when it has ended" {
+@test "side by side, waiting: wait = yes for a stream, both servers restart the program for the next client" {
 	arrange_sample waiting
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -294,7 +294,7 @@ without() {
 	side_by_side conversation
 }
 
-@test "nagios: who is refused (a refused client costs superd no process, so there is no START and no EXIT)" {
+@test "side by side, nagios: a refused client, both refuse it but xinetd starts a process for it" {
 	arrange_sample nagios
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0'
@@ -305,20 +305,20 @@ without() {
 	side_by_side conversation
 }
 
-@test "banners: to everyone, to who is let in, to who is not" {
+@test "side by side, banners: admitted and refused clients, both servers send them the same banners" {
 	arrange_sample banners
 	for name in all in out; do
 		echo "The banner for $name." >"$PUBLIC/etc/motd.$name"
 	done
 	conversation() {
 		ask_program "${PORTS[0]}" 'exit 0' | head -n 3
-		# Nothing is sent: xinetd would reset the connection, and its banner might be lost.
+		# The client sends nothing: xinetd would reset the connection, and the banner could be lost.
 		"$CLIENT" "${PORTS[1]}" all
 	}
 	side_by_side conversation
 }
 
-@test "redirect: there and back, and how much of it" {
+@test "side by side, redirect: lines in both directions, both servers forward them and log the same traffic" {
 	PROGRAM=/bin/cat arrange_sample redirect
 	conversation() {
 		"$CLIENT" "${PORTS[0]}" 'send:hello\n' line 'send:again\n' line close
@@ -326,7 +326,7 @@ without() {
 	side_by_side conversation
 }
 
-@test "sensor: who knocks is refused by every service (FAIL says sensor, not address)" {
+@test "side by side, sensor: a client connects to it, every service refuses it and superd logs sensor for address" {
 	arrange_sample sensor
 	conversation() {
 		ask_program "${PORTS[1]}" 'exit 0' | head -n 1
@@ -339,11 +339,11 @@ without() {
 	side_by_side conversation
 }
 
-@test "flood: past cps nobody is served for a while" {
+@test "side by side, flood: the rate of cps is exceeded, both servers refuse clients for a while" {
 	arrange_sample flood
 	conversation() {
 		local i
-		# At once: all of them are to come in one second. So they are logged in any order.
+		# All at the same time, within one second; so they are logged in any order.
 		for i in 1 2 3 4 5 6; do
 			tell_program "${PORTS[0]}" 'exit 0' | head -n 1 &
 		done
@@ -356,7 +356,7 @@ without() {
 	side_by_side conversation
 }
 
-@test "builtin: echo, discard, chargen, daytime, time" {
+@test "side by side, builtin: echo, discard, chargen, daytime and time, both servers answer the same" {
 	arrange_sample builtin
 	conversation() {
 		tell_program "${PORTS[0]}" hello
