@@ -53,12 +53,12 @@ stat() {
 		awk -F , -v server="$1" -v field="$2" 'NR == 1 { while ($column != field) column++ } $2 == server { print $column }'
 }
 
+# begin_load: start clients that connect until end_load; end_load: stop them, and assert that every client was served.
 begin_load() {
 	start_background "$LOAD" -e -c 8 -f "$BATS_TEST_TMPDIR/done" "$FRONT" >"$BATS_TEST_TMPDIR/counts"
 	LOAD_PID=$BG_PID
 }
 
-# begin_load: start clients that connect until end_load; end_load: stop them, and assert that every client was served.
 end_load() {
 	touch "$BATS_TEST_TMPDIR/done"
 	wait "$LOAD_PID" || true

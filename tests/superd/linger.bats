@@ -40,19 +40,23 @@ start_sending() {
 }
 
 @test "linger: the client never ends its side, superd closes when the time is over" {
-	start_sending -o linger=1 cat "$BATS_TEST_TMPDIR/answer"
+	start_superd -p 0 -b 127.0.0.1 -o linger=1 cat "$BATS_TEST_TMPDIR/answer"
+	began=${EPOCHREALTIME/./}
 	start_background "$CLIENT" "$PORT" all hold
-	wait_until has_sockets 2
+	wait_for_line 'EXIT: cat'
 	wait_until has_sockets 1
+	((${EPOCHREALTIME/./} - began >= 1000000))
 	kill -0 "$BG_PID"
 }
 
 @test "linger: the client never stops sending, superd closes when the time is over" {
-	start_sending -o linger=1 cat "$BATS_TEST_TMPDIR/answer"
+	start_superd -p 0 -b 127.0.0.1 -o linger=1 cat "$BATS_TEST_TMPDIR/answer"
+	began=${EPOCHREALTIME/./}
 	nc 127.0.0.1 "$PORT" </dev/zero >/dev/null 2>&1 3>&- &
 	end_at_teardown $!
-	wait_until has_sockets 2
+	wait_for_line 'EXIT: cat'
 	wait_until has_sockets 1
+	((${EPOCHREALTIME/./} - began >= 1000000))
 }
 
 @test "linger: a connection lingers, it does not count for instances and per_source" {

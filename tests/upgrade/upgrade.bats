@@ -80,19 +80,34 @@ call_superd_by_name() {
 	wait_for_line 'EXIT: sh signal=15 .*duration=[5-7](sec)'
 }
 
+# begin_slow_upgrade: send USR2, and wait until the new superd starts, which is after the check (-t). It stops there until the file
+# `go` exists.
+begin_slow_upgrade() {
+	mv "$SUPERD" "$SUPERD.real"
+	replace_superd '#!/usr/bin/env python3' 'import os, sys, time' \
+		"if sys.argv[1] != '-t':" \
+		"    open('$BATS_TEST_TMPDIR/starting', 'w')" \
+		"    while not os.path.exists('$BATS_TEST_TMPDIR/go'): time.sleep(0.01)" \
+		"os.execv('$SUPERD.real', sys.argv)"
+	kill -USR2 "$SUPERD_PID"
+	wait_until test -e "$BATS_TEST_TMPDIR/starting"
+}
+
+is_zombie() {
+	grep -q '^State:.Z' "/proc/$1/status"
+}
+
 @test "upgrade: a program exits while the new superd starts, it is reaped" {
 	use_private_superd
 	start_superd -p 0 -o instances=1 cat
 	open_connection first "$PORT"
-	mv "$SUPERD" "$SUPERD.real"
-	replace_superd '#!/usr/bin/env python3' 'import os, sys, time' \
-		"if os.environ['SUPERD_STATE'] != 'check':" \
-		"    open('$BATS_TEST_TMPDIR/starting', 'w'); time.sleep(1)" \
-		"os.execv('$SUPERD.real', sys.argv)"
-	kill -USR2 "$SUPERD_PID"
-	wait_until test -e "$BATS_TEST_TMPDIR/starting"
+	child=$(pgrep -P "$SUPERD_PID")
+	begin_slow_upgrade
 	kill "$CLIENT_PID"
+	wait_until is_zombie "$child"
+	touch "$BATS_TEST_TMPDIR/go"
 	wait_for_line 'upgraded in place'
+	wait_for_line "EXIT: cat status=0 pid=$child "
 	run ask "$PORT" <<<next
 	assert_output next
 	wait_until has_children 0
@@ -101,14 +116,12 @@ call_superd_by_name() {
 @test "upgrade: TERM arrives while the new superd starts, superd stops" {
 	use_private_superd
 	start_superd -p 0 cat
-	mv "$SUPERD" "$SUPERD.real"
-	replace_superd '#!/usr/bin/env python3' 'import os, sys, time' \
-		"if os.environ['SUPERD_STATE'] != 'check':" \
-		"    open('$BATS_TEST_TMPDIR/starting', 'w'); time.sleep(1)" \
-		"os.execv('$SUPERD.real', sys.argv)"
-	kill -USR2 "$SUPERD_PID"
-	wait_until test -e "$BATS_TEST_TMPDIR/starting"
-	stop_superd TERM
+	begin_slow_upgrade
+	kill -TERM "$SUPERD_PID"
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_superd
+	grep -q 'upgraded in place' "$LOG"
+	grep -q '^superd: stopping' "$LOG"
 }
 
 @test "upgrade: metrics, the counters and the start time continue" {
