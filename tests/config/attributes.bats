@@ -378,6 +378,20 @@ write_attributes() {
 	done <"$BATS_TEST_TMPDIR/attributes"
 }
 
+@test "superd -A: every attribute, no value is an error, but for a set and for server_args" {
+	write_attributes
+	while IFS=$'\t' read -r name operators _ scope _; do
+		[ "$scope" != defaults ] || continue
+		print_service a "$name =" >"$CONF"
+		check_config
+		if [[ $operators == *+=* || $name = server_args ]]; then
+			[[ $stderr != *": needs "* ]] || fail "$name: $stderr"
+		else
+			[[ $stderr == *": needs "* ]] || fail "$name: $stderr"
+		fi
+	done <"$BATS_TEST_TMPDIR/attributes"
+}
+
 @test "attributes together: combinations that do not fit are an error" {
 	print_service a 'flags = NAMEINARGS' >"$CONF"
 	check_config

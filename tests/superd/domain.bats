@@ -89,3 +89,9 @@ assert_refused() {
 	assert_admitted 127.0.0.5
 	has_children 1
 }
+
+@test "only_from: a name server that does not answer, superd refuses the client after 10 seconds" {
+	start_service 'only_from = .example.test'
+	echo 'options timeout:30' >>"$BATS_TEST_TMPDIR/resolv.conf"
+	assert_refused 127.0.0.9
+}

@@ -327,6 +327,8 @@ for n in range(1, 11):
 	start_superd -r 1 -p 0 cat
 	run ask "$PORT" <<<hello
 	assert_output hello
+	run grep -e '-r 1' "$LOG"
+	assert_failure
 }
 
 @test "superd -r: superd listens, it writes a newline to a file and closes the descriptor" {

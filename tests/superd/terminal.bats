@@ -44,9 +44,11 @@ assert_quoted() {
 	assert_equal "${#lines[@]}" 2
 }
 
-@test "superd -t on a terminal: no_access or an empty only_from, the table shows which clients are admitted" {
+@test "superd -t on a terminal: no_access and only_from, the table shows which clients are admitted" {
 	check_on_terminal 'port = 7008' 'no_access = 10.0.0.1'
 	assert_line --index 1 --partial ' anyone but 10.0.0.1 '
+	check_on_terminal 'port = 7008' 'only_from = 10.0.0.0/8' 'no_access = 10.0.0.1'
+	assert_line --index 1 --partial ' 10.0.0.0/8 but 10.0.0.1 '
 	check_on_terminal 'port = 7008' 'only_from ='
 	assert_line --index 1 --partial ' nobody '
 }
