@@ -3,8 +3,8 @@
  *
  * input.c reads bytes into the line reader of line.c; parse.c splits a line into a name and its arguments;
  * commands.c finds the command of that name and runs it. With -d it may be a program, which directory.c finds,
- * launch.c starts and program.c runs. reply.c writes to the client, screen.c to the server's screen. main.c ties these together. Only
- * peer.c asks a socket for its peer.
+ * launch.c starts and program.c relays. reply.c writes to the client, screen.c to the server's screen. main.c ties
+ * these together. Only peer.c and screen.c know that a descriptor may be a socket.
  */
 #ifndef CMD_H
 #define CMD_H
@@ -110,9 +110,9 @@ void directory_each(void (*visit)(struct text name, struct text summary));
 
 struct child {
 	pid_t pid;      /* also of its process group */
-	int output;     /* our end of its stdout; does not block */
-	int errors;     /* our end of its stderr; does not block */
-	int exec_error; /* our end of a pipe that has an errno value in it after exec has failed; does not block */
+	int output;     /* cmd's end of its stdout */
+	int errors;     /* cmd's end of its stderr */
+	int exec_error; /* cmd's end of a pipe that contains an errno value after exec has failed */
 };
 
 int launch_program(struct child *child, const sigset_t *mask, const char *path, const struct request *request);
@@ -136,7 +136,7 @@ void reply_out_bytes(struct text bytes);
 void reply_out_end(void);
 void reply_plain(const char *string);
 int reply_flush(void);
-void reply_client_is_gone(void);
+void reply_stop(void);
 int reply_failure(void);
 
 /* screen.c: the only writer of the server's screen */

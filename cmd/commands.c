@@ -16,7 +16,7 @@ struct command {
 	const char *summary;
 	size_t fewest, most; /* arguments, at most PARSE_ARGUMENTS_MAX; the last one takes the rest of the line */
 	bool ends_session;
-	void (*run)(const struct text *arguments); /* behind the last one is a text whose start is NULL */
+	void (*run)(const struct text *arguments); /* after the last one is a text whose start is NULL */
 };
 
 static void run_echo(const struct text *arguments) {
@@ -113,7 +113,7 @@ static void show_command(const struct command *command) {
 	show(text_from_string(command->usage), text_from_string(command->summary));
 }
 
-/* A program with the name of a command in the table is never run. */
+/* Leaves out a program with the name of a command in the table, which a request would run instead. */
 static void show_program(struct text name, struct text summary) {
 	if (find(name) == NULL) show(name, summary);
 }

@@ -79,7 +79,7 @@ int directory_open(const char *name) {
 	return check_path(directory);
 }
 
-/* Returns whether a text can be a command's name: one path component of plain characters, not hidden, no option. */
+/* Returns whether a text can be a program's name: plain characters, not hidden, and not like an option. */
 static bool is_name(struct text text) {
 	static const char characters[] = "abcdefghijklmnopqrstuvwxyz"
 					 "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -22,7 +22,7 @@ static void close_pipes(int pipes[][2], size_t count) {
 	}
 }
 
-/* Opens pipes that exec closes. Returns 0, or an errno value and none is open. */
+/* Opens pipes that exec closes and whose reading ends do not block. Returns 0, or an errno value and none is open. */
 static int open_pipes(int pipes[PIPE_COUNT][2]) {
 	size_t i;
 
@@ -41,8 +41,8 @@ static int open_pipes(int pipes[PIPE_COUNT][2]) {
 }
 
 /*
- * Returns argv in memory from malloc: the path, then each argument as the client sent it; NULL with errno. n bytes
- * have at most n / 2 separators, so n / 2 + 1 arguments. Their bytes are stored behind the pointers.
+ * Returns argv in memory from malloc: the path, each argument as the client sent it, and NULL; or NULL with errno.
+ * n bytes have at most n / 2 separators, so n / 2 + 1 arguments. Their bytes are stored after the pointers.
  */
 static char **make_arguments(const char *path, const struct request *request) {
 	struct text rest = request->arguments, argument;
@@ -63,7 +63,7 @@ static char **make_arguments(const char *path, const struct request *request) {
 	return arguments;
 }
 
-/* Becomes the program in the child process. */
+/* In the child process: becomes the program, or sends the errno value and exits. */
 static _Noreturn void exec_program(
     int pipes[PIPE_COUNT][2], const sigset_t *mask, const char *path, const struct request *request) {
 	char **arguments;

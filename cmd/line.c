@@ -35,16 +35,18 @@ void line_fill(struct line_reader *reader, size_t count) {
 
 /* Takes out the bytes up to end as a line; the next line begins at next. */
 static enum line_status take_line(struct line_reader *reader, size_t end, size_t next, struct text *line) {
-	bool is_too_long = reader->skipping;
+	enum line_status status = LINE_WHOLE;
 
 	line->start = reader->buffer + reader->start;
 	line->length = end - reader->start;
 	if (line->length > 0 && line->start[line->length - 1] == '\r') line->length--;
+	if (reader->skipping || line->length > reader->limit)
+		status = LINE_TOOLONG;
+	else if (memchr(line->start, '\0', line->length) != NULL)
+		status = LINE_NUL;
 	reader->start = reader->searched = next;
 	reader->skipping = false;
-
-	if (is_too_long || line->length > reader->limit) return LINE_TOOLONG;
-	return memchr(line->start, '\0', line->length) == NULL ? LINE_WHOLE : LINE_NUL;
+	return status;
 }
 
 /*

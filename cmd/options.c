@@ -18,10 +18,10 @@ static const char help[] = "usage: cmd [-n] [-d DIR] [-i SECONDS] [-l BYTES] [-t
 			   "Reads NAME<>ARGUMENT<>... lines, executes them, and writes the replies.\n"
 			   "\n"
 			   "  -d DIR       make each program in DIR a command, too\n"
-			   "  -i SECONDS   end a session that sends no complete line for this time (0, no limit)\n"
+			   "  -i SECONDS   end a session that sends no complete line for this time (0: no limit)\n"
 			   "  -l BYTES     the maximum length of a line (65536)\n"
 			   "  -n           end a line at the end of each read, even without a line feed\n"
-			   "  -t SECONDS   how long a program may run; 0 is no limit (30)\n"
+			   "  -t SECONDS   how long a program may run; 0: no limit (30)\n"
 			   "  -V           print the version\n"
 			   "  -h           print this help\n";
 
@@ -50,8 +50,9 @@ static void read_option(struct options *options, int letter) {
 	case 't': options->time_limit = read_number(letter, 0, SECONDS_MAX); break;
 	case 'V': print("cmd " VERSION "\n");
 	case 'h': print(help);
-	case ':': screen_error("-%c needs a value", optopt); exit(2);
-	default: screen_error("-%c: no such option; cmd -h lists them", optopt); exit(2);
+	default:
+		screen_error(letter == ':' ? "-%c needs a value" : "-%c: no such option; cmd -h lists them", optopt);
+		exit(2);
 	}
 }
 

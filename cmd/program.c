@@ -212,7 +212,7 @@ static void relay(struct program *program) {
 
 	while (!ended) {
 		if (poll(fds, sizeof fds / sizeof fds[0], -1) == -1) continue;
-		if ((fds[CLIENT].revents & (POLLERR | POLLHUP)) != 0) reply_client_is_gone();
+		if ((fds[CLIENT].revents & (POLLERR | POLLHUP)) != 0) reply_stop();
 		if (fds[OUTPUT].revents != 0 && relay_output(program) == 0) fds[OUTPUT].fd = -1;
 		if (fds[ERRORS].revents != 0 && relay_errors(program) == 0) fds[ERRORS].fd = -1;
 		if (reply_flush() == -1) {

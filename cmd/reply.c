@@ -42,8 +42,8 @@ int reply_flush(void) {
 	return failure == 0 ? 0 : -1;
 }
 
-/* Drops all later replies: the client has closed the connection. */
-void reply_client_is_gone(void) {
+/* Drops all later replies, because the client is gone. */
+void reply_stop(void) {
 	if (failure == 0) failure = EPIPE;
 }
 
@@ -66,6 +66,7 @@ static void add_in_pieces(struct text text) {
 	}
 }
 
+/* Inline, because most texts are short constants, which the compiler copies without a call. */
 static inline void add(struct text text) {
 	if (text.length >= sizeof buffer - used) {
 		add_in_pieces(text);
@@ -112,8 +113,8 @@ void reply_error_number(const char *code, unsigned long number) {
 }
 
 /*
- * Adds output, in pieces of any size. Each of its lines becomes an `out<>` line; a last line without a line feed stays
- * open for the next piece.
+ * Adds output, in pieces of any size. Each of its lines becomes an `out<>` line; the next piece continues a last line
+ * that has no line feed.
  */
 void reply_out_bytes(struct text bytes) {
 	while (bytes.length > 0) {

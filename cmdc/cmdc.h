@@ -2,8 +2,8 @@
  * What the files of cmdc share, under the name of each.
  *
  * request.c joins the arguments to one line, connection.c connects to the server, and session.c sends requests and
- * receives replies until the last reply is complete. input.c counts the requests that are sent, reply.c reads the
- * replies, and output.c, the only writer of stdout and stderr, writes them. main.c reads the options.
+ * receives replies until the last reply is complete. reply.c reads the replies, and output.c, the only writer of
+ * stdout and stderr, writes them. main.c reads the options.
  *
  * Nothing here keeps a complete reply or a complete line of input: every buffer has a fixed size.
  */
@@ -20,9 +20,6 @@ enum {
 	CMDC_USAGE = 2, /* wrong usage, or a request that the protocol cannot carry */
 	CMDC_LOST = 3,  /* no connection, no complete reply, or input or output failed */
 };
-
-/* What separates the fields of a line, in both directions. */
-#define SEPARATOR "<>"
 
 /* How many bytes are read, sent or written at once. */
 #define CHUNK_SIZE ((size_t)65536)
@@ -64,18 +61,6 @@ char *request_build(char *const arguments[], size_t *length);
 long long connection_clock(void);
 int connection_open(const char *host, const char *port, int timeout, const char *peer);
 
-/* input.c: which lines of the input are requests */
-
-struct input {
-	unsigned long long requests; /* how many replies the server owes for the bytes that were taken */
-	bool ended;                  /* nothing more is sent: the input has ended, or was `exit` */
-	char head[6];                /* the first bytes of the line */
-	size_t length;               /* of the line so far */
-};
-
-size_t input_take(struct input *input, const char *bytes, size_t length);
-bool input_end(struct input *input);
-
 /* reply.c: the server's bytes to lines, results and errors */
 
 enum reply_status {
@@ -92,8 +77,8 @@ struct reply {
 	const struct reply_kind *kind; /* of the line; NULL until its head is complete */
 	char head[8];                  /* the first bytes of the line, up to its first separator */
 	size_t head_length;
-	bool after_code;   /* in an error: the text has begun */
-	bool after_lesser; /* in an error's code: the last byte was `<`, which may begin a separator */
+	bool after_code;      /* in an error: the text has begun */
+	bool after_less_than; /* in an error's code: the last byte was `<`, which may begin a separator */
 };
 
 enum reply_status reply_take(struct reply *reply, const char *bytes, size_t length, size_t *taken);
@@ -105,17 +90,20 @@ struct session {
 	const char *peer;   /* the server's name in messages */
 	const char *prompt; /* NULL unless a user types the requests */
 	int timeout;        /* milliseconds without progress; 0 is no limit */
-	struct input input;
 	struct reply reply;
 	const char *unsent; /* the bytes that wait to be sent */
 	size_t unsent_length;
+	unsigned long long requests; /* how many the input has had, so how many replies the server owes */
+	bool input_ended;            /* nothing more is sent: the input has ended, or a request was `exit` */
 
 	/* For session.c only; zero at the start. */
+	char line_head[6];           /* the first bytes of the last line of input, if it has no newline yet */
+	size_t line_length;          /* how many bytes of that line have arrived */
 	unsigned long long answered; /* how many replies have ended */
 	bool has_error;              /* one of them was an error */
-	bool prompted;               /* the cursor stands behind the prompt */
-	int send_error;              /* errno of the send that failed */
-	int left;                    /* milliseconds left until the next progress */
+	bool prompted;               /* the cursor is after the prompt */
+	bool send_failed;            /* the server no longer reads */
+	int left;                    /* milliseconds that are left for the next progress */
 	size_t moved;                /* bytes since the last progress */
 	char chunk[CHUNK_SIZE];      /* unsent points into it */
 };

@@ -22,7 +22,7 @@ static const char usage[] =
     "       cmdc -V\n"
     "  -h HOST     a name, an address, or the path of a socket, which begins with `/` (localhost)\n"
     "  -p PORT     a number or the name of a service (10100)\n"
-    "  -t SECONDS  how long to wait for the connection and for each line; 0 is no limit (60)\n"
+    "  -t SECONDS  how long to wait for the connection and for each line; 0: no limit (60)\n"
     "  -V          print the version\n"
     "Without NAME, sends each line of the input: NAME<>ARGUMENT<>ARGUMENT...\n"
     "Exit status: 0 ok, 1 error, 2 wrong usage, 3 no connection or no complete reply.\n";
@@ -64,7 +64,10 @@ static _Noreturn void print_version(void) {
 /* Sets an option. Returns -1, after a message, if it or its value is wrong. */
 static int set_option(struct options *options, int letter, const char *value) {
 	switch (letter) {
-	case 'h': options->host = value; return value[0] != '\0' ? 0 : output_message("-h: HOST is empty");
+	case 'h':
+		if (value[0] == '\0') return output_message("-h: HOST is empty");
+		options->host = value;
+		return 0;
 	case 'p':
 		options->port = value;
 		if (is_port(value)) return 0;
@@ -119,7 +122,8 @@ int main(int argc, char *argv[]) {
 		request = request_build(argv + optind, &session.unsent_length);
 		if (request == NULL) return CMDC_USAGE;
 		session.unsent = request;
-		session.input = (struct input){.requests = 1, .ended = true};
+		session.requests = 1;
+		session.input_ended = true;
 		session.reply.plain = true;
 	} else if (isatty(STDIN_FILENO) == 1 && standard_output.is_terminal) {
 		snprintf(prompt, sizeof prompt, "%.300s> ", options.host);

@@ -16,7 +16,7 @@
 
 struct output standard_output, standard_error;
 
-/* Goes before the other functions. */
+/* Prepares stdout and stderr. */
 void output_open(void) {
 	standard_output.fd = STDOUT_FILENO;
 	standard_error.fd = STDERR_FILENO;
@@ -63,8 +63,8 @@ static size_t character_size(unsigned char first) {
 	return first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
 }
 
-/* Returns whether a complete character cannot control a terminal. RFC 3629 has the ranges. */
-static bool is_harmless(const unsigned char *character, size_t size) {
+/* Returns whether a complete character is valid UTF-8, by RFC 3629, and no control character. */
+static bool is_printable(const unsigned char *character, size_t size) {
 	/* The first code points that need so many bytes, after the control characters U+0080 to U+009F. */
 	static const unsigned long lowest[] = {[2] = 0xA0, [3] = 0x800, [4] = 0x10000};
 	unsigned long code = character[0];
@@ -92,7 +92,7 @@ static void show_byte(struct output *output, unsigned char byte) {
 	if (!continues) escape_partial(output);
 	output->character[output->partial++] = byte;
 	if (output->partial < character_size(output->character[0])) return;
-	if (is_harmless(output->character, output->partial)) {
+	if (is_printable(output->character, output->partial)) {
 		append(output, (const char *)output->character, output->partial);
 		output->partial = 0;
 	} else

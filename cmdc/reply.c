@@ -38,7 +38,7 @@ static void write_head(struct reply *reply) {
 	if (!reply->plain) output_write(&standard_output, reply->head, reply->head_length);
 	if (!is_plain_error(reply)) return;
 	output_begin_message();
-	reply->after_code = reply->after_lesser = false;
+	reply->after_code = reply->after_less_than = false;
 }
 
 /* Writes `: ` instead of the first separator of an error. It may arrive in two pieces. */
@@ -46,10 +46,12 @@ static void write_error(struct reply *reply, const char *bytes, size_t length) {
 	size_t i;
 
 	for (i = 0; i < length && !reply->after_code; i++) {
-		reply->after_code = reply->after_lesser && bytes[i] == '>';
-		if (reply->after_lesser) output_text(&standard_error, reply->after_code ? ": " : "<");
-		reply->after_lesser = bytes[i] == '<';
-		if (!reply->after_lesser && !reply->after_code) output_write(&standard_error, bytes + i, 1);
+		if (reply->after_less_than) {
+			reply->after_code = bytes[i] == '>';
+			output_text(&standard_error, reply->after_code ? ": " : "<");
+		}
+		reply->after_less_than = bytes[i] == '<';
+		if (!reply->after_less_than && !reply->after_code) output_write(&standard_error, bytes + i, 1);
 	}
 	output_write(&standard_error, bytes + i, length - i);
 }
@@ -59,7 +61,7 @@ static void write_newline(struct reply *reply) {
 		output_text(&standard_output, "\n");
 		return;
 	}
-	if (reply->after_lesser) output_text(&standard_error, "<");
+	if (reply->after_less_than) output_text(&standard_error, "<");
 	output_end_message();
 }
 

@@ -9,6 +9,8 @@
 
 #include "cmdc.h"
 
+#define SEPARATOR "<>"
+
 /* Returns why a request cannot carry an argument; NULL if it can. Position 0 is NAME. */
 static const char *refusal(const char *argument, size_t position, bool is_last) {
 	size_t length = strlen(argument);

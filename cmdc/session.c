@@ -23,13 +23,13 @@
 enum { BAD_REPLY_SHOWN = 60 };
 
 /* Returns whether the server must act: read what cmdc sends, reply, or close after it has stopped reading. */
-static bool is_owed(const struct session *session) {
-	return session->unsent_length > 0 || session->answered < session->input.requests || session->reply.begun ||
-	       session->send_error != 0;
+static bool is_awaiting_server(const struct session *session) {
+	return session->unsent_length > 0 || session->answered < session->requests || session->reply.begun ||
+	       session->send_failed;
 }
 
 static bool is_done(const struct session *session) {
-	return session->input.ended && !is_owed(session);
+	return session->input_ended && !is_awaiting_server(session);
 }
 
 static void restart_timeout(struct session *session) {
@@ -50,7 +50,8 @@ static int flush_output(void) {
 }
 
 static int show_prompt(struct session *session) {
-	if (session->prompt == NULL || session->prompted || is_owed(session) || session->input.length > 0) return 0;
+	if (session->prompt == NULL || session->prompted || is_awaiting_server(session) || session->line_length > 0)
+		return 0;
 	output_text(&standard_output, session->prompt);
 	session->prompted = true;
 	return flush_output();
@@ -61,12 +62,12 @@ enum { SERVER, INPUT, EVENTS };
 /* Waits for replies, and for the server to read unsent bytes or, if there are none, for input. */
 static int await_events(struct session *session, struct pollfd events[EVENTS]) {
 	bool has_unsent = session->unsent_length > 0;
-	bool is_limited = session->timeout > 0 && is_owed(session);
+	bool is_limited = session->timeout > 0 && is_awaiting_server(session);
 	long long start = connection_clock();
 
 	events[SERVER] = (struct pollfd){.fd = session->fd, .events = has_unsent ? POLLIN | POLLOUT : POLLIN};
 	events[INPUT] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
-	if (has_unsent || session->input.ended) events[INPUT].fd = -1;
+	if (has_unsent || session->input_ended) events[INPUT].fd = -1;
 
 	if (!is_limited)
 		restart_timeout(session);
@@ -87,10 +88,51 @@ static void send_requests(struct session *session) {
 		session->unsent_length -= (size_t)n;
 		count_moved(session, (size_t)n);
 	} else if (errno != EAGAIN && errno != EINTR) {
-		session->send_error = errno;
+		session->send_failed = true;
 		session->unsent_length = 0;
-		session->input.ended = true;
+		session->input_ended = true;
 	}
+}
+
+static void add_to_line(struct session *session, const char *bytes, size_t length) {
+	if (session->line_length < sizeof session->line_head) {
+		size_t room = sizeof session->line_head - session->line_length;
+
+		memcpy(session->line_head + session->line_length, bytes, length < room ? length : room);
+	}
+	session->line_length += length;
+}
+
+/* Counts the line as a request unless it is empty. A carriage return at the end is not part of it. */
+static void end_line(struct session *session) {
+	const char *head = session->line_head;
+	size_t length = session->line_length;
+
+	session->line_length = 0;
+	if (length > 0 && length <= sizeof session->line_head && head[length - 1] == '\r') length--;
+	if (length == 0) return;
+	session->requests++;
+	if (length == strlen("exit") && memcmp(head, "exit", length) == 0) session->input_ended = true;
+}
+
+/*
+ * Counts the requests in a chunk of input. Returns how many of its bytes to send: all, or those up to the end of
+ * `exit`. The server would close the connection with later bytes unread, and TCP then sends a reset, which can
+ * destroy replies that have not arrived yet.
+ */
+static size_t count_requests(struct session *session, size_t length) {
+	const char *line = session->chunk;
+	const char *end = line + length;
+
+	while (line < end && !session->input_ended) {
+		const char *newline = memchr(line, '\n', (size_t)(end - line));
+
+		add_to_line(session, line, (size_t)((newline == NULL ? end : newline) - line));
+		if (newline == NULL) return length;
+		end_line(session);
+		line = newline + 1;
+	}
+	return (size_t)(line - session->chunk);
 }
 
 static int read_input(struct session *session) {
@@ -99,13 +141,16 @@ static int read_input(struct session *session) {
 	if (n == -1 && (errno == EINTR || errno == EAGAIN)) return 0;
 	if (n == -1) return output_message("standard input: %s", strerror(errno));
 	if (n == 0) {
+		/* A last line without a newline gets one. */
 		session->unsent = "\n";
-		session->unsent_length = input_end(&session->input) ? 1 : 0;
+		session->unsent_length = session->line_length > 0 ? 1 : 0;
+		end_line(session);
+		session->input_ended = true;
 		if (session->prompted) output_end_line(&standard_output);
 		return 0;
 	}
 	session->unsent = session->chunk;
-	session->unsent_length = input_take(&session->input, session->chunk, (size_t)n);
+	session->unsent_length = count_requests(session, (size_t)n);
 	/* The user has ended the line of the prompt. */
 	if (session->prompted && session->chunk[n - 1] == '\n') standard_output.midline = false;
 	session->prompted = false;
@@ -117,7 +162,7 @@ static int report_close(const struct session *session) {
 
 	if (session->reply.begun)
 		when = " in the middle of a reply";
-	else if (is_owed(session))
+	else if (is_awaiting_server(session))
 		when = " before the reply";
 	return output_message("%s: the server closed the connection%s", session->peer, when);
 }
