@@ -373,14 +373,27 @@ count_descriptors() {
 	close_cmd
 }
 
+# disable_leak_check: the leak sanitizer cannot check a process that strace traces.
+disable_leak_check() {
+	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+}
+
 @test "cmd programs: fork fails, cmd replies with the error and continues the session" {
 	write_command quick <<<'echo quick'
-	# The leak sanitizer cannot check a process that strace traces.
-	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+	disable_leak_check
 	local forks=clone,clone3,fork,vfork
 	run timeout "$WAIT_SECONDS" strace -o /dev/null -e trace="$forks" -e inject="$forks:error=EAGAIN" \
 		"$CMD" "${CMD_OPTIONS[@]}" <<<$'quick\necho<>still here'
 	assert_output $'error<>failed<>Resource temporarily unavailable\nok<>still here'
+}
+
+@test "cmd -t: exec hangs, the time limit ends it, and the session continues" {
+	write_command quick <<<'echo quick'
+	disable_leak_check
+	run --separate-stderr timeout "$WAIT_SECONDS" \
+		strace -f -o /dev/null -e trace=execve -e inject=execve:delay_enter=3000000 \
+		"$CMD" "${CMD_OPTIONS[@]}" -t 1 <<<$'quick\necho<>still here'
+	assert_output $'error<>timeout<>1\nok<>still here'
 }
 
 @test "cmd programs: no descriptors are left for the pipes, cmd replies with the error and continues the session" {
