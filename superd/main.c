@@ -20,27 +20,6 @@ static void tidy_descriptors(void) {
 	sys_close_from(STDERR_FILENO + 1, true);
 }
 
-/* Opens the file for the process id before anything listens, so that an error ends the start. */
-static int open_pid_file(void) {
-	int fd = options.pid_file == NULL ? -1 : open(options.pid_file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	if (fd >= 0 || options.pid_file == NULL) return fd;
-	log_error("-P %s: %s", options.pid_file, strerror(errno));
-	if (!upgrade_is_successor()) exit(EXIT_FAILURE);
-	return -1;
-}
-
-/* Removes a file that superd has only just created; one with a process id in it stays. */
-static void remove_new_pid_file(int fd) {
-	if (fd >= 0 && lseek(fd, 0, SEEK_END) == 0) unlink(options.pid_file);
-}
-
-static void write_pid_file(int fd) {
-	if (fd < 0) return;
-	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
-		log_warning("-P %s: %s", options.pid_file, strerror(errno));
-	close(fd);
-}
-
 static void stop(void) {
 	if (!stopping) {
 		notify_send("STOPPING=1");
@@ -54,7 +33,7 @@ static void stop(void) {
 static void quit(void) {
 	serve_stop(true);
 	metrics_write();
-	if (options.pid_file != NULL) unlink(options.pid_file);
+	pid_file_remove();
 	exit(EXIT_SUCCESS);
 }
 
@@ -119,14 +98,17 @@ int main(int argc, char **argv) {
 		return EXIT_FAILURE;
 	}
 	upgrade_remember(argv);
-	int pid_file = open_pid_file();
+	if (pid_file_open(options.pid_file, &error) < 0) {
+		log_error("%s", error.text);
+		if (!upgrade_is_successor()) return EXIT_FAILURE;
+	}
 	notify_take_sockets();
 	if (reload_start(&options) < 0 && !upgrade_is_successor()) {
-		remove_new_pid_file(pid_file);
+		pid_file_remove();
 		return EXIT_FAILURE;
 	}
 	upgrade_restore_late();
-	write_pid_file(pid_file);
+	pid_file_write();
 	metrics_open(options.metrics_file);
 	notify_open();
 	notify_send("READY=1");

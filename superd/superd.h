@@ -27,6 +27,11 @@ void upgrade_begin(void);
 bool upgrade_is_due(void);
 void upgrade_execute(void);
 
+/* pid_file.c: -P */
+int pid_file_open(const char *path, struct error *error);
+void pid_file_write(void);
+void pid_file_remove(void);
+
 /* notify.c: the supervisor */
 void notify_take_sockets(void);
 void notify_open(void);
