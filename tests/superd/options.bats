@@ -299,3 +299,34 @@ END
 	run ask "$PORT" </dev/null
 	assert_output -- '-V -p 5 -- -x'
 }
+
+@test "superd -P: the file is a symbolic link, superd does not start and its target stays as it is" {
+	echo precious >"$BATS_TEST_TMPDIR/target"
+	ln -s target "$BATS_TEST_TMPDIR/pid"
+	run -1 timeout "$WAIT_SECONDS" "$SUPERD" -P "$BATS_TEST_TMPDIR/pid" -p 0 cat
+	assert_line --partial "superd: -P $BATS_TEST_TMPDIR/pid: "
+	[ "$(cat "$BATS_TEST_TMPDIR/target")" = precious ]
+	[ -L "$BATS_TEST_TMPDIR/pid" ]
+}
+
+@test "superd -P: the file has a second name, superd does not start and it stays as it is" {
+	echo precious >"$BATS_TEST_TMPDIR/target"
+	ln "$BATS_TEST_TMPDIR/target" "$BATS_TEST_TMPDIR/pid"
+	run -1 timeout "$WAIT_SECONDS" "$SUPERD" -P "$BATS_TEST_TMPDIR/pid" -p 0 cat
+	assert_output "superd: -P $BATS_TEST_TMPDIR/pid: not a plain file with one name"
+	[ "$(cat "$BATS_TEST_TMPDIR/target")" = precious ]
+}
+
+@test "superd -P: the file is a named pipe that nobody reads, superd does not start" {
+	mkfifo "$BATS_TEST_TMPDIR/pid"
+	run -1 timeout "$WAIT_SECONDS" "$SUPERD" -P "$BATS_TEST_TMPDIR/pid" -p 0 cat
+	assert_line --partial "superd: -P $BATS_TEST_TMPDIR/pid: "
+	[ -p "$BATS_TEST_TMPDIR/pid" ]
+}
+
+@test "superd -P: the file holds another process's id when superd ends, it stays" {
+	start_superd -P "$BATS_TEST_TMPDIR/pid" -p 0 cat
+	echo 1 >"$BATS_TEST_TMPDIR/pid"
+	stop_superd
+	[ "$(cat "$BATS_TEST_TMPDIR/pid")" = 1 ]
+}

@@ -312,3 +312,22 @@ assert_bad_value() {
 	run bash -c '"$1" -t -b "$2" cat 2>/dev/null >/dev/full' bash "$SUPERD" "$SOCKET"
 	assert_failure 1
 }
+
+@test "rlimit_files: more than the kernel allows, a program's failure has the step and the reason, and does not blame the program" {
+	print_open_service a rlimit_files=100000000000 >"$CONF"
+	start_superd -c "$CONF"
+	run ask "$(port_of a)" <<<hello
+	assert_output ''
+	wait_for_line '^superd: a: setrlimit rlimit_files: Operation not permitted$'
+	wait_for_line 'FAIL: a fork from=127.0.0.1'
+}
+
+@test "rlimit_files: more than the kernel allows, an internal service's failure has the step and the reason" {
+	print_open_service echo type='INTERNAL UNLISTED' server= rlimit_files=100000000000 >"$CONF"
+	start_superd -c "$CONF"
+	run ask "$(port_of echo)" <<<hello
+	assert_output ''
+	wait_for_line '^superd: echo: setrlimit rlimit_files: Operation not permitted$'
+	wait_for_line 'FAIL: echo fork from=127.0.0.1'
+	refute log_has 'START: echo'
+}
