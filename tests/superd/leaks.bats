@@ -96,7 +96,7 @@ assert_clean_end() {
 @test "leaks: 20 reloads of 50 services, superd's memory does not grow" {
 	{
 		for n in {1..50}; do
-			print_open_service "service$n" only_from='127.0.0.1 192.0.2.0/24 2001:db8::/32' env='A=1 B=2'
+			print_open_service "service$n" 'nice = 0' only_from='127.0.0.1 192.0.2.0/24 2001:db8::/32' env='A=1 B=2'
 		done
 	} >"$CONF"
 	start_superd -c "$CONF"
@@ -110,6 +110,7 @@ assert_clean_end() {
 		reload_superd
 	done
 	after=$(memory)
+	log_has 20 'reloaded: 0 new, 50 changed'
 	echo "$((after - before)) KB"
 	is_sanitized || ((after - before <= 200))
 }
