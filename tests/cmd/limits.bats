@@ -215,11 +215,12 @@ peak_kib() {
 
 @test "cmd -i: slow bytes that never make a line, they do not extend the session" {
 	open_cmd -i 1
-	for _ in {1..100}; do
+	for i in {1..100}; do
 		is_gone "$CMD_PID" && break
 		printf a 2>/dev/null >&7 || break
 		sleep 0.1
 	done
+	((i < 100))
 	wait_cmd
 	replies_are 'error<>idle<>1'
 	exec 7>&-
