@@ -86,26 +86,23 @@ static void count_refusal(const struct client *client, enum verdict verdict) {
 		loop_set_timer(&listener->refusal_timer, run->last + REFUSAL_RUN_GAP_MS);
 }
 
-/* Skips a client of a wait = yes service: its datagram is read and discarded, its connection waits in the backlog. */
-static void skip_client(const struct client *client) {
-	struct listener *listener = client->listener;
-	char unread;
-	if (listener->socket_count == 0) return; /* closed by a stop: the descriptor may have been reused */
-	if (listener->service->socket_type == SOCK_DGRAM)
-		sys_receive_nonblocking(client->fd, &unread, sizeof unread);
-	else
-		listener->closed_until = loop_now() + MIN_RUNTIME_MS;
-}
-
+/*
+ * Refuses a client. If the program accepts by itself, superd cannot: a datagram is read and discarded, and a connection waits
+ * in the backlog, unless a stop has closed the socket, whose descriptor may have been reused.
+ */
 static void refuse(const struct client *client, enum verdict verdict) {
-	const struct banner *banner = &client->listener->service->banner_fail;
+	struct listener *listener = client->listener;
+	const struct service *service = listener->service;
+	char unread;
 	count_refusal(client, verdict);
-	if (client->listener->service->wait) {
-		skip_client(client);
-		return;
+	if (!service->wait) {
+		sys_send_nonblocking(client->fd, service->banner_fail.text, service->banner_fail.length);
+		close_gently(client->fd);
+	} else if (listener->socket_count > 0 && service->socket_type == SOCK_DGRAM) {
+		sys_receive_nonblocking(client->fd, &unread, sizeof unread);
+	} else {
+		listener->closed_until = loop_now() + MIN_RUNTIME_MS;
 	}
-	sys_send_nonblocking(client->fd, banner->text, banner->length);
-	close_gently(client->fd);
 }
 
 static void start_child(const struct client *client);
@@ -150,32 +147,28 @@ static void start_failed(const struct client *client, const struct task_failure 
 	refuse(client, VERDICT_FORK);
 }
 
-/* A child that could not start has never run. */
-static void forget_child(const struct client *client, struct child *child) {
-	free(child->asking);
-	child_forget(child);
-	client->listener->running--;
-	limits_count(client->listener, client->source, -1);
+/* A child of the listener has been started (+1), or has ended (-1). */
+static void count_child(struct listener *listener, struct source source, int change) {
+	listener->running += change;
+	limits_count(listener, source, change);
+	metrics_touch();
 }
 
-static void program_started(const struct client *client, struct child *child, const struct task_failure *failure) {
+/* The child has started; or it could not, and has never run. */
+static void child_started(const struct client *client, struct child *child, const struct task_failure *failure) {
 	struct listener *listener = client->listener;
-	if (failure == NULL) {
+	bool is_question = child->asking != NULL;
+	if (failure != NULL) {
+		questions -= is_question;
+		free(child->asking);
+		child_forget(child);
+		count_child(listener, client->source, -1);
+		start_failed(client, failure);
+		update_accepting(listener);
+	} else if (!is_question) {
 		shortage_end(listener);
 		log_start(listener->service, client, child->pid);
-		return;
 	}
-	forget_child(client, child);
-	start_failed(client, failure);
-	update_accepting(listener);
-}
-
-static void question_started(const struct client *client, struct child *child, const struct task_failure *failure) {
-	if (failure == NULL) return;
-	questions--;
-	forget_child(client, child);
-	start_failed(client, failure);
-	update_accepting(client->listener);
 }
 
 /* A program that exits at once and has wait = yes would be started again at once, for ever. */
@@ -191,16 +184,10 @@ static void back_off(struct listener *listener, const struct child *child, int s
 	listener->closed_until = loop_now() + pause;
 }
 
-static void uncount_child(const struct child *child) {
-	child->listener->running--;
-	limits_count(child->listener, child->source, -1);
-	metrics_touch();
-}
-
 static void program_ended(struct child *child, int status) {
 	struct listener *listener = child->listener;
 	const struct service *service = listener->service;
-	uncount_child(child);
+	count_child(listener, child->source, -1);
 	log_exit(service, child, status);
 	if (child->linger_fd >= 0) linger_begin(child->linger_fd, loop_now() + service->linger * INT64_C(1000));
 	if (service->wait) back_off(listener, child, status);
@@ -216,7 +203,7 @@ static void send_banner(const struct client *client) {
 static void question_ended(struct child *child, int status) {
 	struct client *client = child->asking;
 	questions--;
-	uncount_child(child);
+	count_child(child->listener, child->source, -1);
 	if (status == 0) {
 		client->is_confirmed = true;
 		send_banner(client);
@@ -236,11 +223,9 @@ static int64_t stop_deadline(const struct listener *listener) {
 }
 
 static void register_child(struct child *child) {
-	struct listener *listener = child->listener;
 	child_add(child);
-	child_limit(child, stop_deadline(listener));
-	listener->running++;
-	limits_count(listener, child->source, +1);
+	child_limit(child, stop_deadline(child->listener));
+	count_child(child->listener, child->source, +1);
 }
 
 /* Starts a child for the client, if there is memory for all that it needs. Returns 0, or -1 and the failure. */
@@ -260,8 +245,7 @@ static int start(const struct client *client, bool must_ask, struct task_failure
 		    .ended = must_ask ? question_ended : program_ended};
 		if (asking != NULL) *asking = *client;
 		spawn_wait_for_slot();
-		if ((must_ask ? spawn_question(service, client, child, question_started, failure)
-			      : spawn_program(service, client, child, program_started, failure)) == 0) {
+		if ((must_ask ? spawn_question : spawn_program)(service, client, child, child_started, failure) == 0) {
 			questions += must_ask;
 			register_child(child);
 			return 0;
