@@ -15,14 +15,14 @@
 #include <string.h>
 #include <sys/types.h>
 
-/* A run of bytes; no NUL ends it. */
+/* A run of bytes; no NUL ends it. Only a command's arguments may be changed, in place: they are its own. */
 struct text {
-	const char *start;
+	char *start;
 	size_t length;
 };
 
 static inline struct text text_from_string(const char *string) {
-	struct text text = {string, strlen(string)};
+	struct text text = {(char *)string, strlen(string)};
 
 	return text;
 }

@@ -2,7 +2,8 @@
  * The commands, and which of them a request runs. To add one, write its function and give it a row in the table:
  * help, the check of the number of arguments and the error for a wrong number come from the row.
  *
- * A function calls exactly one of reply_ok(), reply_result() and reply_error(), after any output.
+ * A function calls exactly one of reply_ok(), reply_result() and reply_error(), after any output. It may change its
+ * arguments in place, and answer with them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ static const struct command *find(struct text name) {
 
 /* One line of help: the command with its arguments, two blanks or more, what it does. */
 static void show(struct text usage, struct text summary) {
-	static const char blanks[] = "                  ";
+	static char blanks[] = "                  ";
 	const size_t column = sizeof blanks - 1;
 	struct text gap = {blanks, usage.length + 2 < column ? column - usage.length : 2};
 

@@ -191,8 +191,8 @@ c.sendall(c.recv(2048))')" >"$CONF"
 	print_service a 'wait = yes' 'cps = 0' 'log_on_success = PID' "server = $(write_program fail <<<'exit 1')" >"$CONF"
 	start_superd -c "$CONF"
 	start_background "$CLIENT" "$PORT" hold
+	wait_for_line 'START: a'
 	sleep 2
-	[ "$(grep -c START "$LOG")" -ge 1 ]
 	[ "$(grep -c START "$LOG")" -le 10 ]
 }
 
