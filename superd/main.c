@@ -37,11 +37,6 @@ static void quit(void) {
 	exit(EXIT_SUCCESS);
 }
 
-/* Whether nothing is left that a stop waits for. */
-static bool is_idle(void) {
-	return child_count() == 0 && linger_next(NULL) == NULL && pending_first() == NULL && proxy_pending() == 0;
-}
-
 static void reload(void) {
 	notify_reloading();
 	log_files_reopen();
@@ -51,14 +46,6 @@ static void reload(void) {
 	notify_send("READY=1");
 }
 
-/* What cannot be handed over is awaited first, and nothing more is accepted meanwhile. */
-static void upgrade(void) {
-	serve_set_paused(true);
-	if (spawn_is_starting() || serve_is_waiting()) return;
-	upgrade_execute();
-	serve_set_paused(false);
-}
-
 static _Noreturn void run(void) {
 	for (;;) {
 		if (loop_signal_taken(SIGCHLD)) child_reap(loop_signal_sender());
@@ -66,8 +53,8 @@ static _Noreturn void run(void) {
 		if (loop_signal_taken(SIGHUP) && !stopping) reload();
 		if (loop_signal_taken(SIGUSR1)) metrics_log_state();
 		if (loop_signal_taken(SIGUSR2) && !stopping) upgrade_begin();
-		if (upgrade_is_due() && !stopping) upgrade();
-		if (loop_signal_taken(SIGQUIT) || (stopping && is_idle())) quit();
+		if (upgrade_is_due() && !stopping) upgrade_execute();
+		if (loop_signal_taken(SIGQUIT) || (stopping && serve_is_idle())) quit();
 		bool is_quiet = loop_run_once(spawn_is_starting()) == 0;
 		spawn_collect();
 		if (is_quiet) spawn_wait();

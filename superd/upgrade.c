@@ -55,9 +55,9 @@ static int keep_open(int fd) {
 	return fd;
 }
 
-static void write_endpoint(FILE *to, const char *key, const struct endpoint *endpoint) {
+static void write_bytes(FILE *to, const char *key, const void *bytes, size_t length) {
 	fprintf(to, " %s=", key);
-	for (socklen_t i = 0; i < endpoint->length; i++) fprintf(to, "%02x", ((const unsigned char *)&endpoint->at)[i]);
+	for (size_t i = 0; i < length; i++) fprintf(to, "%02x", ((const unsigned char *)bytes)[i]);
 }
 
 static void write_source(FILE *to, struct source source) {
@@ -74,7 +74,7 @@ static void write_listener(FILE *to, const struct listener *listener) {
 	for (size_t i = 0; i < listener->socket_count; i++) {
 		if (listener->sockets[i].watch.fd < 0) continue;
 		fprintf(to, "socket fd=%d", keep_open(listener->sockets[i].watch.fd));
-		write_endpoint(to, "address", &listener->sockets[i].configured);
+		write_bytes(to, "address", &listener->sockets[i].configured.at, listener->sockets[i].configured.length);
 		write_name(to, id, listener->nth);
 	}
 	fprintf(to, "listener accepted=%ld spawn_failures=%ld quick_exits=%d", listener->accepted,
@@ -86,19 +86,43 @@ static void write_listener(FILE *to, const struct listener *listener) {
 	write_name(to, id, listener->nth);
 }
 
-static void write_child(FILE *to, const struct child *child) {
-	fprintf(to, "child pid=%ld linger_fd=%d began=%" PRId64 " deadline=%" PRId64 " term_sent=%d", (long)child->pid,
-	    keep_open(child->linger_fd), child->began, child->deadline, child->term_sent);
-	write_source(to, child->source);
-	write_name(to, child->listener->service->id, child->listener->nth);
+static void write_client(FILE *to, const struct client *client) {
+	fprintf(to, " fd=%d uid=%lu is_confirmed=%d", keep_open(client->fd), (unsigned long)client->uid,
+	    client->is_confirmed);
+	write_bytes(to, "peer", &client->peer.at, client->peer.length);
+	write_bytes(to, "local", &client->local.at, client->local.length);
+	write_name(to, client->listener->service->id, client->listener->nth);
 }
 
-static void write_pending(FILE *to, const struct client *client) {
-	fprintf(to, "pending fd=%d uid=%lu is_confirmed=%d", keep_open(client->fd), (unsigned long)client->uid,
-	    client->is_confirmed);
-	write_endpoint(to, "peer", &client->peer);
-	write_endpoint(to, "local", &client->local);
-	write_name(to, client->listener->service->id, client->listener->nth);
+static void write_child(FILE *to, const struct child *child) {
+	fprintf(to, "%s pid=%ld linger_fd=%d began=%" PRId64 " deadline=%" PRId64 " term_sent=%d",
+	    child->asking != NULL ? "question" : "child", (long)child->pid, keep_open(child->linger_fd), child->began,
+	    child->deadline, child->term_sent);
+	write_source(to, child->source);
+	if (child->asking != NULL)
+		write_client(to, child->asking);
+	else
+		write_name(to, child->listener->service->id, child->listener->nth);
+}
+
+/* Writes the connections of a listener that wait for their client, or for a child. */
+static void write_waiting(FILE *to, const struct listener *listener) {
+	struct header_bytes read;
+	for (const struct client *client = listener->pending_first; client != NULL; client = client->next) {
+		fputs("pending", to);
+		write_client(to, client);
+	}
+	for (const struct waiting *waiting = listener->headers.first; waiting != NULL; waiting = waiting->next) {
+		const struct client *client = proxy_bytes_read(waiting, &read);
+		fprintf(to, "header deadline=%" PRId64 " length=%zu", read.deadline, read.length);
+		write_bytes(to, "bytes", read.bytes, sizeof read.bytes);
+		write_client(to, client);
+	}
+	for (const struct waiting *waiting = listener->lingering.first; waiting != NULL; waiting = waiting->next) {
+		fprintf(
+		    to, "lingering fd=%d deadline=%" PRId64, keep_open(waiting->watch.fd), waiting->watch.timer.when);
+		write_name(to, listener->service->id, listener->nth);
+	}
 }
 
 static void write_lines(FILE *to) {
@@ -110,14 +134,12 @@ static void write_lines(FILE *to) {
 		fprintf(to, "passed fd=%d", keep_open(passed->fd));
 		write_name(to, passed->name, 0);
 	}
-	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		if (!listener->retired) write_listener(to, listener);
+		write_waiting(to, listener);
+	}
 	for (const struct child *child = child_next(NULL); child != NULL; child = child_next(child))
 		if (child->listener != NULL) write_child(to, child);
-	for (const struct watch *watch = linger_next(NULL); watch != NULL; watch = linger_next(watch))
-		fprintf(to, "lingering fd=%d deadline=%" PRId64 "\n", keep_open(watch->fd), watch->timer.when);
-	for (const struct client *client = pending_first(); client != NULL; client = client->next)
-		write_pending(to, client);
 	for (size_t i = 0; (denied = access_denied(i)) != NULL; i++) {
 		fprintf(to, "denied until=%" PRId64, denied->until);
 		write_source(to, denied->source);
@@ -212,6 +234,7 @@ bool upgrade_is_due(void) {
 /* Executes the superd on disk. Returns only if that fails, and then nothing has changed. */
 void upgrade_execute(void) {
 	upgrade.is_due = false;
+	while (spawn_is_starting()) spawn_wait();
 	spawn_assume_started();
 	FILE *file = write_state();
 	if (file != NULL) execve(upgrade.path, upgrade.argv, environ);
@@ -235,12 +258,18 @@ static int64_t read_number(const char *line, const char *key, int64_t unless_set
 	return value != NULL ? strtoll(value, NULL, 10) : unless_set;
 }
 
+/* Returns how many bytes the value has, at most `size`. */
+static size_t read_bytes(const char *line, const char *key, void *bytes, size_t size) {
+	const char *digits = value_of(line, key);
+	size_t length = 0;
+	for (unsigned byte; digits != NULL && length < size && digits[0] > ' ' && digits[1] > ' '; digits += 2)
+		if (sscanf(digits, "%2x", &byte) == 1) ((unsigned char *)bytes)[length++] = (unsigned char)byte;
+	return length;
+}
+
 static struct endpoint read_endpoint(const char *line, const char *key) {
 	struct endpoint endpoint = {.length = 0};
-	const char *digits = value_of(line, key);
-	for (unsigned byte; digits != NULL && endpoint.length<sizeof endpoint.at && * digits> ' '; digits += 2)
-		if (sscanf(digits, "%2x", &byte) == 1)
-			((unsigned char *)&endpoint.at)[endpoint.length++] = (unsigned char)byte;
+	endpoint.length = (socklen_t)read_bytes(line, key, &endpoint.at, sizeof endpoint.at);
 	return endpoint;
 }
 
@@ -274,17 +303,7 @@ static void restore_listener(const char *line, struct listener *listener) {
 	}
 }
 
-static void restore_child(const char *line, const char *id, size_t nth) {
-	struct child child = {.pid = (pid_t)read_number(line, "pid", 0),
-	    .linger_fd = (int)read_number(line, "linger_fd", -1),
-	    .began = read_number(line, "began", loop_now()),
-	    .deadline = read_number(line, "deadline", INT64_MAX),
-	    .term_sent = read_number(line, "term_sent", 0) != 0,
-	    .source = read_source(line)};
-	serve_restore_child(id, nth, &child);
-}
-
-static void restore_pending(const char *line, struct listener *listener) {
+static struct client read_client(const char *line, struct listener *listener) {
 	struct client client = {.fd = read_fd(line),
 	    .listener = listener,
 	    .uid = (uid_t)read_number(line, "uid", -1),
@@ -292,7 +311,46 @@ static void restore_pending(const char *line, struct listener *listener) {
 	    .peer = read_endpoint(line, "peer"),
 	    .local = read_endpoint(line, "local")};
 	client.source = addr_source(&client.peer, client.uid);
-	if (listener == NULL || serve_restore_pending(&client) < 0) close(client.fd);
+	return client;
+}
+
+static void restore_child(const char *line, struct listener *listener, struct client *asking) {
+	struct child child = {.pid = (pid_t)read_number(line, "pid", 0),
+	    .linger_fd = (int)read_number(line, "linger_fd", -1),
+	    .asking = asking,
+	    .began = read_number(line, "began", loop_now()),
+	    .deadline = read_number(line, "deadline", INT64_MAX),
+	    .term_sent = read_number(line, "term_sent", 0) != 0,
+	    .source = read_source(line)};
+	serve_restore_child(listener, &child);
+}
+
+static void restore_program(const char *line, struct listener *listener) {
+	restore_child(line, listener, NULL);
+}
+
+static void restore_question(const char *line, struct listener *listener) {
+	struct client *client = malloc(sizeof *client);
+	if (client == NULL) return;
+	*client = read_client(line, listener);
+	restore_child(line, listener, client);
+}
+
+static void restore_header(const char *line, struct listener *listener) {
+	struct client client = read_client(line, listener);
+	struct header_bytes read = {
+	    .length = (size_t)read_number(line, "length", 0), .deadline = read_number(line, "deadline", loop_now())};
+	read_bytes(line, "bytes", read.bytes, sizeof read.bytes);
+	serve_restore_header(&client, &read);
+}
+
+static void restore_pending(const char *line, struct listener *listener) {
+	struct client client = read_client(line, listener);
+	serve_restore_pending(&client);
+}
+
+static void restore_lingering(const char *line, struct listener *listener) {
+	serve_restore_lingering(listener, read_fd(line), read_number(line, "deadline", 0));
 }
 
 /* The name is the last word of a line, and may have blanks. */
@@ -314,14 +372,21 @@ static void restore_early(const char *line) {
 	if (is_kind(line, "socket")) inherited_add(read_fd(line), SOCKET_OWN, &configured, name_of(line));
 }
 
-/* Restores what belongs to services that are open. */
+/* Restores what belongs to services that are open, or are not configured any more. */
 static void restore_late(const char *line) {
+	static const struct {
+		const char *kind;
+		void (*restore)(const char *line, struct listener *listener);
+	} kinds[] = {{"child", restore_program}, {"question", restore_question}, {"pending", restore_pending},
+	    {"header", restore_header}, {"lingering", restore_lingering}};
 	size_t nth = (size_t)read_number(line, "nth", 0);
-	if (is_kind(line, "listener")) restore_listener(line, listener_find(name_of(line), nth));
-	if (is_kind(line, "child")) restore_child(line, name_of(line), nth);
-	if (is_kind(line, "pending")) restore_pending(line, listener_find(name_of(line), nth));
-	if (is_kind(line, "lingering")) linger_begin(read_fd(line), read_number(line, "deadline", 0));
 	if (is_kind(line, "denied")) access_deny(read_source(line), read_number(line, "until", 0));
+	if (is_kind(line, "listener")) restore_listener(line, listener_find(name_of(line), nth));
+	for (size_t i = 0; i < LENGTH(kinds); i++) {
+		if (!is_kind(line, kinds[i].kind)) continue;
+		struct listener *listener = listener_of_earlier(name_of(line), nth);
+		if (listener != NULL) kinds[i].restore(line, listener);
+	}
 }
 
 /*

@@ -26,7 +26,7 @@ struct listener;
 
 /* A client, from accept to the child. */
 struct client {
-	struct client *next; /* in pending.c's list */
+	struct client *next; /* of those that are pending */
 	int fd;
 	struct listener *listener;
 	struct endpoint peer, local;
@@ -50,9 +50,32 @@ struct child {
 	void (*ended)(struct child *child, int status);
 };
 
-/* proxy.c: the PROXY protocol header */
-void proxy_read_header(const struct client *client, void (*done)(struct client *client, bool is_good));
-size_t proxy_pending(void);
+/* waiting.c: connections that wait for their client */
+struct waiting {
+	struct watch watch;
+	struct waiting *next, *previous;
+	struct waiting_list *list;
+};
+struct waiting_list {
+	struct waiting *first, *last; /* the oldest first */
+	size_t count;
+};
+int waiting_add(struct waiting_list *list, struct waiting *waiting, int64_t deadline);
+void waiting_remove(struct waiting *waiting);
+void waiting_end(struct waiting_list *list, size_t most);
+void waiting_limit(struct waiting_list *list, int64_t deadline);
+
+/* proxy.c: the PROXY protocol header. One that ends before its first byte is none: a probe. */
+enum header_result { HEADER_GOOD, HEADER_BAD, HEADER_NONE };
+enum { HEADER_BYTES = 107 }; /* a line of version 1; of version 2, all that is used */
+struct header_bytes {
+	size_t length; /* read so far, and perhaps more than are here */
+	int64_t deadline;
+	char bytes[HEADER_BYTES];
+};
+void proxy_read_header(struct waiting_list *list, const struct client *client, const struct header_bytes *read,
+    void (*done)(struct client *client, enum header_result result));
+const struct client *proxy_bytes_read(const struct waiting *waiting, struct header_bytes *read);
 
 /* spawn.c: from a client to its program */
 typedef void spawn_started(const struct client *client, struct child *child, const struct task_failure *failure);
@@ -76,8 +99,7 @@ struct child *child_next(const struct child *last);
 void child_reap(pid_t known);
 
 /* linger.c, domain.c, builtin.c, redirect.c: after the program, and instead of one */
-void linger_begin(int fd, int64_t deadline);
-const struct watch *linger_next(const struct watch *last);
+void linger_begin(struct waiting_list *list, size_t most, int fd, int64_t deadline);
 bool domain_must_ask(const struct service *service, struct source source);
 bool domain_admits(const struct service *service, const struct endpoint *peer, struct source source);
 _Noreturn void builtin_run(const struct service *service, const struct client *client);

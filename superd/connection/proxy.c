@@ -6,12 +6,12 @@
 
 #include <arpa/inet.h>
 
-enum { SHORTEST = 15, V1_MAX = 107, V2_HEAD = 16, SKIPPED = 512, HEADER_TIMEOUT_MS = 3000 };
+enum { SHORTEST = 15, V1_MAX = HEADER_BYTES, V2_HEAD = 16, SKIPPED = 512, HEADER_TIMEOUT_MS = 3000, MAX_WAITING = 256 };
 
 struct header_read {
-	struct watch watch;
+	struct waiting waiting;
 	struct client client;
-	void (*done)(struct client *client, bool is_good);
+	void (*done)(struct client *client, enum header_result result);
 	size_t length;                /* read so far */
 	char bytes[V1_MAX + SKIPPED]; /* what comes after the first V1_MAX bytes is read over what came before it */
 };
@@ -102,26 +102,22 @@ static int parse(struct header_read *header) {
 	return parse_v1(header->bytes, &header->client);
 }
 
-static size_t pending;
-
-static void finish(struct header_read *header, bool is_good) {
+static void finish(struct header_read *header, enum header_result result) {
 	struct client client = header->client;
-	void (*done)(struct client *, bool) = header->done;
-	loop_unwatch(&header->watch);
-	loop_cancel_timer(&header->watch.timer);
+	void (*done)(struct client *, enum header_result) = header->done;
+	waiting_remove(&header->waiting);
 	free(header);
-	pending--;
 	client.source = addr_source(&client.peer, client.uid);
-	done(&client, is_good);
+	done(&client, result);
 }
 
 static void time_out(struct timer *timer) {
-	finish(CONTAINER(timer, struct header_read, watch.timer), false);
+	finish(CONTAINER(timer, struct header_read, waiting.watch.timer), HEADER_BAD);
 }
 
 /* Reads what belongs to the header and has arrived. */
 static void read_header(struct watch *watch) {
-	struct header_read *header = CONTAINER(watch, struct header_read, watch);
+	struct header_read *header = CONTAINER(watch, struct header_read, waiting.watch);
 	for (size_t size; (size = wanted(header)) > 0;) {
 		size_t begin = header->length < V1_MAX ? header->length : V1_MAX;
 		size_t room = sizeof header->bytes - begin;
@@ -129,34 +125,42 @@ static void read_header(struct watch *watch) {
 		if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
 		header->length += count > 0 ? (size_t)count : 0;
 		if (count <= 0 || (!is_v1(header) && !is_v2(header))) {
-			finish(header, false);
+			finish(header, header->length > 0 ? HEADER_BAD : HEADER_NONE);
 			return;
 		}
 	}
-	finish(header, parse(header) == 0);
+	finish(header, parse(header) == 0 ? HEADER_GOOD : HEADER_BAD);
 }
 
 /*
- * Reads the header of a client that connects through a proxy, and calls `done` with the client that the header names, if
- * it is good. Without memory, that is as if there were no header.
+ * Reads the header of a client that connects through a proxy, and calls `done` with the client that the header names.
+ * `list` holds the clients of one service whose header is awaited; past MAX_WAITING, the oldest one's header is bad.
+ * `read` are the bytes of the header that an earlier superd has read, if there are any. Without memory, the header is bad.
  */
-void proxy_read_header(const struct client *client, void (*done)(struct client *client, bool is_good)) {
-	struct header_read *header = malloc(sizeof *header);
+void proxy_read_header(struct waiting_list *list, const struct client *client, const struct header_bytes *read,
+    void (*done)(struct client *client, enum header_result result)) {
+	struct header_read *header = calloc(1, sizeof *header);
+	int64_t deadline = read != NULL ? read->deadline : loop_now() + HEADER_TIMEOUT_MS;
 	if (header != NULL) {
-		*header = (struct header_read){.client = *client, .done = done};
-		header->watch = (struct watch){.fd = client->fd, .ready = read_header, .timer.due = time_out};
+		header->client = *client;
+		header->done = done;
+		header->length = read != NULL ? read->length : 0;
+		if (read != NULL) memcpy(header->bytes, read->bytes, sizeof read->bytes);
+		header->waiting.watch = (struct watch){.fd = client->fd, .ready = read_header, .timer.due = time_out};
 	}
-	if (header == NULL || loop_watch(&header->watch) < 0) {
+	if (header == NULL || waiting_add(list, &header->waiting, deadline) < 0) {
 		struct client unnamed = *client;
 		free(header);
-		done(&unnamed, false);
+		done(&unnamed, HEADER_BAD);
 		return;
 	}
-	loop_set_timer(&header->watch.timer, loop_now() + HEADER_TIMEOUT_MS);
-	pending++;
+	waiting_end(list, MAX_WAITING);
 }
 
-/* How many connections have not sent their header yet. */
-size_t proxy_pending(void) {
-	return pending;
+/* The client of a header that is awaited, and what has been read of the header. */
+const struct client *proxy_bytes_read(const struct waiting *waiting, struct header_bytes *read) {
+	const struct header_read *header = CONTAINER(waiting, struct header_read, waiting);
+	*read = (struct header_bytes){.length = header->length, .deadline = waiting->watch.timer.when};
+	memcpy(read->bytes, header->bytes, sizeof read->bytes);
+	return &header->client;
 }

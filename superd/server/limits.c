@@ -86,7 +86,7 @@ bool limits_is_too_fast(struct listener *listener) {
 	if (cps->connections == 0 || (listener->service->on_limit != ON_LIMIT_WAIT && !listener->service->wait))
 		return false;
 	if (loop_now() - listener->second_began < SECOND_MS &&
-	    listener->second_count + listener->pending >= cps->connections)
+	    listener->second_count + (long)listener->headers.count >= cps->connections)
 		listener->closed_until = loop_now() + cps->seconds * SECOND_MS;
 	return loop_now() < listener->closed_until;
 }
@@ -118,11 +118,13 @@ enum verdict limits_check_rate(const struct client *client) {
 	return VERDICT_ALLOW;
 }
 
-/* The verdict on a client by the number of running children. */
+/* The verdict on a client by the number of running children. With on_limit = wait, a client past instances is pending. */
 enum verdict limits_check_room(const struct client *client) {
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
-	if (service->instances != UNLIMITED && listener->running >= service->instances) return VERDICT_SERVICE_LIMIT;
+	if (service->on_limit == ON_LIMIT_REFUSE && service->instances != UNLIMITED &&
+	    listener->running >= service->instances)
+		return VERDICT_SERVICE_LIMIT;
 	if (service->per_source == UNLIMITED) return VERDICT_ALLOW;
 	const struct source_count *count = find(listener, client->source, false);
 	if (service->per_source == 0 || (count != NULL && count->running >= service->per_source))

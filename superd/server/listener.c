@@ -40,10 +40,13 @@ static void add(struct listener *listener) {
 	hash_add(&by_id, &listener->link, hash_of(listener->service->id));
 }
 
-/* A listener without sockets, for children of a service that is not configured any more. NULL for want of memory. */
-struct listener *listener_make_retired(const char *id) {
-	struct listener *listener = calloc(1, sizeof *listener);
-	if (listener == NULL) return NULL;
+/*
+ * The listener that goes on with what an earlier superd had accepted for a service: one without sockets, if the service is
+ * not configured any more. NULL for want of memory.
+ */
+struct listener *listener_of_earlier(const char *id, size_t nth) {
+	struct listener *listener = listener_find(id, nth);
+	if (listener != NULL || (listener = calloc(1, sizeof *listener)) == NULL) return listener;
 	listener->service = service_new(id, &(struct location){"an earlier configuration", 0});
 	listener->service->id = listener->service->name;
 	listener->service->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
@@ -292,11 +295,17 @@ void listener_inherit_all(void) {
 		}
 }
 
+/* Whether nothing of the listener's is left that has been accepted. */
+bool listener_is_idle(const struct listener *listener) {
+	return listener->running + listener->questions + listener->pending == 0 && listener->headers.count == 0 &&
+	       listener->lingering.count == 0;
+}
+
 /* Frees the retired listeners that have no children left. */
 void listener_free_retired(void) {
 	for (struct listener **link = &first; *link != NULL;) {
 		struct listener *listener = *link;
-		if (!listener->retired || listener->running + listener->pending > 0) {
+		if (!listener->retired || !listener_is_idle(listener)) {
 			link = &listener->next;
 			continue;
 		}

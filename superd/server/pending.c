@@ -7,12 +7,8 @@
 
 enum { RETRY_MS = 200 };
 
-static struct client *first, **last = &first;
-
 /* superd's own shortage. Each listener has one, too. */
 static struct shortage own_shortage;
-
-static int64_t deadline = INT64_MAX;
 
 /* Whether the same may well succeed a little later. ETXTBSY: the program is just being written. */
 bool shortage_is(int error_number) {
@@ -20,8 +16,8 @@ bool shortage_is(int error_number) {
 	       error_number == ENOBUFS || error_number == ETXTBSY;
 }
 
-/* That failed for want of something: nothing is tried for a while, for that listener, or (NULL) for any. */
-void shortage_begin(struct listener *listener, const struct task_failure *failure) {
+/* That failed for want of something: nothing is tried until the time that this returns, for that listener, or (NULL) for any. */
+int64_t shortage_begin(struct listener *listener, const struct task_failure *failure) {
 	struct shortage *shortage = listener != NULL ? &listener->shortage : &own_shortage;
 	if (shortage->began == 0) {
 		log_error("%s: %s: %s; new connections wait", listener != NULL ? listener->service->id : "superd",
@@ -29,6 +25,7 @@ void shortage_begin(struct listener *listener, const struct task_failure *failur
 		shortage->began = loop_now();
 	}
 	shortage->until = loop_now() + RETRY_MS;
+	return shortage->until;
 }
 
 /* A child that was already starting when the shortage began proves nothing. */
@@ -46,46 +43,31 @@ void shortage_end(struct listener *listener) {
 	end(&listener->shortage, listener->service->id);
 }
 
-/* Whether a shortage delays new connections: of this listener, or (NULL) of all. */
+/* Whether a shortage delays new connections of this listener. */
 bool shortage_is_on(const struct listener *listener) {
-	return loop_now() < own_shortage.until || (listener != NULL && loop_now() < listener->shortage.until);
+	return loop_now() < own_shortage.until || loop_now() < listener->shortage.until;
 }
 
-/* Queues an accepted client until a child can be started for it. Returns 0, or -1 if there is no memory for that. */
+/* Queues an admitted client until a child can be started for it. Returns 0, or -1 if there is no memory for that. */
 int pending_add(const struct client *client) {
+	struct listener *listener = client->listener;
 	struct client *pending = malloc(sizeof *pending);
 	if (pending == NULL) return -1;
 	*pending = *client;
 	pending->next = NULL;
-	*last = pending;
-	last = &pending->next;
-	client->listener->pending++;
+	*(listener->pending_first == NULL ? &listener->pending_first : listener->pending_last) = pending;
+	listener->pending_last = &pending->next;
+	listener->pending++;
 	return 0;
 }
 
-/* Clients that are still pending at that time are rejected. */
-void pending_set_deadline(int64_t when) {
-	deadline = when;
-}
-
-/* Tries again for the pending clients. `start` queues a client again if it fails; `reject` is for those past the deadline. */
-void pending_retry(void (*start)(const struct client *), void (*reject)(const struct client *)) {
-	struct client *pending = first, *next;
-	first = NULL;
-	last = &first;
-	for (; pending != NULL; pending = next) {
-		next = pending->next;
-		bool is_over = loop_now() >= deadline;
-		pending->listener->pending--;
-		if (is_over || !shortage_is_on(pending->listener))
-			(is_over ? reject : start)(pending);
-		else if (pending_add(pending) < 0)
-			reject(pending);
-		free(pending);
-	}
-}
-
-/* The first of the pending clients, in a list, or NULL. */
-const struct client *pending_first(void) {
-	return first;
+/* Takes the oldest pending client out of its listener's queue. Returns whether there was one. */
+bool pending_take(struct listener *listener, struct client *client) {
+	struct client *first = listener->pending_first;
+	if (first == NULL) return false;
+	*client = *first;
+	listener->pending_first = first->next;
+	listener->pending--;
+	free(first);
+	return true;
 }

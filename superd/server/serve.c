@@ -6,127 +6,67 @@
 #include <sys/wait.h>
 
 enum {
-	REFUSAL_RUN_GAP_MS = 1000,
-	UNREAD_SIZE = 65536,
 	DNS_TIMEOUT_MS = 10 * 1000,
 	MIN_RUNTIME_MS = 1000,
 	MAX_ACCEPT = 8, /* at one time, of one service */
 	MAX_ACCEPT_AT_STOP = 4096,
-	RETRY_MS = 200
+	MAX_WAITING = 256 /* lingering connections, and questions to the DNS, of one service */
 };
 
-/* Nothing is accepted while superd prepares an upgrade. */
-static bool is_paused;
+static int64_t stop_began = INT64_MAX;
 
-static bool is_stopping, is_drained; /* superd stops; the time for programs is over */
-
-/* Questions to the DNS that have not been answered. */
-static size_t questions;
+static bool is_drained; /* the stop does not wait any more */
 
 static void accept_again(struct timer *timer);
 
-/* Works out whether new connections have to wait; the sockets are polled accordingly. */
+static void start_child(const struct client *client);
+
+/* Whether a child can be started now for a client that is pending. */
+static bool has_room(const struct listener *listener) {
+	const struct service *service = listener->service;
+	bool is_full = service->on_limit == ON_LIMIT_WAIT && service->instances != UNLIMITED &&
+		       listener->running >= service->instances;
+	return !is_full && !shortage_is_on(listener);
+}
+
+/* Works out whether new connections have to wait, and until when; the sockets are polled accordingly. */
 static void update_accepting(struct listener *listener) {
 	const struct service *service = listener->service;
 	bool is_closed = (service->on_limit == ON_LIMIT_WAIT || service->wait) && loop_now() < listener->closed_until;
 	bool is_handed_out = service->wait && listener->running > 0;
 	int64_t again = is_closed ? listener->closed_until : INT64_MAX;
 	if (loop_now() < listener->shortage.until && listener->shortage.until < again) again = listener->shortage.until;
+	if (listener->pending > 0 && has_room(listener)) again = loop_now();
 	listener->accept_timer.due = accept_again;
-	if (again != INT64_MAX) loop_set_timer(&listener->accept_timer, again);
+	loop_set_timer(&listener->accept_timer, again);
 	listener_set_paused(
-	    listener, is_paused || shortage_is_on(listener) || is_closed || is_handed_out || limits_is_full(listener));
+	    listener, shortage_is_on(listener) || is_closed || is_handed_out || limits_is_full(listener));
 }
 
+/* Clients that are pending have been accepted before those that wait in the backlog. */
 static void accept_again(struct timer *timer) {
-	update_accepting(CONTAINER(timer, struct listener, accept_timer));
+	struct listener *listener = CONTAINER(timer, struct listener, accept_timer);
+	struct client client;
+	while (has_room(listener) && pending_take(listener, &client)) start_child(&client);
+	update_accepting(listener);
 }
 
-static void update_all_accepting(void) {
+static void update_all_accepting(struct timer *timer) {
+	(void)timer;
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		update_accepting(listener);
 }
 
-/* Closes a connection so that what was sent arrives: unread data would reset it. */
-static void close_gently(int fd) {
-	static char unread[UNREAD_SIZE];
-	shutdown(fd, SHUT_WR);
-	sys_receive_nonblocking(fd, unread, sizeof unread);
-	close(fd);
-}
-
-/* Logs the runs of refusals that have ended, and looks again when the next one may have. */
-static void end_refusal_runs(struct timer *timer) {
-	struct listener *listener = CONTAINER(timer, struct listener, refusal_timer);
-	int64_t again = INT64_MAX;
-	for (enum verdict verdict = VERDICT_ALLOW; verdict < VERDICTS; verdict++) {
-		struct refusal_run *run = &listener->refusal_runs[verdict];
-		if (run->refused == 0) continue;
-		int64_t over = run->last + REFUSAL_RUN_GAP_MS;
-		if (verdict == VERDICT_CPS && over < listener->closed_until) over = listener->closed_until;
-		if (loop_now() >= over) {
-			log_refusal_run(listener->service, verdict, run->refused, run->last - run->began);
-			run->refused = 0;
-		} else if (over < again)
-			again = over;
-	}
-	loop_set_timer(timer, again);
-}
-
-static void count_refusal(const struct client *client, enum verdict verdict) {
-	struct listener *listener = client->listener;
-	struct refusal_run *run = &listener->refusal_runs[verdict];
-	listener->refused[verdict]++;
-	if (verdict_kinds[verdict].logged_each_time || run->refused == 0) log_fail(listener->service, client, verdict);
-	if (verdict_kinds[verdict].logged_each_time) return;
-	if (run->refused++ == 0) run->began = loop_now();
-	run->last = loop_now();
-	listener->refusal_timer.due = end_refusal_runs;
-	if (!loop_timer_is_set(&listener->refusal_timer))
-		loop_set_timer(&listener->refusal_timer, run->last + REFUSAL_RUN_GAP_MS);
-}
-
-/*
- * Refuses a client. If the program accepts by itself, superd cannot: a datagram is read and discarded, and a connection waits
- * in the backlog, unless a stop has closed the socket, whose descriptor may have been reused.
- */
-static void refuse(const struct client *client, enum verdict verdict) {
-	struct listener *listener = client->listener;
-	const struct service *service = listener->service;
-	char unread;
-	count_refusal(client, verdict);
-	if (!service->wait) {
-		sys_send_nonblocking(client->fd, service->banner_fail.text, service->banner_fail.length);
-		close_gently(client->fd);
-	} else if (listener->socket_count > 0 && service->socket_type == SOCK_DGRAM) {
-		sys_receive_nonblocking(client->fd, &unread, sizeof unread);
-	} else {
-		listener->closed_until = loop_now() + MIN_RUNTIME_MS;
-	}
-}
-
-static void start_child(const struct client *client);
-
-static void reject_pending(const struct client *client) {
-	refuse(client, VERDICT_FORK);
-}
-
-static void retry_pending(struct timer *timer) {
-	pending_retry(start_child, reject_pending);
-	update_all_accepting();
-	if (pending_first() != NULL || shortage_is_on(NULL)) loop_set_timer(timer, loop_now() + RETRY_MS);
-}
-
-static struct timer retry_timer = {.due = retry_pending};
-
 /* Delays new connections for a shortage: of that listener, or (NULL) of superd itself. */
 static void delay(struct listener *listener, const struct task_failure *failure) {
-	shortage_begin(listener, failure);
-	if (!loop_timer_is_set(&retry_timer)) loop_set_timer(&retry_timer, loop_now() + RETRY_MS);
-	if (listener == NULL)
-		update_all_accepting();
-	else
+	static struct timer timer = {.due = update_all_accepting};
+	int64_t until = shortage_begin(listener, failure);
+	if (listener != NULL) {
 		update_accepting(listener);
+		return;
+	}
+	loop_set_timer(&timer, until);
+	update_all_accepting(NULL);
 }
 
 /* Drops what has been prepared for a child that could not be started: the client is queued, or refused. */
@@ -144,28 +84,26 @@ static void start_failed(const struct client *client, const struct task_failure 
 		log_error("%s: %s%s%s: %s", service->id, failure->step, is_exec ? " " : "",
 		    is_exec ? service->path : "", strerror(failure->error_number));
 	}
-	refuse(client, VERDICT_FORK);
+	refuse_client(client, VERDICT_FORK);
 }
 
-/* A child of the listener has been started (+1), or has ended (-1). */
-static void count_child(struct listener *listener, struct source source, int change) {
-	listener->running += change;
-	limits_count(listener, source, change);
+/* A child of a listener has been started (+1), or has ended (-1). A question to the DNS is none of the service's instances. */
+static void count_child(const struct child *child, int change) {
+	*(child->asking != NULL ? &child->listener->questions : &child->listener->running) += change;
+	limits_count(child->listener, child->source, change);
 	metrics_touch();
 }
 
 /* The child has started; or it could not, and has never run. */
 static void child_started(const struct client *client, struct child *child, const struct task_failure *failure) {
 	struct listener *listener = client->listener;
-	bool is_question = child->asking != NULL;
 	if (failure != NULL) {
-		questions -= is_question;
+		count_child(child, -1);
 		free(child->asking);
 		child_forget(child);
-		count_child(listener, client->source, -1);
 		start_failed(client, failure);
 		update_accepting(listener);
-	} else if (!is_question) {
+	} else if (child->asking == NULL) {
 		shortage_end(listener);
 		log_start(listener->service, client, child->pid);
 	}
@@ -184,48 +122,53 @@ static void back_off(struct listener *listener, const struct child *child, int s
 	listener->closed_until = loop_now() + pause;
 }
 
+/* The end of drain_time, once superd stops; else never. */
+static int64_t stop_deadline(const struct listener *listener) {
+	if (stop_began == INT64_MAX || is_drained) return stop_began;
+	return stop_began + (listener != NULL ? listener->service->drain_time * INT64_C(1000) : 0);
+}
+
+static void linger(struct listener *listener, int fd, int64_t deadline) {
+	long most = listener->service->instances == UNLIMITED ? MAX_WAITING : listener->service->instances;
+	int64_t stop = stop_deadline(listener);
+	linger_begin(&listener->lingering, (size_t)most, fd, deadline < stop ? deadline : stop);
+}
+
 static void program_ended(struct child *child, int status) {
 	struct listener *listener = child->listener;
 	const struct service *service = listener->service;
-	count_child(listener, child->source, -1);
+	count_child(child, -1);
 	log_exit(service, child, status);
-	if (child->linger_fd >= 0) linger_begin(child->linger_fd, loop_now() + service->linger * INT64_C(1000));
+	if (child->linger_fd >= 0) linger(listener, child->linger_fd, loop_now() + service->linger * INT64_C(1000));
 	if (service->wait) back_off(listener, child, status);
 	update_accepting(listener);
 }
 
-/* What a client is sent before its program writes; after a question to the DNS, if one is needed. */
-static void send_banner(const struct client *client) {
+/* Sends an admitted client its banner, and starts its program. */
+static void admit(const struct client *client) {
 	const struct banner *banner = &client->listener->service->banner_success;
-	sys_send_nonblocking(client->fd, banner->text, banner->length);
+	if (!client->listener->service->wait) sys_send_nonblocking(client->fd, banner->text, banner->length);
+	start_child(client);
 }
 
+/* The DNS has admitted the client, or not. Meanwhile the service may have become full. */
 static void question_ended(struct child *child, int status) {
 	struct client *client = child->asking;
-	questions--;
-	count_child(child->listener, child->source, -1);
-	if (status == 0) {
-		client->is_confirmed = true;
-		send_banner(client);
-		start_child(client);
-	} else {
-		refuse(client, VERDICT_ADDRESS);
-	}
+	count_child(child, -1);
+	enum verdict verdict = status == 0 ? limits_check_room(client) : VERDICT_ADDRESS;
+	client->is_confirmed = true;
+	if (verdict == VERDICT_ALLOW)
+		admit(client);
+	else
+		refuse_client(client, verdict);
 	free(client);
 	update_accepting(child->listener);
-}
-
-/* The time of a stop until which a child of the listener may run; INT64_MAX if superd is not stopping. */
-static int64_t stop_deadline(const struct listener *listener) {
-	if (!is_stopping) return INT64_MAX;
-	long drain_time = is_drained || listener == NULL ? 0 : listener->service->drain_time;
-	return loop_now() + drain_time * INT64_C(1000);
 }
 
 static void register_child(struct child *child) {
 	child_add(child);
 	child_limit(child, stop_deadline(child->listener));
-	count_child(child->listener, child->source, +1);
+	count_child(child, +1);
 }
 
 /* Starts a child for the client, if there is memory for all that it needs. Returns 0, or -1 and the failure. */
@@ -246,7 +189,6 @@ static int start(const struct client *client, bool must_ask, struct task_failure
 		if (asking != NULL) *asking = *client;
 		spawn_wait_for_slot();
 		if ((must_ask ? spawn_question : spawn_program)(service, client, child, child_started, failure) == 0) {
-			questions += must_ask;
 			register_child(child);
 			return 0;
 		}
@@ -261,47 +203,70 @@ static int start(const struct client *client, bool must_ask, struct task_failure
  * admitted, and whose answer question_ended gets.
  */
 static void start_child(const struct client *client) {
+	struct listener *listener = client->listener;
+	const struct service *service = listener->service;
 	struct task_failure failure;
-	bool must_ask = !client->is_confirmed && domain_must_ask(client->listener->service, client->source);
+	bool must_ask = !client->is_confirmed && domain_must_ask(service, client->source);
 	bool is_alone = child_count() == 0;
+	bool may_wait = !must_ask && !service->wait && !(service->flags & FLAG_NORETRY);
+	if (may_wait && !has_room(listener) && pending_add(client) == 0) return;
 	if (start(client, must_ask, &failure) < 0)
 		start_failed(client, &failure);
 	else if (is_alone)
 		spawn_wait();
 }
 
-static enum verdict check_admission(const struct client *client) {
+static enum verdict check_admission(const struct client *client, bool must_ask) {
 	enum verdict verdict = limits_check_rate(client);
 	if (verdict == VERDICT_ALLOW) verdict = access_check(client);
 	if (verdict == VERDICT_ALLOW) verdict = limits_check_room(client);
-	return verdict;
+	bool are_too_many = must_ask && client->listener->questions >= MAX_WAITING;
+	return verdict == VERDICT_ALLOW && are_too_many ? VERDICT_SERVICE_LIMIT : verdict;
 }
 
 /* Admits a client, or refuses it. A client that superd has not accepted is sent no banner. */
 static void handle_client(const struct client *client) {
 	const struct service *service = client->listener->service;
+	bool must_ask = domain_must_ask(service, client->source);
 	if (!service->wait) sys_send_nonblocking(client->fd, service->banner.text, service->banner.length);
-	enum verdict verdict = check_admission(client);
-	if (verdict != VERDICT_ALLOW) {
-		refuse(client, verdict);
-		return;
-	}
-	if (!service->wait && !domain_must_ask(service, client->source)) send_banner(client);
-	start_child(client);
+	enum verdict verdict = check_admission(client, must_ask);
+	if (verdict != VERDICT_ALLOW)
+		refuse_client(client, verdict);
+	else if (must_ask)
+		start_child(client);
+	else
+		admit(client);
 }
 
-static void header_done(struct client *client, bool is_good) {
-	client->listener->pending--;
-	if (is_good)
+static void header_done(struct client *client, enum header_result result) {
+	if (result == HEADER_GOOD) {
 		handle_client(client);
-	else
-		refuse(client, VERDICT_PROXY);
+	} else if (result == HEADER_BAD) {
+		refuse_client(client, VERDICT_PROXY);
+	} else {
+		client->listener->refused[VERDICT_PROXY]++;
+		close(client->fd);
+	}
 	update_accepting(client->listener);
+}
+
+/* Ends the oldest lingering connection of each service, for their descriptors. Returns whether there was one. */
+static bool end_lingering(void) {
+	bool has_ended = false;
+	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
+		if (listener->lingering.count == 0) continue;
+		waiting_end(&listener->lingering, listener->lingering.count - 1);
+		has_ended = true;
+	}
+	return has_ended;
 }
 
 /* Accepts a connection, and notes its addresses. Returns 0, or -1 if there is none. */
 static int accept_client(struct client *client) {
-	client->fd = sys_accept(client->fd, &client->peer);
+	int fd = sys_accept(client->fd, &client->peer);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && end_lingering())
+		fd = sys_accept(client->fd, &client->peer);
+	client->fd = fd;
 	if (client->fd < 0) {
 		struct task_failure failure = {"accept", errno};
 		bool is_none = errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR;
@@ -360,10 +325,9 @@ static bool serve_one(const struct listening_socket *socket) {
 		return false;
 	listener->accepted++;
 	metrics_touch();
-	if (!service->wait && addr_list_matches(&service->proxy_from, client.source)) {
-		listener->pending++;
-		proxy_read_header(&client, header_done);
-	} else
+	if (!service->wait && addr_list_matches(&service->proxy_from, client.source))
+		proxy_read_header(&listener->headers, &client, NULL, header_done);
+	else
 		handle_client(&client);
 	update_accepting(listener);
 	return !service->wait;
@@ -382,36 +346,43 @@ int serve_service(struct service *service, struct error *error) {
 	return listener_new(service, serve_readable, update_accepting, error) != NULL ? 0 : -1;
 }
 
-/* Whether something is under way that cannot be handed over to another superd: a PROXY header, a question to the DNS. */
-bool serve_is_waiting(void) {
-	return proxy_pending() > 0 || questions > 0;
-}
-
-/* With `paused`, new connections wait in the backlog. */
-void serve_set_paused(bool paused) {
-	is_paused = paused;
-	update_all_accepting();
-}
-
 /* Goes on counting a child that an earlier superd has started, if it is a child of this process. */
-void serve_restore_child(const char *id, size_t nth, const struct child *restored) {
+void serve_restore_child(struct listener *listener, const struct child *restored) {
 	siginfo_t about;
-	if (restored->pid <= 1 || waitid(P_PID, (id_t)restored->pid, &about, WEXITED | WNOHANG | WNOWAIT) < 0) return;
-	struct listener *listener = listener_find(id, nth);
-	if (listener == NULL) listener = listener_make_retired(id);
-	struct child *child = listener != NULL ? malloc(sizeof *child) : NULL;
-	if (child == NULL) return;
+	struct child *child = malloc(sizeof *child);
+	if (child == NULL || restored->pid <= 1 ||
+	    waitid(P_PID, (id_t)restored->pid, &about, WEXITED | WNOHANG | WNOWAIT) < 0) {
+		free(child);
+		return;
+	}
 	*child = *restored;
 	child->listener = listener;
-	child->ended = program_ended;
+	child->ended = child->asking != NULL ? question_ended : program_ended;
 	register_child(child);
 	update_accepting(listener);
 }
 
-/* Queues a client that an earlier superd had accepted. Returns 0, or -1 for want of memory. */
-int serve_restore_pending(const struct client *client) {
-	loop_set_timer(&retry_timer, loop_now());
-	return pending_add(client);
+/* Queues a client that an earlier superd had admitted. */
+void serve_restore_pending(const struct client *client) {
+	if (pending_add(client) < 0) refuse_client(client, VERDICT_FORK);
+	update_accepting(client->listener);
+}
+
+/* Goes on reading the PROXY header of a client that an earlier superd had accepted. */
+void serve_restore_header(const struct client *client, const struct header_bytes *read) {
+	proxy_read_header(&client->listener->headers, client, read, header_done);
+}
+
+/* Lets a connection linger whose program an earlier superd had started. */
+void serve_restore_lingering(struct listener *listener, int fd, int64_t deadline) {
+	linger(listener, fd, deadline);
+}
+
+/* Whether nothing that has been accepted is left. */
+bool serve_is_idle(void) {
+	const struct listener *listener = listener_first();
+	while (listener != NULL && listener_is_idle(listener)) listener = listener->next;
+	return listener == NULL && child_count() == 0;
 }
 
 /* The longest drain_time of all services, in seconds. */
@@ -429,20 +400,32 @@ static void empty_backlog(const struct listener *listener) {
 			if (listener->sockets[i].watch.fd < 0 || !serve_one(&listener->sockets[i])) break;
 }
 
+/* The time for pending clients and PROXY headers is over. */
+static void end_pending(struct timer *timer) {
+	struct client client;
+	(void)timer;
+	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
+		while (pending_take(listener, &client)) refuse_client(&client, VERDICT_FORK);
+		waiting_end(&listener->headers, 0);
+	}
+}
+
 /*
- * Stops listening. Programs may run for their service's drain_time, and pending clients still get one, if that is possible
- * within the longest drain_time; with `at_once`, that time is over.
+ * Stops listening. Programs may run, and connections linger, for their service's drain_time, and pending clients still get a
+ * program, if that is possible within the longest drain_time; with `at_once`, that time is over.
  */
 void serve_stop(bool at_once) {
+	static struct timer timer = {.due = end_pending};
 	is_drained = at_once;
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		if (listener->retired) continue;
 		if (!at_once && !listener->service->wait) empty_backlog(listener);
 		listener_close(listener);
 	}
-	is_stopping = true;
+	if (stop_began == INT64_MAX) stop_began = loop_now();
 	for (struct child *child = child_next(NULL); child != NULL; child = child_next(child))
 		child_limit(child, stop_deadline(child->listener));
-	pending_set_deadline(loop_now() + (at_once ? 0 : serve_drain_time() * INT64_C(1000)));
-	loop_set_timer(&retry_timer, loop_now());
+	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+		waiting_limit(&listener->lingering, stop_deadline(listener));
+	loop_set_timer(&timer, loop_now() + (at_once ? 0 : serve_drain_time() * INT64_C(1000)));
 }

@@ -32,8 +32,11 @@ struct listener {
 	struct service *service;
 	struct listening_socket *sockets;
 	size_t socket_count;
-	bool retired, paused, in_new_config; /* retired: without sockets, until its last child has ended */
-	long running, pending;               /* children; clients that are accepted and have no child yet */
+	bool retired, paused, in_new_config;          /* retired: without sockets, until its last child has ended */
+	long running, questions;                      /* children that run the program; that ask the DNS */
+	struct client *pending_first, **pending_last; /* admitted clients for which no child could be started yet */
+	long pending;
+	struct waiting_list headers, lingering;
 	long accepted, spawn_failures, refused[VERDICTS];
 	struct refusal_run refusal_runs[VERDICTS];
 	struct shortage shortage;
@@ -59,7 +62,7 @@ bool socket_shutdown_conflicting(int fd, const struct endpoint *configured, cons
 /* listener.c: a service at work */
 struct listener *listener_first(void);
 struct listener *listener_find(const char *id, size_t nth);
-struct listener *listener_make_retired(const char *id);
+struct listener *listener_of_earlier(const char *id, size_t nth);
 struct listener *listener_new(
     struct service *service, void (*readable)(struct watch *), void (*changed)(struct listener *), struct error *error);
 int listener_update(struct listener *listener, struct service *service, struct error *error);
@@ -67,26 +70,29 @@ void listener_inherit_all(void);
 void listener_set_paused(struct listener *listener, bool paused);
 void listener_close(struct listener *listener);
 void listener_retire(struct listener *listener);
+bool listener_is_idle(const struct listener *listener);
 void listener_free_retired(void);
 
 /* serve.c: one connection, from accept to the child's end */
 int serve_service(struct service *service, struct error *error);
-bool serve_is_waiting(void);
-void serve_set_paused(bool paused);
-void serve_restore_child(const char *id, size_t nth, const struct child *child);
-int serve_restore_pending(const struct client *client);
+void serve_restore_child(struct listener *listener, const struct child *child);
+void serve_restore_pending(const struct client *client);
+void serve_restore_header(const struct client *client, const struct header_bytes *read);
+void serve_restore_lingering(struct listener *listener, int fd, int64_t deadline);
+bool serve_is_idle(void);
 long serve_drain_time(void);
 void serve_stop(bool at_once);
 
+/* refuse.c: how a client is refused */
+void refuse_client(const struct client *client, enum verdict verdict);
+
 /* pending.c: shortages */
 bool shortage_is(int error_number);
-void shortage_begin(struct listener *listener, const struct task_failure *failure);
+int64_t shortage_begin(struct listener *listener, const struct task_failure *failure);
 bool shortage_is_on(const struct listener *listener);
 void shortage_end(struct listener *listener);
 int pending_add(const struct client *client);
-void pending_retry(void (*start)(const struct client *), void (*reject)(const struct client *));
-void pending_set_deadline(int64_t when);
-const struct client *pending_first(void);
+bool pending_take(struct listener *listener, struct client *client);
 
 /* access.c, limits.c: the verdicts */
 enum verdict access_check(const struct client *client);

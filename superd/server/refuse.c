@@ -1,0 +1,65 @@
+/*
+ * refuse: a client is refused: counted, logged, and its connection closed. Of a run of refusals for one reason, the begin and
+ * the end are logged, where xinetd's log would have a line for each.
+ */
+#include "server.h"
+
+enum { RUN_GAP_MS = 1000, RETRY_MS = 1000, UNREAD_SIZE = 65536 };
+
+/* Closes a connection so that what was sent arrives: unread data would reset it. */
+static void close_gently(int fd) {
+	static char unread[UNREAD_SIZE];
+	shutdown(fd, SHUT_WR);
+	sys_receive_nonblocking(fd, unread, sizeof unread);
+	close(fd);
+}
+
+/* Logs the runs of refusals that have ended, and looks again when the next one may have. */
+static void end_refusal_runs(struct timer *timer) {
+	struct listener *listener = CONTAINER(timer, struct listener, refusal_timer);
+	int64_t again = INT64_MAX;
+	for (enum verdict verdict = VERDICT_ALLOW; verdict < VERDICTS; verdict++) {
+		struct refusal_run *run = &listener->refusal_runs[verdict];
+		if (run->refused == 0) continue;
+		int64_t over = run->last + RUN_GAP_MS;
+		if (verdict == VERDICT_CPS && over < listener->closed_until) over = listener->closed_until;
+		if (loop_now() >= over) {
+			log_refusal_run(listener->service, verdict, run->refused, run->last - run->began);
+			run->refused = 0;
+		} else if (over < again)
+			again = over;
+	}
+	loop_set_timer(timer, again);
+}
+
+static void count_refusal(const struct client *client, enum verdict verdict) {
+	struct listener *listener = client->listener;
+	struct refusal_run *run = &listener->refusal_runs[verdict];
+	listener->refused[verdict]++;
+	if (verdict_kinds[verdict].logged_each_time || run->refused == 0) log_fail(listener->service, client, verdict);
+	if (verdict_kinds[verdict].logged_each_time) return;
+	if (run->refused++ == 0) run->began = loop_now();
+	run->last = loop_now();
+	listener->refusal_timer.due = end_refusal_runs;
+	if (!loop_timer_is_set(&listener->refusal_timer))
+		loop_set_timer(&listener->refusal_timer, run->last + RUN_GAP_MS);
+}
+
+/*
+ * Refuses a client. If the program accepts by itself, superd cannot: a datagram is read and discarded, and a connection waits
+ * in the backlog, unless a stop has closed the socket, whose descriptor may have been reused.
+ */
+void refuse_client(const struct client *client, enum verdict verdict) {
+	struct listener *listener = client->listener;
+	const struct service *service = listener->service;
+	char unread;
+	count_refusal(client, verdict);
+	if (!service->wait) {
+		sys_send_nonblocking(client->fd, service->banner_fail.text, service->banner_fail.length);
+		close_gently(client->fd);
+	} else if (listener->socket_count > 0 && service->socket_type == SOCK_DGRAM) {
+		sys_receive_nonblocking(client->fd, &unread, sizeof unread);
+	} else {
+		listener->closed_until = loop_now() + RETRY_MS;
+	}
+}
