@@ -95,3 +95,21 @@ assert_refused() {
 	echo 'options timeout:30' >>"$BATS_TEST_TMPDIR/resolv.conf"
 	assert_refused 127.0.0.9
 }
+
+@test "only_from = .domain: five clients wait for the DNS and instances = 2, a client with an address is served at once" {
+	start_service 'only_from = .example.test 127.0.0.1' 'instances = 2'
+	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -c 5 -s 127.0.0.9 "$PORT" all
+	wait_until has_children 5
+	assert_admitted 127.0.0.1
+	has_children 5
+}
+
+@test "upgrade: a client waits for the DNS, superd upgrades at once and the client gets its answer" {
+	start_service 'only_from = .example.test'
+	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -s 127.0.0.9 "$PORT" all
+	wait_until has_children 1
+	upgrade_superd
+	has_children 1
+	assert_admitted 127.0.0.5
+	wait_for_line '^superd: FAIL: a address from=127.0.0.9$'
+}
