@@ -4,7 +4,7 @@
  * input.c reads bytes into the line reader of line.c; parse.c splits a line into a name and its arguments;
  * commands.c finds the command of that name and runs it. With -d it may be a program, which directory.c finds,
  * launch.c starts and program.c relays. reply.c writes to the client, screen.c to the server's screen. main.c ties
- * these together. Only peer.c and screen.c know that a descriptor may be a socket.
+ * these together. Only input.c, peer.c and screen.c know that a descriptor may be a socket.
  */
 #ifndef CMD_H
 #define CMD_H
@@ -68,6 +68,7 @@ struct line_reader {
 void line_open(struct line_reader *reader, char *buffer, size_t limit);
 char *line_space(struct line_reader *reader, size_t *size);
 void line_fill(struct line_reader *reader, size_t count);
+size_t line_discard(struct line_reader *reader);
 enum line_status line_next(struct line_reader *reader, struct text *line);
 
 /* input.c: the client's bytes, and how long to wait for them */
@@ -76,6 +77,7 @@ enum input_status { INPUT_SOME, INPUT_END, INPUT_IDLE, INPUT_FAILED };
 
 long long input_deadline(unsigned seconds);
 enum input_status input_read(struct line_reader *reader, long long deadline);
+void input_linger(struct line_reader *reader);
 
 /* parse.c: a line to a name and arguments */
 

@@ -4,10 +4,14 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cmd.h"
+
+/* How long, and how many bytes, a client may send after the session has ended. */
+enum { LINGER_SECONDS = 10, LINGER_BYTES = 67108864 };
 
 static long long clock_milliseconds(void) {
 	struct timespec now;
@@ -59,4 +63,18 @@ enum input_status input_read(struct line_reader *reader, long long deadline) {
 		else if (errno != EINTR)
 			return INPUT_FAILED;
 	}
+}
+
+/*
+ * Ends cmd's side of a connection, then reads and discards until the client has ended its side, up to the bounds above.
+ * If cmd closed the connection while bytes of the client are unread, TCP would send a reset, and the replies that have
+ * not arrived yet would be lost. A pipe needs none of this: shutdown(2) fails.
+ */
+void input_linger(struct line_reader *reader) {
+	long long deadline = input_deadline(LINGER_SECONDS);
+	size_t total = 0;
+
+	if (shutdown(STDOUT_FILENO, SHUT_WR) == -1) return;
+	do total += line_discard(reader);
+	while (total < LINGER_BYTES && input_read(reader, deadline) == INPUT_SOME);
 }

@@ -33,6 +33,14 @@ void line_fill(struct line_reader *reader, size_t count) {
 	reader->end += count;
 }
 
+/* Drops all bytes. Returns how many there were. */
+size_t line_discard(struct line_reader *reader) {
+	size_t count = reader->end - reader->start;
+
+	reader->start = reader->searched = reader->end;
+	return count;
+}
+
 /* Takes out the bytes up to end as a line; the next line begins at next. */
 static enum line_status take_line(struct line_reader *reader, size_t end, size_t next, struct text *line) {
 	enum line_status status = LINE_WHOLE;

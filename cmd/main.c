@@ -83,6 +83,7 @@ static int run_session(const struct options *options, char *buffer) {
 		session = serve_lines(&reader, options, &lines);
 		/* A session without a reply does not touch the reply buffer: the first use of a page costs time. */
 		if ((lines > 0 || input == INPUT_IDLE) && reply_flush() == -1) return fail("write", reply_failure());
+		if (input == INPUT_IDLE || session == SESSION_ENDS) input_linger(&reader);
 		if (input != INPUT_SOME || session == SESSION_ENDS) return 0;
 		if (lines > 0) deadline = input_deadline(options->idle);
 	}

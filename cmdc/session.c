@@ -117,8 +117,8 @@ static void end_line(struct session *session) {
 
 /*
  * Counts the requests in a chunk of input. Returns how many of its bytes to send: all, or those up to the end of
- * `exit`. The server would close the connection with later bytes unread, and TCP then sends a reset, which can
- * destroy replies that have not arrived yet.
+ * `exit`. A server may close the connection with later bytes unread, and TCP then sends a reset, which can destroy
+ * replies that have not arrived yet.
  */
 static size_t count_requests(struct session *session, size_t length) {
 	const char *line = session->chunk;
