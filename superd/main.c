@@ -17,7 +17,7 @@ static void tidy_descriptors(void) {
 	do fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO) close(fd);
-	sys_close_from(STDERR_FILENO + 1, true);
+	task_close_from(STDERR_FILENO + 1, CLOSE_AT_EXEC);
 }
 
 static void stop(void) {

@@ -166,12 +166,10 @@ static FILE *write_state(void) {
 
 /* Runs the superd on disk, with -t and with all that would be handed over to it. */
 static _Noreturn void run_check(int reason_fd) {
-	sigset_t none;
 	setpgid(0, 0);
 	dup2(reason_fd, STDERR_FILENO);
 	if (dup2(open("/dev/null", O_RDWR), STDOUT_FILENO) >= 0 && write_state() != NULL) {
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
+		task_unblock_signals();
 		execve(upgrade.path, (char **)(void *)upgrade.check_argv.word, environ);
 	}
 	dprintf(STDERR_FILENO, "%s: %s\n", upgrade.path, strerror(errno));
@@ -212,7 +210,6 @@ static int start_check(const char **step) {
 		free(child);
 		return -1;
 	}
-	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	upgrade.reason_fd = ends[0];
 	upgrade.is_checking = true;
 	child_add(child);
@@ -235,13 +232,14 @@ bool upgrade_is_due(void) {
 void upgrade_execute(void) {
 	upgrade.is_due = false;
 	while (spawn_is_starting()) spawn_wait();
-	spawn_assume_started();
+	for (struct child *child = child_next(NULL); child != NULL; child = child_next(child))
+		spawn_assume_started(child);
 	FILE *file = write_state();
 	if (file != NULL) execve(upgrade.path, upgrade.argv, environ);
 	log_error("upgrade cancelled: %s: %s", file == NULL ? "temporary file" : upgrade.path, strerror(errno));
 	if (file != NULL) fclose(file);
 	unsetenv(VARIABLE);
-	sys_close_from(STDERR_FILENO + 1, true);
+	task_close_from(STDERR_FILENO + 1, CLOSE_AT_EXEC);
 }
 
 /* The value of a key in a line, up to the next blank, or NULL. */
@@ -411,7 +409,7 @@ int upgrade_restore_early(struct error *error) {
 	const struct words *lines = &upgrade.lines;
 	if (lines->count < 2 || strcmp(lines->word[0], FIRST_LINE) != 0 ||
 	    strcmp(lines->word[lines->count - 1], LAST_LINE) != 0) {
-		sys_close_from(STDERR_FILENO + 1, false);
+		task_close_from(STDERR_FILENO + 1, CLOSE_NOW);
 		upgrade.lines.count = 0;
 		return error_set(error, "the state of the running superd is not whole, or not of this version's form");
 	}

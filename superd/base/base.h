@@ -74,6 +74,8 @@ struct source {
 	uint64_t high, low;
 };
 
+#include "sys.h"
+
 /* mem.c: memory that is freed all at once, and what is made of it */
 struct arena;
 extern void (*mem_exhausted)(void);
@@ -163,7 +165,7 @@ struct task_failure {
 struct task {
 	void (*run)(struct task *); /* must not return */
 	bool copies_memory;         /* the child goes on as superd itself, so it cannot share our memory */
-	bool shares_descriptors;    /* until sys_own_descriptors */
+	bool shares_descriptors;    /* until the child has CLOSE_UNSHARED */
 	_Atomic pid_t starting;     /* the child's process id until its exec, its end, or task_report_started */
 	int report_fd;              /* a forked child's pipe, or -1 */
 	volatile struct task_failure failure;
@@ -176,6 +178,8 @@ void task_ended(struct task *task);
 void task_end_if_stopped(struct task *task);
 void task_report_started(struct task *task);
 _Noreturn void task_fail(struct task *task, const char *step);
+void task_unblock_signals(void);
+void task_close_from(int first, enum close_how how);
 
 /* inherited.c: sockets that this process did not open for what it now does */
 
@@ -230,7 +234,5 @@ void log_mute_warnings(bool mute);
 size_t log_escape(char *line, size_t size, const char *text);
 void sink_open(struct log_sink *sink, int fd);
 int sink_write(const struct log_sink *sink, const char *line, size_t length);
-
-#include "sys.h"
 
 #endif

@@ -10,6 +10,9 @@ struct endpoint;
 struct task;
 struct watch;
 
+/* Close descriptors now, at the next exec, or now in a table that the process then shares with no other. */
+enum close_how { CLOSE_NOW, CLOSE_AT_EXEC, CLOSE_UNSHARED };
+
 /* Listening sockets have this number or a higher one, if there may be so many: a child does not copy those. */
 enum { LISTENING_FROM = 64 };
 
@@ -18,7 +21,7 @@ int sys_pipe(int ends[2]);
 int sys_socket(int family, int type, int protocol);
 int sys_accept(int fd, struct endpoint *peer);
 int sys_reopen_nonblocking(int fd);
-void sys_close_from(int first, bool at_exec);
+int sys_close_range(int first, enum close_how how);
 
 /* input and output that never waits */
 ssize_t sys_send_nonblocking(int fd, const char *text, size_t length);
@@ -35,8 +38,7 @@ int sys_signal_read(int fd, pid_t *sender);
 
 /* for task.c */
 pid_t sys_clone(struct task *task);
-void sys_clone_wait(struct task *task);
-int sys_own_descriptors(const struct task *task);
+void sys_clone_wait(struct task *task, int timeout);
 
 /* in a child before its exec */
 int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step);

@@ -15,11 +15,15 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-enum { DESCRIPTORS_CHECKED = 65536, MOST_EVENTS = 64, WAIT_NS = 10 * 1000 * 1000 };
+#ifndef SYS_close_range
+#define SYS_close_range (-1) /* Linux 5.9; at exec 5.11 */
+#endif
 
-/* A pipe of which both ends are closed on exec. Returns 0, or -1 and errno. */
+enum { MOST_EVENTS = 64 };
+
+/* A pipe, closed on exec, that is read without waiting. Returns 0, or -1 and errno. */
 int sys_pipe(int ends[2]) {
-	return pipe2(ends, O_CLOEXEC);
+	return pipe2(ends, O_CLOEXEC) < 0 ? -1 : fcntl(ends[0], F_SETFL, O_NONBLOCK);
 }
 
 /* A socket that is closed on exec. Returns the descriptor, or -1 and errno. */
@@ -40,18 +44,10 @@ int sys_reopen_nonblocking(int fd) {
 	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-/* Closes every descriptor from `first` on, now or at the next exec, whatever opened it. */
-void sys_close_from(int first, bool at_exec) {
-#ifdef SYS_close_range
-	enum { CLOSE_ON_EXEC = 4 }; /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */
-	if (syscall(SYS_close_range, (unsigned)first, ~0u, at_exec ? CLOSE_ON_EXEC : 0) == 0) return;
-#endif
-	long limit = sysconf(_SC_OPEN_MAX);
-	for (int fd = first; fd < (limit > 0 && limit < DESCRIPTORS_CHECKED ? limit : DESCRIPTORS_CHECKED); fd++)
-		if (at_exec)
-			fcntl(fd, F_SETFD, FD_CLOEXEC);
-		else
-			close(fd);
+/* Closes every descriptor from `first` on, whatever opened it. Returns 0, or -1 and errno. */
+int sys_close_range(int first, enum close_how how) {
+	static const unsigned flags[] = {[CLOSE_NOW] = 0, [CLOSE_UNSHARED] = 2, [CLOSE_AT_EXEC] = 4};
+	return (int)syscall(SYS_close_range, (unsigned)first, ~0U, flags[how]);
 }
 
 /* Sends what the socket takes at once. Returns how many bytes, or -1 and errno. */
@@ -111,19 +107,6 @@ int sys_signal_read(int fd, pid_t *sender) {
 	return (int)about.ssi_signo;
 }
 
-/* CLONE_FILES, if the kernel can separate a child's descriptors from ours afterwards; -1: not known yet. */
-static int shared = -1;
-
-/* Closes the descriptors from `first` on, in a table that the process then has alone: CLOSE_RANGE_UNSHARE, Linux 5.9. */
-static int close_range_unshared(unsigned first) {
-#ifdef SYS_close_range
-	return (int)syscall(SYS_close_range, first, ~0u, 2);
-#else
-	(void)first;
-	return -1;
-#endif
-}
-
 /* CLONE_CHILD_CLEARTID does the same, but musl refuses it since 1.2.5. */
 static int run_task(void *argument) {
 	struct task *task = argument;
@@ -133,29 +116,24 @@ static int run_task(void *argument) {
 }
 
 /*
- * Starts a child that shares our memory, and with `shares_descriptors` our descriptors, so that nothing is copied, and
- * runs on the task's stack. The kernel clears `starting` at its exec or its end. We do not sleep until then, as vfork(2)
- * does: any process of the user that the child becomes could stop the child, and us. Returns as fork(2) does.
+ * Starts a child that shares our memory, and with `shares_descriptors` our descriptors (which is cleared where the kernel
+ * cannot separate them again), so that nothing is copied, and runs on the task's stack. The kernel clears `starting` at its
+ * exec or its end. We do not sleep until then, as vfork(2) does: any process of the user that the child becomes could stop
+ * the child, and us. Returns as fork(2) does.
  */
 pid_t sys_clone(struct task *task) {
-	if (shared < 0) shared = close_range_unshared(~0u) == 0 ? CLONE_FILES : 0;
-	int flags = CLONE_VM | (task->shares_descriptors ? shared : 0) | CLONE_PARENT_SETTID | SIGCHLD;
+	static int can_unshare = -1;
+	if (can_unshare < 0) can_unshare = sys_close_range(INT_MAX, CLOSE_UNSHARED) == 0;
+	task->shares_descriptors &= can_unshare;
+	int flags = CLONE_VM | (task->shares_descriptors ? CLONE_FILES : 0) | CLONE_PARENT_SETTID | SIGCHLD;
 	return clone(run_task, task->stack + sizeof task->stack, flags, task, (pid_t *)&task->starting);
 }
 
-/* Sleeps until the child has executed its program, or ended, but no longer than WAIT_NS. */
-void sys_clone_wait(struct task *task) {
-	const struct timespec longest = {0, WAIT_NS};
+/* Sleeps until the child has executed its program, or ended, but no longer than `timeout` milliseconds, less than 1,000. */
+void sys_clone_wait(struct task *task, int timeout) {
+	const struct timespec longest = {0, timeout * 1000000L};
 	pid_t pid = atomic_load(&task->starting);
 	if (pid != 0) syscall(SYS_futex, &task->starting, 0 /* FUTEX_WAIT */, pid, &longest, NULL, 0);
-}
-
-/*
- * Gives the child its own descriptors. Those of the listening sockets are not copied only to be closed at exec: with 500
- * of them, that would be a fifth of what a connection costs. Returns 0, or -1 and errno.
- */
-int sys_own_descriptors(const struct task *task) {
-	return shared == 0 || !task->shares_descriptors ? 0 : close_range_unshared(LISTENING_FROM);
 }
 
 /* Whether the process is that user, and has no way to be another. */

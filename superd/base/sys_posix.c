@@ -6,8 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 
-enum { DESCRIPTORS_CHECKED = 65536 };
-
 static int not_here(void) {
 	errno = ENOSYS;
 	return -1;
@@ -17,7 +15,7 @@ int sys_pipe(int ends[2]) {
 	if (pipe(ends) < 0) return -1;
 	fcntl(ends[0], F_SETFD, FD_CLOEXEC);
 	fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-	return 0;
+	return fcntl(ends[0], F_SETFL, O_NONBLOCK);
 }
 
 int sys_socket(int family, int type, int protocol) {
@@ -41,13 +39,10 @@ int sys_reopen_nonblocking(int fd) {
 	return not_here();
 }
 
-void sys_close_from(int first, bool at_exec) {
-	long limit = sysconf(_SC_OPEN_MAX);
-	for (int fd = first; fd < (limit > 0 && limit < DESCRIPTORS_CHECKED ? limit : DESCRIPTORS_CHECKED); fd++)
-		if (at_exec)
-			fcntl(fd, F_SETFD, FD_CLOEXEC);
-		else
-			close(fd);
+int sys_close_range(int first, enum close_how how) {
+	(void)first;
+	(void)how;
+	return not_here();
 }
 
 static bool is_ready(int fd, short events) {
@@ -143,7 +138,7 @@ int sys_signals_open(const sigset_t *signals) {
 	struct sigaction action = {.sa_handler = pass_signal};
 	if (sys_pipe(signal_pipe) < 0) return -1;
 	owner = getpid();
-	for (int i = 0; i < 2; i++) fcntl(signal_pipe[i], F_SETFL, O_NONBLOCK);
+	fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
 	for (int number = 1; number < 32; number++)
 		if (sigismember(signals, number) == 1) sigaction(number, &action, NULL);
 	return signal_pipe[0];
@@ -161,13 +156,9 @@ pid_t sys_clone(struct task *task) {
 	return not_here();
 }
 
-void sys_clone_wait(struct task *task) {
+void sys_clone_wait(struct task *task, int timeout) {
 	(void)task;
-}
-
-int sys_own_descriptors(const struct task *task) {
-	(void)task;
-	return 0;
+	(void)timeout;
 }
 
 /* POSIX has no way to set the supplementary groups: it is an error to have any, or to want any. */

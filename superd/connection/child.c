@@ -50,6 +50,11 @@ static void time_is_up(struct timer *timer) {
  * was started, so that no child runs uncounted. Its deadline may be INT64_MAX.
  */
 void child_add(struct child *child) {
+	struct child *exited = find(child->pid); /* others of its group have ended, too: the number is used again */
+	if (exited != NULL) {
+		remove_child(exited);
+		free(exited);
+	}
 	child->timer = (struct timer){.due = time_is_up};
 	hash_add(&children, &child->link, (uint64_t)child->pid);
 	loop_set_timer(&child->timer, child->deadline);
@@ -81,9 +86,9 @@ static bool reap(pid_t pid) {
 	int status;
 	pid = waitpid(pid, &status, WNOHANG);
 	if (pid <= 0) return false;
-	spawn_note_end(pid);
 	struct child *child = find(pid);
 	if (child == NULL) return true;
+	spawn_note_end(child);
 	remove_child(child); /* first, since `ended` may add another child */
 	child->ended(child, status);
 	child->exited = child->term_sent && group_lives(pid);
@@ -129,10 +134,13 @@ void child_reap(pid_t known) {
 	if (!loop_timer_is_set(&sweep_timer)) loop_set_timer(&sweep_timer, loop_now() + SWEEP_AFTER_MS);
 }
 
-/* Takes a child that could not start its program out of the table, waits for its end, and frees it. */
+static void ignore_end(struct child *child, int status) {
+	(void)child;
+	(void)status;
+}
+
+/* Makes a child that could not start its program one of no service, of which nobody hears any more. */
 void child_forget(struct child *child) {
-	while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	remove_child(child);
-	free(child);
+	child->listener = NULL;
+	child->ended = ignore_end;
 }

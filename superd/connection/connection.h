@@ -36,17 +36,25 @@ struct client {
 	bool (*is_reflector)(const struct endpoint *peer); /* for datagrams: whether the peer may answer an answer */
 };
 
-/* A running child: a program, a question to the DNS, or the check before an upgrade. */
+struct child;
+struct launch;
+
+/* Called when a child has started, or with its failure. */
+typedef void spawn_started(const struct client *client, struct child *child, const struct task_failure *failure);
+
+/* A child: a program, a question to the DNS, or the check before an upgrade. */
 struct child {
 	struct hash_link link; /* by pid */
 	struct timer timer;
 	struct listener *listener; /* NULL: of no service */
 	pid_t pid;
+	struct launch *launch; /* spawn.c's, until the child has started */
 	int linger_fd;
 	struct client *asking;   /* the client of a question to the DNS, or NULL */
 	int64_t began, deadline; /* at the deadline TERM is sent, and KILL_GRACE_MS later KILL */
 	bool term_sent, exited;  /* exited: others of its process group have not */
 	struct source source;
+	spawn_started *started;
 	void (*ended)(struct child *child, int status);
 };
 
@@ -78,17 +86,13 @@ void proxy_read_header(struct waiting_list *list, const struct client *client, c
 const struct client *proxy_bytes_read(const struct waiting *waiting, struct header_bytes *read);
 
 /* spawn.c: from a client to its program */
-typedef void spawn_started(const struct client *client, struct child *child, const struct task_failure *failure);
-int spawn_program(struct service *service, const struct client *client, struct child *child, spawn_started *started,
-    struct task_failure *failure);
-int spawn_question(struct service *service, const struct client *client, struct child *child, spawn_started *started,
-    struct task_failure *failure);
+int spawn_start(
+    struct service *service, const struct client *client, struct child *child, struct task_failure *failure);
 bool spawn_is_starting(void);
 void spawn_collect(void);
 void spawn_wait(void);
-void spawn_wait_for_slot(void);
-void spawn_note_end(pid_t pid);
-void spawn_assume_started(void);
+void spawn_note_end(struct child *child);
+void spawn_assume_started(struct child *child);
 
 /* child.c: the running children */
 void child_add(struct child *child);

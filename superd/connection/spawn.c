@@ -6,56 +6,57 @@
  */
 #include "connection.h"
 
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 enum {
-	MAX_STARTING = 8,
-	SLOW_CHECK_MS = 20,
+	MAX_QUICK = 8,
+	SLOW_CHECK_MS = 20, /* at first, and MOST_SLOW_CHECK_MS more at last */
+	MOST_SLOW_CHECK_MS = 1000,
 	PEER_VARIABLES = 8,
 	SLOT_TEXT = ADDR_TEXT + 20,
 	NUMBER_TEXT = 24,
 	REPORT_FD = STDERR_FILENO + 1
 };
 
-/* Not all are in POSIX. */
+/* Not all are in POSIX; where there is none, setrlimit(2) fails. */
+#ifndef RLIMIT_AS
+#define RLIMIT_AS (-1)
+#endif
+#ifndef RLIMIT_RSS
+#define RLIMIT_RSS (-1)
+#endif
+
 static const struct {
 	const char *step;
 	int resource;
-} rlimits[RLIMITS] = {
-#ifdef RLIMIT_AS
+} rlimits[] = {
     [LIMIT_AS] = {"setrlimit rlimit_as", RLIMIT_AS},
-#endif
     [LIMIT_CPU] = {"setrlimit rlimit_cpu", RLIMIT_CPU},
     [LIMIT_DATA] = {"setrlimit rlimit_data", RLIMIT_DATA},
     [LIMIT_FILES] = {"setrlimit rlimit_files", RLIMIT_NOFILE},
-#ifdef RLIMIT_RSS
     [LIMIT_RSS] = {"setrlimit rlimit_rss", RLIMIT_RSS},
-#endif
-    [LIMIT_STACK] = {"setrlimit rlimit_stack", RLIMIT_STACK}};
+    [LIMIT_STACK] = {"setrlimit rlimit_stack", RLIMIT_STACK},
+};
+_Static_assert(LENGTH(rlimits) == RLIMITS, "every limit has its row");
 
-/* A child that has not started yet: all that it needs, which must stay as it is so long. */
+/* A child that has not started yet: all that it needs, which must stay as it is until then. */
 struct launch {
 	struct task task;
-	struct launch *next;
+	struct launch *next; /* in `unused` */
+	struct timer timer;  /* of a slow child */
 	struct service *service;
 	struct client client;
 	struct child *child;
-	spawn_started *started; /* NULL: it has been called */
+	bool closes_others; /* other clients' connections: while exec hangs, they would stay open */
 	char **environment;
-	size_t room;
 	char slots[PEER_VARIABLES][SLOT_TEXT];
 };
 
-/* Launches, the oldest first. */
-struct launch_list {
-	struct launch *first, **last;
-	size_t count;
-};
+/* The children that are worth waiting for, the oldest first. A child that takes long is slow, and only looked after. */
+static struct launch *quick[MAX_QUICK];
 
-/* A slow child was waited for once; nothing waits for it any more, and it is looked after now and then. */
-static struct launch_list quick = {.last = &quick.first}, slow = {.last = &slow.first};
+static size_t quick_count;
 
 static struct launch *unused;
 
@@ -73,7 +74,8 @@ static void set_limits(struct launch *launch) {
 static void change_user(struct launch *launch) {
 	const struct service *service = launch->service;
 	const char *step;
-	if (sys_become(service->user.uid, service->group.gid, service->group_count, service->group_ids, &step) < 0)
+	if (service->change_user &&
+	    sys_become(service->user.uid, service->group.gid, service->group_count, service->group_ids, &step) < 0)
 		task_fail(&launch->task, step);
 }
 
@@ -84,26 +86,20 @@ static void set_world(struct launch *launch) {
 	set_limits(launch);
 	if (service->chroot != NULL && sys_chroot(service->chroot) < 0) task_fail(&launch->task, "chroot");
 	if (service->change_directory && chdir(service->directory) < 0) task_fail(&launch->task, "chdir");
-	if (service->change_user) change_user(launch);
+	change_user(launch);
 	if (service->no_new_privs && sys_no_new_privs() < 0) task_fail(&launch->task, "no_new_privs");
 }
 
-static void unblock_signals(void) {
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* What exec would do for a child that goes on as superd itself: nothing of the parent's stays open, no handler is set. */
+/* Does what exec would do for a child that goes on as superd itself: nothing of the parent's stays open, or is handled. */
 static void become_helper(struct launch *launch) {
 	setsid();
 	log_in_child();
 	log_files_reopen();
 	if (dup2(launch->task.report_fd, REPORT_FD) < 0) task_fail(&launch->task, "dup2");
 	launch->task.report_fd = REPORT_FD;
-	sys_close_from(REPORT_FD + 1, false);
+	task_close_from(REPORT_FD + 1, CLOSE_NOW);
 	loop_close();
-	unblock_signals();
+	task_unblock_signals();
 }
 
 static void run_program(struct task *task) {
@@ -111,11 +107,13 @@ static void run_program(struct task *task) {
 	const struct service *service = launch->service;
 	int fd = launch->client.fd;
 	setsid();
-	if (sys_own_descriptors(task) < 0) task_fail(task, "close_range");
+	/* The listening sockets have high numbers: to copy 500 only to be closed at exec is a fifth of a connection's cost. */
+	if (task->shares_descriptors && sys_close_range(fd + 1, CLOSE_UNSHARED) < 0) task_fail(task, "close_range");
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) task_fail(task, "dup2");
 	if (service->stderr_to == STDERR_CLIENT && dup2(fd, STDERR_FILENO) < 0) task_fail(task, "dup2");
+	if (launch->closes_others && task->report_fd < 0) sys_close_range(STDERR_FILENO + 1, CLOSE_NOW);
 	set_world(launch);
-	unblock_signals();
+	task_unblock_signals();
 	execve(service->path, service->argv, launch->environment);
 	task_fail(task, "exec");
 }
@@ -135,210 +133,164 @@ static void run_internal(struct task *task) {
 static void run_question(struct task *task) {
 	struct launch *launch = CONTAINER(task, struct launch, task);
 	become_helper(launch);
-	if (launch->service->change_user) change_user(launch);
+	change_user(launch);
 	task_report_started(task);
 	_exit(!domain_admits(launch->service, &launch->client.peer, launch->client.source));
 }
 
-/* Adds NAME=VALUE to the variables that the launch has of its client. */
-static void add_variable(struct launch *launch, size_t *count, const char *name, const char *value) {
-	stpcpy(stpcpy(launch->slots[*count], name), value);
-	launch->environment[*count] = launch->slots[*count];
-	++*count;
-}
-
-/* The client's addresses, in the conventions of UCSPI (PROTO, TCPREMOTEIP...), systemd (REMOTE_ADDR...) and xinetd. */
-static void add_peer_variables(struct launch *launch, size_t *count) {
-	const struct client *client = &launch->client;
-	char local[ADDR_TEXT], peer[ADDR_TEXT], number[NUMBER_TEXT];
-	if (client->peer.length == 0) {
-		/* The program accepts by itself, and there is no peer yet: xinetd's word for that. */
-		add_variable(launch, count, "REMOTE_HOST=", "<no address>");
-		return;
-	}
-	addr_format_host(&client->local, local);
-	if (client->local.at.any.sa_family == AF_UNIX) {
-		add_variable(launch, count, "PROTO=", "UNIX");
-		add_variable(launch, count, "UNIXLOCALPATH=", local);
-		snprintf(number, sizeof number, "%lu", (unsigned long)client->uid);
-		if (client->uid != (uid_t)-1) add_variable(launch, count, "UNIXREMOTEUID=", number);
-		return;
-	}
-	addr_format_host(&client->peer, peer);
-	add_variable(launch, count, "PROTO=", launch->service->socket_type == SOCK_DGRAM ? "UDP" : "TCP");
-	add_variable(launch, count, "TCPLOCALIP=", local);
-	snprintf(number, sizeof number, "%u", addr_port(&client->local));
-	add_variable(launch, count, "TCPLOCALPORT=", number);
-	add_variable(launch, count, "TCPREMOTEIP=", peer);
-	snprintf(number, sizeof number, "%u", addr_port(&client->peer));
-	add_variable(launch, count, "TCPREMOTEPORT=", number);
-	add_variable(launch, count, "REMOTE_ADDR=", peer);
-	add_variable(launch, count, "REMOTE_PORT=", number);
-	add_variable(launch, count, "REMOTE_HOST=", peer);
-}
-
-/* The client's variables, and then the service's. Returns 0, or -1 for want of memory. */
+/*
+ * Sets the client's variables, in the conventions of UCSPI (PROTO, TCPREMOTEIP...), systemd (REMOTE_ADDR...) and xinetd, and
+ * then the service's. Returns 0, or -1 for want of memory.
+ */
 static int set_environment(struct launch *launch) {
+	const struct client *client = &launch->client;
 	const struct service *service = launch->service;
-	size_t count = 0, room = PEER_VARIABLES + service->environment_count + 1;
-	if (launch->room < room) {
-		char **grown = realloc(launch->environment, room * sizeof *grown);
-		if (grown == NULL) return -1;
-		launch->environment = grown;
-		launch->room = room;
+	bool is_unix = client->local.at.any.sa_family == AF_UNIX;
+	char local[ADDR_TEXT], peer[ADDR_TEXT], local_number[NUMBER_TEXT], peer_number[NUMBER_TEXT];
+	const char *const inet[][2] = {{"PROTO=", service->socket_type == SOCK_DGRAM ? "UDP" : "TCP"},
+	    {"TCPLOCALIP=", local}, {"TCPLOCALPORT=", local_number}, {"TCPREMOTEIP=", peer},
+	    {"TCPREMOTEPORT=", peer_number}, {"REMOTE_ADDR=", peer}, {"REMOTE_PORT=", peer_number},
+	    {"REMOTE_HOST=", peer}};
+	const char *const path[][2] = {{"PROTO=", "UNIX"}, {"UNIXLOCALPATH=", local}, {"UNIXREMOTEUID=", peer_number}};
+	const char *const none[][2] = {{"REMOTE_HOST=", "<no address>"}}; /* xinetd's word, where the program accepts */
+	const char *const(*variables)[2] = is_unix ? path : inet;
+	size_t count = is_unix ? LENGTH(path) - (client->uid == (uid_t)-1) : LENGTH(inet);
+	if (client->peer.length == 0) {
+		variables = none;
+		count = LENGTH(none);
 	}
-	add_peer_variables(launch, &count);
-	memcpy(launch->environment + count, service->environment, (service->environment_count + 1) * sizeof(char *));
+	char **environment =
+	    realloc(launch->environment, (count + service->environment_count + 1) * sizeof *environment);
+	if (environment == NULL) return -1;
+	launch->environment = environment;
+	addr_format_host(&client->local, local);
+	addr_format_host(&client->peer, peer);
+	snprintf(local_number, sizeof local_number, "%u", addr_port(&client->local));
+	snprintf(
+	    peer_number, sizeof peer_number, "%lu", (unsigned long)(is_unix ? client->uid : addr_port(&client->peer)));
+	for (size_t i = 0; i < count; i++) {
+		stpcpy(stpcpy(launch->slots[i], variables[i][0]), variables[i][1]);
+		environment[i] = launch->slots[i];
+	}
+	memcpy(environment + count, service->environment, (service->environment_count + 1) * sizeof *environment);
 	return 0;
 }
 
-static void append(struct launch_list *list, struct launch *launch) {
-	launch->next = NULL;
-	*list->last = launch;
-	list->last = &launch->next;
-	list->count++;
+static void remove_quick(const struct launch *launch) {
+	size_t i = 0;
+	while (i < quick_count && quick[i] != launch) i++;
+	if (i == quick_count) return;
+	quick_count--;
+	memmove(&quick[i], &quick[i + 1], (quick_count - i) * sizeof(struct launch *));
 }
 
-static struct launch *take_out(struct launch_list *list, struct launch **link) {
-	struct launch *launch = *link;
-	*link = launch->next;
-	if (*link == NULL) list->last = link;
-	list->count--;
-	return launch;
-}
-
-/* The child has started or failed. The program has the connection now, unless somebody else needs it. */
+/*
+ * Ends a launch: the child has started or failed. The program has the connection now, so superd's descriptor of it is
+ * closed, unless superd needs it: to linger, for the answer to a question, or to do without the program.
+ */
 static void finish(struct launch *launch) {
-	struct task_failure failure = launch->task.failure;
+	struct child *child = launch->child;
 	struct client client = launch->client;
-	spawn_started *started = launch->started;
-	bool is_programs = launch->task.run == run_program || launch->task.run == run_internal;
-	if (is_programs && failure.step == NULL && !launch->service->wait && launch->child->linger_fd < 0)
-		close(client.fd);
+	struct task_failure failure = launch->task.failure;
+	bool is_needed = launch->service->wait || child->linger_fd >= 0 || child->asking != NULL ||
+			 (failure.step != NULL && child->started != NULL);
+	if (!is_needed) close(client.fd);
 	service_release(launch->service);
+	remove_quick(launch);
+	loop_cancel_timer(&launch->timer);
 	launch->next = unused;
 	unused = launch;
-	if (started != NULL) started(&client, launch->child, failure.step != NULL ? &failure : NULL);
+	child->launch = NULL;
+	if (child->started != NULL) child->started(&client, child, failure.step != NULL ? &failure : NULL);
 }
 
-static void collect(struct launch_list *list) {
-	for (struct launch **link = &list->first; *link != NULL;)
-		if (task_is_starting(&(*link)->task)) {
-			link = &(*link)->next;
+/* Calls `started` of each child that has started or failed; one that failed has yet to be reaped. */
+void spawn_collect(void) {
+	for (size_t i = 0; i < quick_count;)
+		if (task_is_starting(&quick[i]->task)) {
+			i++;
 		} else {
-			finish(take_out(list, link));
-			link = &list->first; /* `started` may have changed the list */
+			finish(quick[i]);
+			i = 0; /* `started` may have changed the array */
 		}
 }
 
-/* Calls `started` for each child that has started or failed; one that failed has yet to be reaped. */
-void spawn_collect(void) {
-	collect(&quick);
-}
-
 static void check_slow(struct timer *timer) {
-	for (struct launch *launch = slow.first; launch != NULL; launch = launch->next)
-		task_end_if_stopped(&launch->task);
-	collect(&slow);
-	if (slow.count > 0) loop_set_timer(timer, loop_now() + SLOW_CHECK_MS);
+	struct launch *launch = CONTAINER(timer, struct launch, timer);
+	int64_t age = loop_now() - launch->child->began;
+	task_end_if_stopped(&launch->task);
+	if (task_is_starting(&launch->task))
+		loop_set_timer(
+		    timer, loop_now() + SLOW_CHECK_MS + (age < MOST_SLOW_CHECK_MS ? age : MOST_SLOW_CHECK_MS));
+	else
+		finish(launch);
 }
 
 /* Whether a child is starting for which it is worth to wait. */
 bool spawn_is_starting(void) {
-	return quick.count > 0;
+	return quick_count > 0;
 }
 
 /* Sleeps until the oldest child has started, and collects. That is never long, since a child that takes longer is slow. */
 void spawn_wait(void) {
-	static struct timer timer = {.due = check_slow};
-	if (quick.count == 0) return;
-	task_wait(&quick.first->task);
-	if (task_is_starting(&quick.first->task)) {
-		append(&slow, take_out(&quick, &quick.first));
-		loop_set_timer(&timer, loop_now() + SLOW_CHECK_MS);
+	if (quick_count == 0) return;
+	struct launch *oldest = quick[0];
+	task_wait(&oldest->task);
+	if (task_is_starting(&oldest->task)) {
+		remove_quick(oldest);
+		loop_set_timer(&oldest->timer, loop_now() + SLOW_CHECK_MS);
 	}
 	spawn_collect();
 }
 
-/* Sleeps until one more child may start. */
-void spawn_wait_for_slot(void) {
-	spawn_collect();
-	while (quick.count >= MAX_STARTING) spawn_wait();
-}
-
-/* That child has ended, perhaps before its exec: what its start still has to do is done now. */
-void spawn_note_end(pid_t pid) {
-	struct launch_list *lists[] = {&quick, &slow};
-	for (size_t i = 0; i < LENGTH(lists); i++)
-		for (struct launch *launch = lists[i]->first; launch != NULL; launch = launch->next)
-			if (launch->child->pid == pid) task_ended(&launch->task);
-	collect(&quick);
-	if (slow.count > 0) collect(&slow);
+/* Does what the start of a child that has ended, perhaps before its exec, still has to do. */
+void spawn_note_end(struct child *child) {
+	if (child->launch == NULL) return;
+	task_ended(&child->launch->task);
+	finish(child->launch);
 }
 
 /*
- * Calls `started` for slow children as if they had started: another superd goes on with them. They may still share our
- * descriptors, so nothing is closed.
+ * Calls `started` of a child that has not reached its exec yet: another superd goes on with it. It may still share our
+ * descriptors, and those of them that the other superd gets are not closed at exec from now on.
  */
-void spawn_assume_started(void) {
-	for (struct launch *launch = slow.first; launch != NULL; launch = launch->next) {
-		spawn_started *started = launch->started;
-		launch->started = NULL;
-		if (started != NULL) started(&launch->client, launch->child, NULL);
-	}
+void spawn_assume_started(struct child *child) {
+	spawn_started *started = child->started;
+	if (child->launch == NULL || started == NULL) return;
+	child->launch->closes_others = true;
+	child->started = NULL;
+	started(&child->launch->client, child, NULL);
 }
 
-static struct launch *new_launch(struct service *service, const struct client *client, void (*run)(struct task *)) {
+/*
+ * Starts `child`: the service's program, or what superd itself does instead, with the client's connection as its
+ * descriptors 0 and 1; or, if it is `asking`, a question to the DNS. `child->started` is called when it has started, or with
+ * the failure. Returns 0, or -1 and the failure if there is no child.
+ */
+int spawn_start(
+    struct service *service, const struct client *client, struct child *child, struct task_failure *failure) {
+	static int lowest = INT_MAX; /* of the clients' descriptors: below it, there is none of another client */
+	while (quick_count == MAX_QUICK) spawn_wait();
+	if (unused == NULL) unused = calloc(1, sizeof *unused);
 	struct launch *launch = unused;
-	if (launch != NULL)
-		unused = launch->next;
-	else if ((launch = malloc(sizeof *launch)) != NULL)
-		launch->environment = NULL;
-	if (launch == NULL) return NULL;
-	if (launch->environment == NULL) launch->room = 0;
-	launch->service = service;
-	launch->client = *client;
-	launch->task.run = run;
-	launch->task.copies_memory = run != run_program;
-	launch->task.shares_descriptors = false;
-	if (set_environment(launch) == 0) return launch;
-	launch->next = unused;
-	unused = launch;
-	return NULL;
-}
-
-static int start(struct launch *launch, struct child *child, spawn_started *started, struct task_failure *failure) {
 	*failure = (struct task_failure){"memory", ENOMEM};
 	if (launch == NULL) return -1;
+	launch->service = service;
+	launch->client = *client;
 	launch->child = child;
-	launch->started = started;
+	launch->timer.due = check_slow;
+	launch->closes_others = client->fd != lowest;
+	if (client->fd < lowest) lowest = client->fd;
+	launch->task.run = child->asking != NULL ? run_question : service->is_internal ? run_internal : run_program;
+	launch->task.copies_memory = launch->task.run != run_program;
+	launch->task.shares_descriptors = !service->wait; /* a stop may close the socket that a program gets itself */
+	if (set_environment(launch) < 0) return -1;
 	child->pid = task_start(&launch->task);
-	if (child->pid < 0) {
-		*failure = (struct task_failure){"fork", errno};
-		launch->next = unused;
-		unused = launch;
-		return -1;
-	}
-	service_retain(launch->service);
-	append(&quick, launch);
+	*failure = (struct task_failure){"fork", errno};
+	if (child->pid < 0) return -1;
+	unused = launch->next;
+	quick[quick_count++] = launch;
+	child->launch = launch;
+	service_retain(service);
 	return 0;
-}
-
-/*
- * Starts `child` with the service's program, and the client's connection as its descriptors 0 and 1. A slot must be free
- * (spawn_wait_for_slot). `started` is called when the program has started, or with the failure. Returns 0, or -1 and the
- * failure if there is no child.
- */
-int spawn_program(struct service *service, const struct client *client, struct child *child, spawn_started *started,
-    struct task_failure *failure) {
-	struct launch *launch = new_launch(service, client, service->is_internal ? run_internal : run_program);
-	/* A socket that the program gets itself may be closed meanwhile, by a stop. */
-	if (launch != NULL) launch->task.shares_descriptors = !service->wait && client->fd < LISTENING_FROM;
-	return start(launch, child, started, failure);
-}
-
-/* The same with a child that asks the DNS whether the client is admitted, and exits with 0 if so. */
-int spawn_question(struct service *service, const struct client *client, struct child *child, spawn_started *started,
-    struct task_failure *failure) {
-	return start(new_launch(service, client, run_question), child, started, failure);
 }

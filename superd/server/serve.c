@@ -185,10 +185,10 @@ static int start(const struct client *client, bool must_ask, struct task_failure
 		    .began = loop_now(),
 		    .deadline = span > 0 ? loop_now() + span : INT64_MAX,
 		    .source = client->source,
+		    .started = child_started,
 		    .ended = must_ask ? question_ended : program_ended};
 		if (asking != NULL) *asking = *client;
-		spawn_wait_for_slot();
-		if ((must_ask ? spawn_question : spawn_program)(service, client, child, child_started, failure) == 0) {
+		if (spawn_start(service, client, child, failure) == 0) {
 			register_child(child);
 			return 0;
 		}

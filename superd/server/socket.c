@@ -157,7 +157,7 @@ int socket_check(const struct service *service, const struct endpoint *configure
 	return 0;
 }
 
-/* Moves a descriptor to the numbers that a child does not copy (sys_own_descriptors), if there are so many. */
+/* Moves a descriptor to the numbers that a child does not copy (run_program), if there are so many. */
 static int move_up(int fd) {
 	int saved = errno, moved = fd < 0 || fd >= LISTENING_FROM ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, LISTENING_FROM);
 	if (moved >= 0) close(fd);

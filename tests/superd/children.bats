@@ -2,6 +2,16 @@
 
 load ../lib/superd
 load ../lib/client
+load ../lib/fault
+
+# tamper CALLS EFFECT [OPTION...]: from now on strace does that to these system calls of superd, of its children and of their
+# programs. Sets INJECTOR.
+tamper() {
+	start_background strace -f -q -o /dev/null -e trace="$1" -e inject="$1:$2" "${@:3}" -p "$SUPERD_PID" \
+		2>"$BATS_TEST_TMPDIR/strace"
+	INJECTOR=$BG_PID
+	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
+}
 
 children_of_superd() {
 	pgrep -P "$SUPERD_PID"
@@ -135,18 +145,11 @@ assert_three_descriptors() {
 	assert_three_descriptors
 }
 
-# delay_children [OPTION...]: the first system call of each child takes a second. The options are strace's.
-delay_children() {
-	start_background strace -f -q -o /dev/null -e trace=setsid,pipe,pipe2 -e inject=setsid:delay_enter=1s "$@" \
-		-p "$SUPERD_PID" 2>"$BATS_TEST_TMPDIR/strace"
-	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
-}
-
 @test "wait = yes: superd stops before the program has started, the program gets the socket and runs (Linux)" {
 	print_open_service dgram wait=yes socket_type=dgram user=nobody stderr=log server=/bin/dd \
 		server_args='of=/dev/null count=1' >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
-	delay_children
+	tamper setsid delay_enter=1s
 	printf hello >"/dev/udp/127.0.0.1/$(port_of dgram)"
 	wait_until has_children 1
 	signal_and_wait TERM stopping
@@ -155,12 +158,45 @@ delay_children() {
 
 @test "descriptors: superd opens files while a child starts, the child does not have them (Linux)" {
 	start_listing -u nobody
-	delay_children -e inject=pipe,pipe2:delay_exit=2s
+	tamper setsid delay_enter=1s -e trace=setsid,pipe,pipe2 -e inject=pipe,pipe2:delay_exit=2s
 	start_background "$CLIENT" "$PORT" all >"$BATS_TEST_TMPDIR/reply"
 	wait_until has_children 1
 	kill -USR2 "$SUPERD_PID"
 	wait "$BG_PID"
 	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = $'0\n1\n2' ]
+}
+
+@test "descriptors: superd upgrades while a child starts, the child has only 0, 1 and 2 (Linux)" {
+	start_listing -o linger=1000
+	start_background "$CLIENT" "$PORT" all hold >"$BATS_TEST_TMPDIR/lingering"
+	wait_for_line EXIT
+	tamper setsid delay_enter=4s
+	start_background "$CLIENT" "$PORT" all >"$BATS_TEST_TMPDIR/reply"
+	client=$BG_PID
+	wait_until has_children 1
+	upgrade_superd
+	wait_until is_gone "$client"
+	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = $'0\n1\n2' ]
+}
+
+@test "descriptors: the exec of another program hangs, a client sees the end of its own program (Linux)" {
+	cp /bin/cat "$BATS_TEST_TMPDIR/slow"
+	{
+		print_open_service slow server="$BATS_TEST_TMPDIR/slow"
+		print_open_service proxied proxy_from=127.0.0.1
+	} >"$CONF"
+	start_superd -c "$CONF"
+	start_background "$CLIENT" "$(port_of proxied)" "file:$BATS_TEST_TMPDIR/go" 'send:PROXY UNKNOWN\r\nhello\n' shut all \
+		>"$BATS_TEST_TMPDIR/reply"
+	client=$BG_PID
+	wait_until has_sockets 3
+	tamper execve delay_enter=60s -P "$BATS_TEST_TMPDIR/slow"
+	start_background "$CLIENT" "$(port_of slow)" hold
+	wait_until has_children 1
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_until is_gone "$client"
+	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = hello ]
+	has_children 1
 }
 
 @test "signals: every kind of service, no child has a signal ignored, blocked or handled" {
@@ -217,6 +253,38 @@ delay_children() {
 	[ "$(count_log 'EXIT: sleep signal=15')" -eq 200 ]
 }
 
+@test "time_limit: the process id of a program that it has ended is used again, the new program is left alone (Linux)" {
+	write_program stubborn <<-'END' >/dev/null
+		(trap "" TERM; exec sleep 1000) &
+		wait
+	END
+	{
+		print_open_service limited time_limit=1 server="$BATS_TEST_TMPDIR/stubborn"
+		print_open_service unlimited
+	} >"$CONF"
+	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
+	start_superd -c "$CONF"
+	start_background "$CLIENT" "$(port_of limited)" all
+	wait_for_line 'EXIT: limited signal=15'
+	number=$(sed -n 's/.*START: limited pid=\([0-9]*\).*/\1/p' "$LOG")
+	# All of it at once, since superd looks for the rest of the group five times a second; and no process but the program may
+	# be started meanwhile.
+	start_background nsenter -t "$(pgrep -P "$SUPERD_PID")" -p -m bash -c '
+		kill -KILL -- "-$1"
+		while kill -0 -- "-$1" 2>/dev/null; do :; done
+		echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid
+		exec 9<>"/dev/tcp/127.0.0.1/$2"
+		echo hello >&9
+		read -r line <&9
+		sleep 6
+		echo again >&9
+		read -r again <&9
+		echo "$line $again"' bash "$number" "$(port_of unlimited)" >"$BATS_TEST_TMPDIR/lines"
+	wait_until is_gone "$BG_PID"
+	[ "$(cat "$BATS_TEST_TMPDIR/lines")" = 'hello again' ]
+	grep "START: unlimited pid=$number " "$LOG"
+}
+
 @test "KILL: superd is killed, its programs continue and a new superd listens at the port at once" {
 	start_superd -p 0 -b 127.0.0.1 cat
 	port=$PORT
@@ -257,17 +325,13 @@ delay_children() {
 
 @test "children: a child is killed before exec, superd logs it and serves the next client (Linux)" {
 	start_superd -p 0 -u nobody cat
-	start_background strace -f -q -o /dev/null -e trace=set_tid_address -e inject=set_tid_address:signal=KILL:when=1 \
-		-p "$SUPERD_PID" 2>"$BATS_TEST_TMPDIR/strace"
-	killer=$BG_PID
-	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
+	tamper set_tid_address signal=KILL:when=1
 	for _ in 1 2 3; do
 		run ask "$PORT" <<<hello
 		assert_output ''
 	done
 	wait_until grep -q '^State:.*sleeping' "/proc/$SUPERD_PID/status"
-	kill "$killer"
-	wait_until is_gone "$killer"
+	end_injection
 	run ask "$PORT" <<<hello
 	assert_output hello
 	[ "$(count_log 'EXIT: cat signal=9')" -eq 3 ]
@@ -275,18 +339,76 @@ delay_children() {
 
 @test "children: a program takes long to start, superd answers signals meanwhile (Linux)" {
 	start_superd -p 0 -u nobody cat
-	start_background strace -f -q -o /dev/null -e trace=execve -e inject=execve:delay_enter=60s -p "$SUPERD_PID" \
-		2>"$BATS_TEST_TMPDIR/strace"
-	slowness=$BG_PID
-	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
+	tamper execve delay_enter=60s
 	start_background "$CLIENT" "$PORT" 'send:hello\n' shut all >"$BATS_TEST_TMPDIR/reply"
 	wait_until has_children 1
 	signal_and_wait USR1 'STATE: .*running=1'
 	signal_and_wait USR1 'STATE: .*running=1'
 	[ "$(count_log 'START: ')" -eq 0 ]
-	kill "$slowness"
-	wait_until is_gone "$BG_PID"
+	client=$BG_PID
+	end_injection
+	wait_until is_gone "$client"
 	[ "$(cat "$BATS_TEST_TMPDIR/reply")" = hello ]
+}
+
+@test "children: a child that cannot start its program does not end, superd answers signals meanwhile (Linux)" {
+	mkdir "$BATS_TEST_TMPDIR/removed"
+	print_open_service echo type='INTERNAL UNLISTED' server= directory="$BATS_TEST_TMPDIR/removed" >"$CONF"
+	start_superd -c "$CONF"
+	rmdir "$BATS_TEST_TMPDIR/removed"
+	tamper exit_group delay_enter=60s
+	run "$CLIENT" "$PORT" all
+	assert_output ''
+	wait_for_line 'echo: chdir: No such file or directory'
+	has_children 1
+	signal_and_wait USR1 'STATE: echo .*running=0'
+}
+
+@test "START: programs start slowly while clients keep connecting, superd logs the first start meanwhile (Linux)" {
+	start_superd -p 0 -b 127.0.0.1 -o instances=50 -o on_limit=refuse sleep 1000
+	tamper execve delay_enter=100ms
+	start_background python3 -c 'import socket, sys, time
+clients = []
+for _ in range(51):
+    clients.append(socket.create_connection(("127.0.0.1", int(sys.argv[1]))))
+    time.sleep(0.009)
+time.sleep(1000)' "$PORT"
+	wait_for_line FAIL
+	run grep -m 1 -o -e START -e FAIL "$LOG"
+	assert_output START
+}
+
+@test "START: an internal service starts and ends while the exec of a program hangs, superd logs both (Linux)" {
+	{
+		print_open_service slow
+		print_open_service echo type='INTERNAL UNLISTED' server=
+	} >"$CONF"
+	start_superd -c "$CONF"
+	# The program's child copies superd's descriptors while superd starts the internal service.
+	tamper setsid delay_enter=1s -e trace=setsid,pipe,pipe2,execve -e inject=pipe,pipe2:delay_exit=2s \
+		-e inject=execve:delay_enter=60s
+	start_background "$CLIENT" "$(port_of slow)" hold
+	wait_until has_children 1
+	run "$CLIENT" "$(port_of echo)" 'send:hello\n' line close
+	assert_output hello
+	wait_for_line 'EXIT: echo'
+	[ "$(count_log 'START: echo')" -eq 1 ]
+}
+
+@test "upgrade: it is cancelled while a child starts, and the child fails, superd closes the connection (Linux)" {
+	use_private_superd
+	cp /bin/cat "$BATS_TEST_TMPDIR/program"
+	start_superd -p 0 -b 127.0.0.1 "$BATS_TEST_TMPDIR/program"
+	tamper setsid delay_enter=4s
+	start_background "$CLIENT" "$PORT" all
+	client=$BG_PID
+	wait_until has_children 1
+	rm "$BATS_TEST_TMPDIR/program"
+	# The check succeeds, and then the file cannot be executed.
+	replace_superd '#!/bin/sh' 'chmod 600 "$0"'
+	assert_upgrade_cancelled 'Permission denied'
+	wait_until is_gone "$client"
+	has_sockets 1
 }
 
 @test "process 1: orphans exit, superd reaps them and logs only its own programs" {
