@@ -16,6 +16,7 @@ static void tidy_descriptors(void) {
 	int fd;
 	do fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0 && fcntl(STDERR_FILENO, F_GETFD) < 0) _exit(EXIT_FAILURE); /* nobody could be told why */
 	if (fd > STDERR_FILENO) close(fd);
 	task_close_from(STDERR_FILENO + 1, CLOSE_AT_EXEC);
 }
@@ -89,8 +90,9 @@ int main(int argc, char **argv) {
 		log_error("%s", error.text);
 		if (!upgrade_is_successor()) return EXIT_FAILURE;
 	}
-	notify_take_sockets();
-	if (reload_start(&options) < 0 && !upgrade_is_successor()) {
+	bool is_passed = notify_take_sockets(&error) == 0;
+	if (!is_passed) log_error("%s", error.text);
+	if ((!is_passed || reload_start(&options) < 0) && !upgrade_is_successor()) {
 		pid_file_remove();
 		return EXIT_FAILURE;
 	}

@@ -25,8 +25,23 @@ static bool is_for_us(const char *variable) {
 	return getenv(variable) == NULL || read_variable(variable) == (long long)getpid();
 }
 
-/* Takes the sockets that a supervisor passed to this process. No child learns of them. */
-void notify_take_sockets(void) {
+/* Why superd cannot serve at a descriptor that a supervisor passed, or NULL. */
+static const char *find_fault(int fd) {
+	struct endpoint peer = {.length = sizeof peer.at};
+	int type = 0, is_listening = 0;
+	socklen_t length = sizeof type;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0) return "not a socket";
+	if (getpeername(fd, &peer.at.any, &peer.length) == 0) return "a connected socket, such as of Accept=yes";
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &length);
+	return (type == SOCK_STREAM || type == SOCK_SEQPACKET) && !is_listening ? "a socket that does not listen"
+										: NULL;
+}
+
+/*
+ * Takes the sockets that a supervisor passed to this process. No child learns of them. Returns 0, or -1 and an error if one
+ * is of a kind at which superd cannot serve.
+ */
+int notify_take_sockets(struct error *error) {
 	long long count = is_for_us("LISTEN_PID") ? read_variable("LISTEN_FDS") : 0;
 	const char *rest = getenv("LISTEN_FDNAMES");
 	if (rest == NULL) rest = "";
@@ -35,11 +50,14 @@ void notify_take_sockets(void) {
 		char name[64];
 		snprintf(name, sizeof name, "%.*s", (int)length, rest);
 		rest += length + (rest[length] == ':');
+		const char *fault = find_fault(fd);
+		if (fault != NULL) return error_set(error, "LISTEN_FDS: descriptor %d (%s) is %s", fd, name, fault);
 		inherited_add(fd, SOCKET_PASSED, NULL, name);
 	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
+	return 0;
 }
 
 /* Tells the supervisor `state` (READY=1, STOPPING=1...), and how many services and children there are. */

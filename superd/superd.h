@@ -33,7 +33,7 @@ void pid_file_write(void);
 void pid_file_remove(void);
 
 /* notify.c: the supervisor */
-void notify_take_sockets(void);
+int notify_take_sockets(struct error *error);
 void notify_open(void);
 void notify_send(const char *state);
 void notify_reloading(void);

@@ -3,6 +3,7 @@
  */
 #include "server.h"
 
+#include <poll.h>
 #include <sys/wait.h>
 
 enum {
@@ -104,14 +105,29 @@ static void child_started(const struct client *client, struct child *child, cons
 		start_failed(client, failure);
 		update_accepting(listener);
 	} else if (child->asking == NULL) {
+		if (listener->service->wait) listener->accepted++; /* only now: it is tried again in a shortage */
 		shortage_end(listener);
 		log_start(listener->service, client, child->pid);
 	}
 }
 
-/* A program that exits at once and has wait = yes would be started again at once, for ever. */
+/* Whether a client still waits at one of the listener's sockets. */
+static bool is_readable(const struct listener *listener) {
+	bool is_ready = false;
+	for (size_t i = 0; i < listener->socket_count; i++) {
+		struct pollfd polled = {.fd = listener->sockets[i].watch.fd, .events = POLLIN};
+		is_ready |= poll(&polled, 1, 0) > 0;
+	}
+	return is_ready;
+}
+
+/*
+ * A program with wait = yes that fails at once, or exits at once and leaves its client where it was, would be started again at
+ * once, for ever. An internal service leaves what it does not answer in one go, and cps bounds it.
+ */
 static void back_off(struct listener *listener, const struct child *child, int status) {
-	if (status == 0 || loop_now() - child->began > MIN_RUNTIME_MS) {
+	bool is_quick = loop_now() - child->began <= MIN_RUNTIME_MS && !listener->service->is_internal;
+	if (!is_quick || (status == 0 && !is_readable(listener))) {
 		listener->quick_exits = 0;
 		return;
 	}
@@ -323,7 +339,7 @@ static bool serve_one(const struct listening_socket *socket) {
 		peek_client(&client);
 	else if (accept_client(&client) < 0)
 		return false;
-	listener->accepted++;
+	if (!service->wait) listener->accepted++;
 	metrics_touch();
 	if (!service->wait && addr_list_matches(&service->proxy_from, client.source))
 		proxy_read_header(&listener->headers, &client, NULL, header_done);

@@ -230,3 +230,24 @@ another_than() {
 	wait_for_line 'FAIL: a time'
 	has_children 0
 }
+
+@test "wait = yes: the program exits with 0 and leaves its datagram, superd starts it again with growing delays" {
+	start_superd -p 0 -b 127.0.0.1 -o socket_type=dgram -o wait=yes true
+	"$DATAGRAM" -t 0.1 127.0.0.1 "$PORT" hello
+	wait_for_line 'warning: true: the program exits at once; restarting it with growing delays'
+	sleep 2
+	(($(count_log 'START: true') <= 8))
+}
+
+@test "wait = yes: the program exits with 0 and has taken its datagram, superd starts it at once for the next" {
+	start_superd -p 0 -b 127.0.0.1 -o socket_type=dgram -o wait=yes python3 -c 'import socket
+s = socket.socket(fileno=0)
+data, peer = s.recvfrom(100)
+s.sendto(data, peer)'
+	for _ in 1 2 3 4; do
+		run "$DATAGRAM" 127.0.0.1 "$PORT" hello
+		assert_output hello
+	done
+	run grep 'exits at once' "$LOG"
+	assert_failure
+}

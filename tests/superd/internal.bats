@@ -42,10 +42,10 @@ start_internal() {
 }
 
 @test "internal discard: a datagram, it is read and nothing comes back" {
-	start_internal discard
+	start_internal discard 'log_on_success = EXIT'
 	run "$DATAGRAM" -t 0.3 127.0.0.1 "$DGRAM" hello
 	assert_output '(none)'
-	wait_until pgrep -P "$SUPERD_PID"
+	wait_for_line 'EXIT: dgram status=0'
 }
 
 @test "internal chargen: a stream, it sends lines of 72 characters and CR LF without end" {
@@ -125,12 +125,10 @@ is_now() {
 	} | sed '/server/d' >"$CONF"
 	start_superd -c "$CONF"
 	send_forged "$(port_of other)" "$(port_of one)"
-	wait_until pgrep -P "$SUPERD_PID"
 	sleep 1
-	# Each reads a few datagrams at most, so it uses no processor time.
-	for pid in $(pgrep -P "$SUPERD_PID"); do
-		[ "$(awk '{ print $14 + $15 }' "/proc/$pid/stat")" -le 5 ]
-	done
+	# Each reads a few datagrams at most.
+	signal_and_wait USR1 'STATE: one .* accepted=[0-3] '
+	grep -q 'STATE: other .* accepted=[0-3] ' "$LOG"
 }
 # send_forged FROM TO: send a datagram to port TO with FROM as its source port, both of 127.0.0.1.
 send_forged() {
@@ -179,4 +177,46 @@ raw.sendto(struct.pack(">HHHH", source, target, 8 + 5, 0) + b"hello", ("127.0.0.
 	wait_for_line '^superd: FAIL: stream service_limit from=127\.0\.0\.1$'
 	kill "$BG_PID"
 	wait_for_line '^superd: EXIT: stream status=0 pid=[0-9]*$'
+}
+
+# answers COUNT: how many of so many datagrams, a tenth of a second apart, are answered.
+answers() {
+	local i
+	for ((i = 0; i < $1; i++)); do
+		"$DATAGRAM" -t 0.1 127.0.0.1 "$DGRAM" hello
+	done | grep -c hello
+}
+
+@test "internal datagrams: cps = 2 60, superd answers no more than two bursts" {
+	start_internal echo 'cps = 2 60'
+	[ "$(answers 10)" -le 2 ]
+}
+
+@test "internal datagrams: the service is in use and a reload closes it to the client, the next datagram is not answered" {
+	start_internal echo
+	run "$DATAGRAM" 127.0.0.1 "$DGRAM" hello
+	assert_output hello
+	sed -i 's/^}/no_access = 127.0.0.1\n}/' "$CONF"
+	reload_superd
+	run "$DATAGRAM" -t 0.5 127.0.0.1 "$DGRAM" hello
+	assert_output '(none)'
+}
+
+@test "internal datagrams: the service is in use and a reload disables it, the next datagram is not answered" {
+	start_internal echo
+	run "$DATAGRAM" 127.0.0.1 "$DGRAM" hello
+	assert_output hello
+	sed -i '0,/id = dgram/s//id = dgram\ndisable = yes/' "$CONF"
+	reload_superd
+	run "$DATAGRAM" -t 0.5 127.0.0.1 "$DGRAM" hello
+	refute_output hello
+}
+
+@test "internal datagrams: the service is in use and superd gets TERM, it ends at once" {
+	start_internal echo
+	run "$DATAGRAM" 127.0.0.1 "$DGRAM" hello
+	assert_output hello
+	SECONDS=0
+	stop_superd TERM
+	((SECONDS < 5))
 }

@@ -374,3 +374,65 @@ for n in range(1, 11):
 	assert_output ''
 	assert_success
 }
+
+# pass_descriptor PYTHON: superd is started with descriptor 3 of that expression, as LISTEN_FDS=1.
+pass_descriptor() {
+	SUPERD_PREFIX=(python3 -c 'import os, socket, sys
+thing = eval(sys.argv[1])
+os.dup2(thing.fileno(), 3)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.environ["LISTEN_FDS"] = "1"
+os.execvp(sys.argv[2], sys.argv[2:])' "$1")
+}
+
+# assert_descriptor_refused FAULT: superd does not start with it, and the error is this.
+assert_descriptor_refused() {
+	run -1 timeout "$WAIT_SECONDS" "${SUPERD_PREFIX[@]}" "$SUPERD" cat
+	assert_line "superd: LISTEN_FDS: descriptor 3 () is $1"
+}
+
+@test "LISTEN_FDS: a regular file, superd names it and does not start" {
+	pass_descriptor 'open("/etc/passwd")'
+	assert_descriptor_refused 'not a socket'
+}
+
+@test "LISTEN_FDS: one end of a socket pair, superd names it and does not start" {
+	pass_descriptor 'socket.socketpair()[0]'
+	assert_descriptor_refused 'a connected socket, such as of Accept=yes'
+}
+
+@test "LISTEN_FDS: a connected socket, superd names it and does not start" {
+	pass_descriptor '[l := socket.create_server(("127.0.0.1", 0)), c := socket.create_connection(l.getsockname()), l.accept()][1]'
+	assert_descriptor_refused 'a connected socket, such as of Accept=yes'
+}
+
+@test "LISTEN_FDS: a stream socket that does not listen, superd names it and does not start" {
+	pass_descriptor '(lambda s: (s.bind(("127.0.0.1", 0)), s)[1])(socket.socket())'
+	assert_descriptor_refused 'a socket that does not listen'
+}
+
+@test "LISTEN_FDS: the owner shuts one of two sockets down, superd pauses that service and serves the other" {
+	print_open_service a >"$CONF"
+	print_open_service b >>"$CONF"
+	SUPERD_PREFIX=(python3 -c 'import os, socket, sys, time
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+for n, s in enumerate(sockets):
+    os.dup2(s.fileno(), 100 + n)
+if os.fork() == 0:
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.05)
+    socket.socket(fileno=100).shutdown(socket.SHUT_RDWR)
+    os._exit(0)
+for n in range(2):
+    os.dup2(100 + n, 3 + n)
+    os.close(100 + n)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="a:b")
+os.execvp(sys.argv[2], sys.argv[2:])' "$BATS_TEST_TMPDIR/shut")
+	start_superd -c "$CONF"
+	touch "$BATS_TEST_TMPDIR/shut"
+	wait_for_line '^superd: a: accept: Invalid argument; new connections wait'
+	for _ in 1 2 3 4 5; do
+		echoes "$(port_of b)"
+	done
+	[ "$(count_log 'accept: ')" -eq 1 ]
+}
