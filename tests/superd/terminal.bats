@@ -103,6 +103,13 @@ assert_quoted() {
 	assert_quoted 'port =' '^~~~~~'
 }
 
+@test "superd errors on a terminal: the quoted word is not in the line, the value is marked" {
+	printf '%s\n' 'service abc' '{' 'type = INTERNAL' 'protocol = tcp' 'wait = no' 'port = 1' '}' >"$FILE"
+	run on_terminal "TERM=dumb $SUPERD -t -c $FILE"
+	assert_line --partial "there is no internal service 'abc'"
+	assert_quoted 'type = INTERNAL' '       ^~~~~~~~'
+}
+
 @test "superd errors on a terminal: a warning, its line is quoted" {
 	check_on_terminal 'port = 7008' 'port = 7009'
 	assert_success
