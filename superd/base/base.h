@@ -146,7 +146,6 @@ struct watch {
 };
 
 int loop_open(void);
-void loop_close(void);
 bool loop_signal_taken(int number);
 pid_t loop_signal_sender(void);
 int64_t loop_now(void);

@@ -45,19 +45,13 @@ int loop_open(void) {
 	sigemptyset(&blocked);
 	for (size_t i = 0; i < LENGTH(handled); i++) sigaddset(&blocked, handled[i]);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
-	loop_close();
+	sys_default_signals();
 	sigdelset(&blocked, SIGPIPE);
 	sigdelset(&blocked, SIGXFSZ);
 	loop.signals = (struct watch){.fd = sys_signals_open(&blocked), .ready = read_signal};
 	loop.taken[SIGCHLD] = true; /* one that was pending before an upgrade may have been lost */
 	read_clock();
 	return sys_poller_open() < 0 || loop.signals.fd < 0 ? -1 : loop_watch(&loop.signals);
-}
-
-/* Gives every signal its default again, as an exec does. */
-void loop_close(void) {
-	struct sigaction action = {.sa_handler = SIG_DFL};
-	for (int number = 1; number < (int)LENGTH(loop.taken); number++) sigaction(number, &action, NULL);
 }
 
 /* Whether the signal has arrived since the last call for it. */

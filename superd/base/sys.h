@@ -33,6 +33,7 @@ int sys_poller_open(void);
 int sys_poller_add(struct watch *watch);
 void sys_poller_remove(struct watch *watch);
 int sys_poller_wait(struct watch **ready, int most, int timeout);
+void sys_default_signals(void);
 int sys_signals_open(const sigset_t *signals);
 int sys_signal_read(int fd, pid_t *sender);
 

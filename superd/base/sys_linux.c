@@ -94,6 +94,15 @@ int sys_poller_wait(struct watch **ready, int most, int timeout) {
 	return count < 0 ? 0 : count;
 }
 
+/*
+ * Gives every signal its default again, as an exec does. By the system call, since libc keeps 32 and 33 to itself, and a
+ * parent may have left them ignored (GNU make does).
+ */
+void sys_default_signals(void) {
+	static const uint64_t action[8]; /* at least the kernel's struct: SIG_DFL, no flags, no mask */
+	for (int number = 1; number <= 64; number++) syscall(SYS_rt_sigaction, number, action, NULL, sizeof *action);
+}
+
 /* A descriptor that is readable when one of `signals`, which are blocked, has arrived. Returns -1 and errno on failure. */
 int sys_signals_open(const sigset_t *signals) {
 	return signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);

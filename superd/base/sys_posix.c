@@ -121,6 +121,12 @@ int sys_poller_wait(struct watch **ready, int most, int timeout) {
 	return found;
 }
 
+void sys_default_signals(void) {
+	struct sigaction action = {.sa_handler = SIG_DFL};
+	for (int number = 1; number < SIGRTMIN; number++) sigaction(number, &action, NULL);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++) sigaction(number, &action, NULL);
+}
+
 static int signal_pipe[2];
 
 static pid_t owner;

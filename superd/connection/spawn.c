@@ -98,7 +98,7 @@ static void become_helper(struct launch *launch) {
 	if (dup2(launch->task.report_fd, REPORT_FD) < 0) task_fail(&launch->task, "dup2");
 	launch->task.report_fd = REPORT_FD;
 	task_close_from(REPORT_FD + 1, CLOSE_NOW);
-	loop_close();
+	sys_default_signals();
 	task_unblock_signals();
 }
 

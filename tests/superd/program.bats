@@ -211,3 +211,15 @@ os.execv(sys.argv[1], sys.argv[1:])')
 	assert_output ''
 	wait_for_line 'script.*Exec format error'
 }
+
+@test "signals: superd starts with 32, 33 and 40 ignored, as GNU make's children do, and a program has none ignored (Linux)" {
+	# By the system call: libc does not let anybody ignore the first two.
+	SUPERD_PREFIX=(python3 -c 'import ctypes, os, sys
+nr = {"x86_64": 13, "aarch64": 134}[os.uname().machine]
+for number in 32, 33, 40:
+    ctypes.CDLL(None).syscall(nr, number, (ctypes.c_uint64 * 8)(1), None, 8)
+os.execvp(sys.argv[1], sys.argv[1:])')
+	start_superd -p 0 grep SigIgn /proc/self/status
+	run ask "$PORT" </dev/null
+	assert_output $'SigIgn:\t0000000000000000'
+}
