@@ -39,7 +39,6 @@ start_all_kinds() {
 		print_open_service redirected server= redirect="127.0.0.1 $behind"
 		print_open_service echo type='INTERNAL UNLISTED' server=
 		print_open_service chargen type='INTERNAL UNLISTED' server=
-		print_open_service chargen type='INTERNAL UNLISTED' id=chargen-dgram socket_type=dgram wait=yes server=
 	} >"$files/conf"
 	start_superd -m "$files/metrics" -P "$files/pid" -c "$files/conf"
 	occupy_all
@@ -63,11 +62,10 @@ occupy_all() {
 	done
 	open_connection client.unix "$BATS_TEST_TMPDIR/socket"
 	printf x >"/dev/udp/127.0.0.1/$(port_of dgram)"
-	printf x >"/dev/udp/127.0.0.1/$(port_of chargen-dgram)"
 	wait_for_line 'EXIT: lingered'
-	wait_until has_children 14
+	wait_until has_children 13
 	# The last of them has started its program, too.
-	signal_and_wait USR1 'STATE: chargen-dgram'
+	signal_and_wait USR1 'STATE: chargen'
 }
 
 # print_descriptors PID: print the number of each open descriptor, and what it is, without its inode.
@@ -109,7 +107,7 @@ sockets_of() {
 	assert_output ''
 	# superd itself has only linger's copy and the listening sockets that programs have.
 	run comm -12 <(sockets_of "$SUPERD_PID") "$BATS_TEST_TMPDIR/sockets"
-	assert_equal "${#lines[@]}" 4
+	assert_equal "${#lines[@]}" 3
 }
 
 # start_listing [OPTION...]: start superd with a program that prints its descriptors.
@@ -222,7 +220,7 @@ assert_three_descriptors() {
 	assert_output $'0 socket\n1 socket\n2 socket'
 	run grep -E '^Sig(Blk|Ign|Cgt)' "/proc/$(pgrep -n -P "$SUPERD_PID")/status"
 	assert_output $'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000000'
-	has_children 15
+	has_children 14
 }
 
 @test "time_limit: a process of the group ignores TERM, KILL ends it 5 seconds later" {
