@@ -3,8 +3,8 @@
  *
  * input.c reads bytes into the line reader of line.c; parse.c splits a line into a name and its arguments;
  * commands.c finds the command of that name and runs it. With -d it may be a program, which directory.c finds,
- * launch.c starts and program.c relays. reply.c writes to the client, screen.c to the server's screen. main.c ties
- * these together. Only input.c, peer.c and screen.c know that a descriptor may be a socket.
+ * launch.c starts and program.c relays. reply.c writes to the client, screen.c to the server's screen. signal.c bounds
+ * how long a program and a write to the screen take. main.c ties these together. Only input.c, peer.c and screen.c know that a descriptor may be a socket.
  */
 #ifndef CMD_H
 #define CMD_H
@@ -70,6 +70,17 @@ char *line_space(struct line_reader *reader, size_t *size);
 void line_fill(struct line_reader *reader, size_t count);
 size_t line_discard(struct line_reader *reader);
 enum line_status line_next(struct line_reader *reader, struct text *line);
+
+/* signal.c: handlers, and the limits that SIGALRM keeps */
+
+enum { SIGNAL_GUARD_MS = 1000 };
+
+long long signal_clock(void);
+void signal_handle(int number, int flags, void (*handler)(int));
+void signal_open_limit(void (*action)(void));
+void signal_limit(unsigned seconds);
+void signal_begin_guard(void);
+bool signal_end_guard(void);
 
 /* input.c: the client's bytes, and how long to wait for them */
 
@@ -145,5 +156,6 @@ int reply_failure(void);
 
 void screen_line(struct text source, struct text line);
 void screen_error(const char *format, ...);
+void screen_close(void);
 
 #endif

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -13,16 +12,9 @@
 /* How long, and how many bytes, a client may send after the session has ended. */
 enum { LINGER_SECONDS = 10, LINGER_BYTES = 67108864 };
 
-static long long clock_milliseconds(void) {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Returns the deadline, for input_read(), that is so many seconds from now; 0 if seconds is 0, which is none. */
 long long input_deadline(unsigned seconds) {
-	return seconds == 0 ? 0 : clock_milliseconds() + (long long)seconds * 1000;
+	return seconds == 0 ? 0 : signal_clock() + (long long)seconds * 1000;
 }
 
 /* Waits until there is something to read or the deadline has passed. */
@@ -30,7 +22,7 @@ static enum input_status wait_readable(long long deadline) {
 	struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
 
 	for (;;) {
-		long long left = deadline == 0 ? -1 : deadline - clock_milliseconds();
+		long long left = deadline == 0 ? -1 : deadline - signal_clock();
 		int ready;
 
 		/* Input that is always readable and never ends a line is idle all the same. */

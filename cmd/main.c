@@ -106,6 +106,7 @@ int main(int argc, char **argv) {
 		if (buffer == NULL) return fail("make room for a line", errno);
 	}
 	status = run_session(&options, buffer);
+	screen_close();
 	free(long_buffer);
 	return status;
 }

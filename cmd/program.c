@@ -49,13 +49,10 @@ static void on_child(int number) {
 	errno = saved;
 }
 
-static void on_alarm(int number) {
-	int saved = errno;
-
-	(void)number;
+/* In a signal handler. */
+static void on_time_limit(void) {
 	timed_out = 1;
 	kill_group();
-	errno = saved;
 }
 
 /* Ends cmd as the signal does by default. It is blocked in its handler, and arrives when this returns. */
@@ -63,21 +60,6 @@ static void on_termination(int number) {
 	kill_group();
 	signal(number, SIG_DFL);
 	raise(number);
-}
-
-/* Sets a handler that no other handler interrupts, and unblocks the signal. */
-static void handle(int number, void (*handler)(int)) {
-	struct sigaction action;
-	sigset_t set;
-
-	memset(&action, 0, sizeof action);
-	action.sa_handler = handler;
-	action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
-	sigfillset(&action.sa_mask);
-	sigaction(number, &action, NULL);
-	sigemptyset(&set);
-	sigaddset(&set, number);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /* Returns whether the parent has asked to ignore the signal, as nohup(1) does. */
@@ -98,10 +80,11 @@ int program_open(unsigned seconds) {
 		fcntl(child_pipe[i], F_SETFL, O_NONBLOCK);
 	}
 	time_limit = seconds;
-	handle(SIGALRM, on_alarm);
-	handle(SIGCHLD, on_child);
+	signal_open_limit(on_time_limit);
+	signal_handle(SIGCHLD, SA_RESTART | SA_NOCLDSTOP, on_child);
 	for (i = 0; i < sizeof termination_signals / sizeof termination_signals[0]; i++) {
-		if (!is_ignored(termination_signals[i])) handle(termination_signals[i], on_termination);
+		if (!is_ignored(termination_signals[i]))
+			signal_handle(termination_signals[i], SA_RESTART, on_termination);
 	}
 	return 0;
 }
@@ -118,7 +101,7 @@ static int start(struct child *child, const char *path, const struct request *re
 	if (error == 0) {
 		timed_out = 0;
 		program_group = (sig_atomic_t)child->pid;
-		alarm(time_limit);
+		signal_limit(time_limit);
 	}
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return error;
@@ -244,7 +227,7 @@ static void relay_rest(struct program *program) {
 static int wait_for_end(pid_t pid) {
 	int status = 0;
 
-	alarm(0);
+	signal_limit(0);
 	kill_group();
 	program_group = 0;
 	waitpid(pid, &status, 0);

@@ -5,6 +5,10 @@
  * Nothing that a client or a program writes may control the operator's terminal. Tab, printable ASCII and valid UTF-8
  * pass; every other byte is shown as \xHH: control bytes, U+0080 to U+009F, and bytes that are not UTF-8 by RFC 3629.
  * A line is one write(2), so that the lines of many processes on one screen do not mix.
+ *
+ * A screen that nobody reads (a full pipe, a stopped terminal) does not hold up the session: a line waits for at most
+ * SIGNAL_GUARD_MS, and the lines after a lost one do not wait. They are counted, and the count is shown when the screen
+ * can be written again.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,48 +20,88 @@
 
 #include "cmd.h"
 
-/* How many bytes an escaped byte needs. */
-enum { ESCAPE_SIZE = 4 };
+enum {
+	ESCAPE_SIZE = 4,        /* bytes that an escaped byte needs */
+	SYSLOG_RETRY_MS = 10000 /* how long syslog(3) is not called after it has blocked */
+};
 
 /* Has room for a line of the default limit even if every byte is escaped; longer lines need several writes. */
 static char buffer[ESCAPE_SIZE * OPTIONS_LIMIT_DEFAULT];
 static size_t used;
 
-/* Returns whether descriptors 1 and 2 are the same socket. */
-static bool is_stderr_the_client(void) {
+static enum { UNKNOWN, REGULAR_FILE, STREAM, SYSLOG } kind;
+static bool is_lost;         /* a part of this line could not be written */
+static bool is_cut;          /* what was written last does not end with a line feed */
+static unsigned long lost;   /* how many lines, since the last one that was written */
+static long long retry_time; /* of syslog(3) */
+
+static void set_kind(void) {
 	struct stat out, err;
 
-	return fstat(STDERR_FILENO, &err) == 0 && S_ISSOCK(err.st_mode) && fstat(STDOUT_FILENO, &out) == 0 &&
-	       out.st_dev == err.st_dev && out.st_ino == err.st_ino;
+	kind = STREAM;
+	if (fstat(STDERR_FILENO, &err) == -1) return;
+	if (S_ISREG(err.st_mode)) kind = REGULAR_FILE;
+	if (!S_ISSOCK(err.st_mode) || fstat(STDOUT_FILENO, &out) == -1) return;
+	if (out.st_dev != err.st_dev || out.st_ino != err.st_ino) return;
+	kind = SYSLOG;
+	openlog("cmd", LOG_PID, LOG_DAEMON);
 }
 
-/* A line that cannot be written is dropped. */
-static void write_buffer(void) {
+/* Writes the buffer, for at most SIGNAL_GUARD_MS. Returns whether all of it was written. */
+static bool write_buffer(void) {
+	struct pollfd screen = {.fd = STDERR_FILENO, .events = POLLOUT};
+	long long end = signal_clock() + SIGNAL_GUARD_MS;
 	size_t done = 0;
 
-	while (done < used) {
+	do {
 		ssize_t count = write(STDERR_FILENO, buffer + done, used - done);
-		struct pollfd screen = {.fd = STDERR_FILENO, .events = POLLOUT};
 
 		if (count >= 0)
 			done += (size_t)count;
 		else if (errno == EAGAIN)
-			(void)poll(&screen, 1, -1);
+			(void)poll(&screen, 1, SIGNAL_GUARD_MS);
 		else if (errno != EINTR)
-			return;
-	}
+			break;
+	} while (done < used && signal_clock() < end);
+	if (done > 0) is_cut = buffer[done - 1] != '\n';
+	return done == used;
 }
 
-/* Sends the buffer. syslog(3) ends each line itself. */
+/* Sends the buffer, unless an earlier part of the line is lost. syslog(3) ends each line itself. */
 static void flush(void) {
-	if (is_stderr_the_client()) {
-		size_t length = buffer[used - 1] == '\n' ? used - 1 : used;
+	size_t length = buffer[used - 1] == '\n' ? used - 1 : used;
 
-		openlog("cmd", LOG_PID, LOG_DAEMON);
+	if (!is_lost && kind == SYSLOG) {
+		signal_begin_guard();
 		syslog(LOG_INFO, "%.*s", (int)length, buffer);
-	} else
-		write_buffer();
+		is_lost = signal_end_guard();
+		if (is_lost) retry_time = signal_clock() + SYSLOG_RETRY_MS;
+	} else if (!is_lost && kind == STREAM) {
+		signal_begin_guard();
+		is_lost = !write_buffer();
+		signal_end_guard();
+	} else if (!is_lost)
+		is_lost = !write_buffer();
 	used = 0;
+}
+
+/* Returns whether the screen can perhaps be written. Does not wait. */
+static bool is_ready(void) {
+	struct pollfd screen = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (kind == SYSLOG) return signal_clock() >= retry_time;
+	return poll(&screen, 1, 0) == 1;
+}
+
+/* Shows how many lines are lost, unless there are none. Returns whether the screen can be written again. */
+static bool show_lost(void) {
+	if (lost == 0) return true;
+	if (!is_ready()) return false;
+	is_lost = false;
+	used = (size_t)snprintf(buffer, sizeof buffer, "%scmd: %lu screen lines lost\n", is_cut ? "\n" : "", lost);
+	flush();
+	if (!is_lost) lost = 0;
+	return !is_lost;
 }
 
 /* Returns the length of the UTF-8 character of two bytes or more that the bytes begin with; 0 if they do not. */
@@ -106,8 +150,10 @@ static void add_escaped(struct text text) {
 	}
 }
 
-/* Shows one line, after `SOURCE: ` unless the source is empty. */
+/* Shows one line, after `SOURCE: ` unless the source is empty. A line that cannot be written in time is lost. */
 void screen_line(struct text source, struct text line) {
+	if (kind == UNKNOWN) set_kind();
+	is_lost = !show_lost();
 	if (source.length > 0) {
 		add_escaped(source);
 		add_escaped(text_from_string(": "));
@@ -115,6 +161,7 @@ void screen_line(struct text source, struct text line) {
 	add_escaped(line);
 	buffer[used++] = '\n';
 	flush();
+	if (is_lost) lost++;
 }
 
 /* Shows a message of cmd itself, in the format of printf(3). */
@@ -126,4 +173,9 @@ void screen_error(const char *format, ...) {
 	vsnprintf(message, sizeof message, format, arguments);
 	va_end(arguments);
 	screen_line(text_from_string("cmd"), text_from_string(message));
+}
+
+/* At the end of the session. */
+void screen_close(void) {
+	show_lost();
 }
