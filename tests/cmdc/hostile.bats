@@ -169,8 +169,20 @@ assert_no_reply() {
 	echo x >"$BATS_TEST_TMPDIR/in"
 	start_cmdc "$BATS_TEST_TMPDIR/in"
 	wait_for_server_line x
-	kill -STOP "$BG_PID"
-	kill -CONT "$BG_PID"
+	kill -STOP "$CMDC_PID"
+	wait_until grep -q '^State:.*stopped' "/proc/$CMDC_PID/status"
+	kill -CONT "$CMDC_PID"
 	: >"$BATS_TEST_TMPDIR/go"
 	assert_cmdc_ends 0
+}
+
+@test "cmdc signals: a signal interrupts each second system call, cmdc repeats it (Linux)" {
+	local calls=poll,ppoll,sendto,recvfrom
+	start_server - accept line 'send:ok<>x\n' close
+	# The leak sanitizer cannot check a process that strace traces.
+	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+	run --separate-stderr timeout "$WAIT_SECONDS" strace -o /dev/null -e trace="$calls" -e inject="$calls:error=EINTR:when=1+2" \
+		"$CMDC" -h 127.0.0.1 -p "$PORT" < <(echo x)
+	assert_success
+	assert_output 'ok<>x'
 }
