@@ -210,12 +210,6 @@ int syslog_write(int priority, const char *text);
 void syslog_close(void);
 
 /* log.c: superd's own log */
-
-/* Written to without ever blocking. */
-struct log_sink {
-	int fd;
-	enum { SINK_PLAIN, SINK_SOCKET, SINK_POLLED } kind;
-};
 enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_ALWAYS, LEVEL_NOTICE, LEVEL_DETAIL };
 #define log_error(...) log_write(LEVEL_ERROR, NULL, __VA_ARGS__)
 #define log_warning(...) log_write(LEVEL_WARNING, NULL, __VA_ARGS__)
@@ -231,7 +225,5 @@ bool log_is_enabled(enum log_level level);
 bool log_is_terminal(void);
 void log_mute_warnings(bool mute);
 size_t log_escape(char *line, size_t size, const char *text);
-void sink_open(struct log_sink *sink, int fd);
-int sink_write(const struct log_sink *sink, const char *line, size_t length);
 
 #endif

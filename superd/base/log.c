@@ -10,36 +10,21 @@
 #include <sys/stat.h>
 #include <syslog.h>
 
-enum { LINE_MAX_LENGTH = 1000 };
+enum { LINE_MAX_LENGTH = 1000, PLACE_MAX_LENGTH = 320 };
 
 static struct {
-	bool to_syslog, to_terminal, is_bare, is_muted;
+	const struct named_value *facility; /* syslog's; NULL: the log goes to `fd` */
+	int fd;
+	ssize_t (*write)(int fd, const void *bytes, size_t length); /* without waiting */
+	bool to_terminal, is_bare, is_muted;
 	enum log_level least;
-	int facility;
-	struct log_sink sink;
 	unsigned long lost;
-} own_log = {.least = LEVEL_NOTICE, .sink.fd = STDERR_FILENO};
+} own_log = {.fd = STDERR_FILENO, .write = write, .least = LEVEL_NOTICE};
 
-/*
- * Opens a sink on a descriptor: a file, pipe, terminal or socket that is written to without blocking the loop. Others may
- * share the descriptor and not expect O_NONBLOCK on it; where the system can, its file is opened once more instead.
- */
-void sink_open(struct log_sink *sink, int fd) {
-	struct stat about;
-	*sink = (struct log_sink){.fd = fd, .kind = SINK_PLAIN};
-	if (fstat(fd, &about) < 0 || S_ISREG(about.st_mode)) return;
-	sink->kind = S_ISSOCK(about.st_mode) ? SINK_SOCKET : SINK_POLLED;
-	int reopened = sink->kind == SINK_SOCKET ? -1 : sys_reopen_nonblocking(fd);
-	if (reopened >= 0) *sink = (struct log_sink){.fd = reopened, .kind = SINK_PLAIN};
-}
-
-/* Writes a whole line, or nothing where that would block. Returns 0, or -1 if it could not. */
-int sink_write(const struct log_sink *sink, const char *line, size_t length) {
-	struct pollfd writable = {.fd = sink->fd, .events = POLLOUT};
-	if (sink->kind == SINK_POLLED && poll(&writable, 1, 0) != 1) return -1;
-	ssize_t written =
-	    sink->kind == SINK_SOCKET ? sys_send_nonblocking(sink->fd, line, length) : write(sink->fd, line, length);
-	return written == (ssize_t)length ? 0 : -1;
+/* Writes to a pipe or a terminal, whose descriptor other processes share and expect to block. */
+static ssize_t write_polled(int fd, const void *bytes, size_t length) {
+	struct pollfd writable = {.fd = fd, .events = POLLOUT};
+	return poll(&writable, 1, 0) == 1 ? write(fd, bytes, length) : -1;
 }
 
 /*
@@ -48,21 +33,24 @@ int sink_write(const struct log_sink *sink, const char *line, size_t length) {
  * a compiler's are.
  */
 void log_open(enum log_level least, const struct named_value *facility, bool is_check) {
-	own_log.is_bare = is_check;
+	struct stat about;
 	own_log.least = least;
-	if (facility != NULL) {
-		own_log.facility = (int)facility->value;
-		own_log.to_syslog = true;
-	} else {
-		own_log.to_terminal = isatty(STDERR_FILENO) == 1;
-		sink_open(&own_log.sink, STDERR_FILENO);
-	}
+	own_log.facility = facility;
+	own_log.is_bare = is_check;
+	if (facility != NULL || fstat(STDERR_FILENO, &about) < 0 || S_ISREG(about.st_mode)) return;
+	own_log.to_terminal = isatty(STDERR_FILENO) == 1;
+	int reopened = S_ISSOCK(about.st_mode) ? -1 : sys_reopen_nonblocking(STDERR_FILENO);
+	if (reopened >= 0)
+		own_log.fd = reopened;
+	else
+		own_log.write = S_ISSOCK(about.st_mode) ? sys_send_nonblocking : write_polled;
 }
 
 /* In a child that closes all but descriptor 2: what it logs goes there, or to a new connection to syslog. */
 void log_in_child(void) {
 	syslog_close();
-	own_log.sink = (struct log_sink){.fd = STDERR_FILENO, .kind = SINK_POLLED};
+	own_log.fd = STDERR_FILENO;
+	own_log.write = write_polled;
 }
 
 /* Copies `text` with every control byte as \xHH, so that a line stays one line. Returns the length. */
@@ -82,19 +70,19 @@ size_t log_escape(char *line, size_t size, const char *text) {
 /* Sends a line, which has room for one byte more. Returns 0, or -1 if it is lost. */
 static int send_line(int priority, char *line) {
 	size_t length = strlen(line);
-	if (own_log.to_syslog) return syslog_write(own_log.facility | priority, line);
+	if (own_log.facility != NULL) return syslog_write((int)own_log.facility->value | priority, line);
 	line[length++] = '\n';
-	return sink_write(&own_log.sink, line, length);
+	return own_log.write(own_log.fd, line, length) == (ssize_t)length ? 0 : -1;
 }
 
-static void write_line(int priority, const char *prefix, const char *text) {
+static void write_line(int priority, const char *text) {
 	char line[LINE_MAX_LENGTH];
-	const char *name = own_log.is_bare || own_log.to_syslog ? "" : "superd: ";
+	const char *name = own_log.is_bare || own_log.facility != NULL ? "" : "superd: ";
 	if (own_log.lost > 0) {
 		snprintf(line, sizeof line, "%swarning: %lu log lines lost", name, own_log.lost);
 		if (send_line(LOG_WARNING, line) == 0) own_log.lost = 0;
 	}
-	size_t length = (size_t)snprintf(line, sizeof line, "%s%s", name, prefix);
+	size_t length = strlen(strcpy(line, name));
 	log_escape(line + length, sizeof line - length - 1, text);
 	if (send_line(priority, line) < 0) own_log.lost++;
 }
@@ -121,7 +109,7 @@ void log_write(enum log_level level, const struct location *location, const char
 	    [LEVEL_ALWAYS] = LOG_NOTICE,
 	    [LEVEL_NOTICE] = LOG_INFO,
 	    [LEVEL_DETAIL] = LOG_DEBUG};
-	char text[LINE_MAX_LENGTH], line[LINE_MAX_LENGTH];
+	char text[LINE_MAX_LENGTH], place[PLACE_MAX_LENGTH] = "", line[LINE_MAX_LENGTH + 2 * PLACE_MAX_LENGTH];
 	if (!log_is_enabled(level)) return;
 	if (level == LEVEL_WARNING && location != NULL && own_log.is_muted) return;
 	va_list arguments;
@@ -129,16 +117,11 @@ void log_write(enum log_level level, const struct location *location, const char
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	const char *kind = level == LEVEL_WARNING ? "warning: " : "";
-	if (location == NULL) {
-		write_line(priorities[level], kind, text);
-		return;
-	}
-	const char *before = own_log.is_bare ? "" : kind, *after = own_log.is_bare ? kind : "";
-	if (location->line > 0)
-		snprintf(line, sizeof line, "%.300s:%d: %s%.600s", location->file, location->line, after, text);
-	else
-		snprintf(line, sizeof line, "%s%.900s", after, text);
-	write_line(priorities[level], before, line);
-	size_t length = own_log.to_terminal ? quote_line(line, sizeof line, location, text) : 0;
-	if (length > 0) sink_write(&own_log.sink, line, length);
+	if (location != NULL && location->line > 0)
+		snprintf(place, sizeof place, "%.300s:%d: ", location->file, location->line);
+	const char *first = own_log.is_bare ? place : kind, *second = own_log.is_bare ? kind : place;
+	snprintf(line, sizeof line, "%s%s%s", first, second, text);
+	write_line(priorities[level], line);
+	size_t length = own_log.to_terminal && location != NULL ? quote_line(line, sizeof line, location, text) : 0;
+	if (length > 0) own_log.write(own_log.fd, line, length);
 }

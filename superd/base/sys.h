@@ -24,7 +24,7 @@ int sys_reopen_nonblocking(int fd);
 int sys_close_range(int first, enum close_how how);
 
 /* input and output that never waits */
-ssize_t sys_send_nonblocking(int fd, const char *text, size_t length);
+ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length);
 ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size);
 void sys_peek_sender(int fd, struct endpoint *sender);
 

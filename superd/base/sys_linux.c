@@ -51,8 +51,8 @@ int sys_close_range(int first, enum close_how how) {
 }
 
 /* Sends what the socket takes at once. Returns how many bytes, or -1 and errno. */
-ssize_t sys_send_nonblocking(int fd, const char *text, size_t length) {
-	return length == 0 ? 0 : send(fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length) {
+	return length == 0 ? 0 : send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Reads what has already arrived, up to `size` bytes. Returns how many, 0 at the end, or -1 and errno. */

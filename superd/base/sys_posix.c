@@ -50,8 +50,8 @@ static bool is_ready(int fd, short events) {
 	return poll(&polled, 1, 0) == 1;
 }
 
-ssize_t sys_send_nonblocking(int fd, const char *text, size_t length) {
-	if (is_ready(fd, POLLOUT)) return write(fd, text, length < PIPE_BUF ? length : PIPE_BUF);
+ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length) {
+	if (is_ready(fd, POLLOUT)) return write(fd, bytes, length < PIPE_BUF ? length : PIPE_BUF);
 	errno = EAGAIN;
 	return -1;
 }

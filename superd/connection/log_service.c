@@ -25,12 +25,15 @@ const struct verdict_kind verdict_kinds[VERDICTS] = {
     [VERDICT_FORK] = {.word = "fork"},
 };
 
-/* A file of log_type, opened once for all services that name it. Past the soft limit there is a warning, past the hard limit nothing is written. */
+/*
+ * A file of log_type, opened once for all services that name it. Past the soft limit there is a warning, past the hard limit
+ * nothing is written.
+ */
 struct log_file {
 	struct log_file *next;
-	struct log_sink sink;
+	int fd; /* -1: it is not open */
 	long size;
-	bool is_open, soft_logged, hard_logged, lost_logged;
+	bool soft_logged, hard_logged, lost_logged;
 	char path[];
 };
 
@@ -39,32 +42,30 @@ static struct log_file *files;
 /* Closes the files. Each is opened again for its next line (HUP, after a rotation). */
 void log_files_reopen(void) {
 	for (struct log_file *file = files; file != NULL; file = file->next) {
-		if (file->is_open) close(file->sink.fd);
-		file->is_open = file->soft_logged = file->hard_logged = false;
+		if (file->fd >= 0) close(file->fd);
+		file->fd = -1;
+		file->soft_logged = file->hard_logged = false;
 	}
 }
 
-static struct log_file *find_file(const char *path) {
-	struct log_file *file = files;
-	while (file != NULL && strcmp(file->path, path) != 0) file = file->next;
-	if (file != NULL) return file;
-	size_t size = strlen(path) + 1;
-	file = calloc(1, sizeof *file + size);
-	if (file == NULL) return NULL;
-	memcpy(file->path, path, size);
-	file->next = files;
-	files = file;
-	return file;
-}
-
-static int open_file(struct log_file *file) {
+/* The file of that path, open. Returns NULL and errno on failure. */
+static struct log_file *open_file(const char *path) {
 	struct stat about;
-	int fd = open(file->path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
-	if (fd < 0) return -1;
-	file->is_open = true;
-	file->sink = (struct log_sink){.fd = fd, .kind = SINK_PLAIN};
-	file->size = fstat(fd, &about) == 0 && S_ISREG(about.st_mode) ? (long)about.st_size : 0;
-	return 0;
+	struct log_file *file = files;
+	size_t size = strlen(path) + 1;
+	while (file != NULL && strcmp(file->path, path) != 0) file = file->next;
+	if (file == NULL) {
+		if ((file = calloc(1, sizeof *file + size)) == NULL) return NULL;
+		memcpy(file->path, path, size);
+		file->fd = -1;
+		file->next = files;
+		files = file;
+	}
+	if (file->fd >= 0) return file;
+	file->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+	if (file->fd < 0) return NULL;
+	file->size = fstat(file->fd, &about) == 0 && S_ISREG(about.st_mode) ? (long)about.st_size : 0;
+	return file;
 }
 
 /* How far past `soft` a file may grow where no hard limit is set: a hundredth, within 5K and 20K (xinetd.conf(5)). */
@@ -75,11 +76,10 @@ static long hard_extra(long soft) {
 
 /* Opens the file of a redirection's TRAFFIC line, while the child still has the right to. */
 void log_file_prepare(const struct service *service) {
-	struct log_file *file = service->log_type.file != NULL ? find_file(service->log_type.file) : NULL;
-	if (file != NULL && service->log_on_success & LOG_ITEM_TRAFFIC) open_file(file);
+	if (service->log_type.file != NULL && service->log_on_success & LOG_ITEM_TRAFFIC)
+		open_file(service->log_type.file);
 }
 
-/* Warns, once, about a file. */
 static void warn_once(bool *logged, const struct log_file *file, const char *what) {
 	if (!*logged) log_warning("%s: %s", file->path, what);
 	*logged = true;
@@ -90,8 +90,8 @@ static void write_file(const struct log_type *type, const char *text) {
 	char line[PART + 40];
 	struct tm local;
 	time_t now = time(NULL);
-	struct log_file *file = find_file(type->file);
-	if (file == NULL || (!file->is_open && open_file(file) < 0)) {
+	struct log_file *file = open_file(type->file);
+	if (file == NULL) {
 		log_warning("%s: %s: %s", type->file, strerror(errno), text);
 		return;
 	}
@@ -103,11 +103,10 @@ static void write_file(const struct log_type *type, const char *text) {
 		warn_once(&file->hard_logged, file, "the hard limit is reached; nothing more is written to it");
 		return;
 	}
-	if (sink_write(&file->sink, line, length) < 0) {
-		warn_once(&file->lost_logged, file, strerror(errno));
-		return;
-	}
-	file->size += (long)length;
+	ssize_t written = write(file->fd, line, length); /* if only a part is, the next line has the error */
+	if (written < 0) warn_once(&file->lost_logged, file, strerror(errno));
+	if (written < 0) return;
+	file->size += written;
 	file->lost_logged = false;
 	if (type->soft > 0 && file->size > type->soft) warn_once(&file->soft_logged, file, "the soft limit is reached");
 }
@@ -146,26 +145,26 @@ static bool is_logged(const struct service *service) {
 /* START: ID pid=N from=ADDRESS port=N, as log_on_success has it. */
 void log_start(const struct service *service, const struct client *client, pid_t pid) {
 	char peer[ADDR_TEXT], line[PART] = "";
+	long items = service->log_on_success;
 	bool has_port = client->peer.length > 0 && client->peer.at.any.sa_family != AF_UNIX;
-	if (service->log_on_success == 0 || !is_logged(service)) return;
-	if (service->log_on_success & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)pid);
-	if (service->log_on_success & LOG_ITEM_HOST) text_add(line, PART, " from=%s", format_peer(client, peer));
-	if (service->log_on_success & LOG_ITEM_HOST && has_port)
-		text_add(line, PART, " port=%u", addr_port(&client->peer));
+	if (items == 0 || !is_logged(service)) return;
+	if (items & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)pid);
+	if (items & LOG_ITEM_HOST) text_add(line, PART, " from=%s", format_peer(client, peer));
+	if (items & LOG_ITEM_HOST && has_port) text_add(line, PART, " port=%u", addr_port(&client->peer));
 	write_line(service, true, "START: %.100s%s", service->id, line);
 }
 
 /* EXIT: ID status=N pid=N duration=N(sec), or signal=N. */
 void log_exit(const struct service *service, const struct child *child, int status) {
 	char line[PART] = "";
-	if (!(service->log_on_success & (LOG_ITEM_EXIT | LOG_ITEM_DURATION)) || !is_logged(service)) return;
-	if (service->log_on_success & LOG_ITEM_EXIT && WIFSIGNALED(status))
-		text_add(line, PART, " signal=%d", WTERMSIG(status));
-	else if (service->log_on_success & LOG_ITEM_EXIT)
-		text_add(line, PART, " status=%d", WEXITSTATUS(status));
-	if (service->log_on_success & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)child->pid);
-	if (service->log_on_success & LOG_ITEM_DURATION)
-		text_add(line, PART, " duration=%ld(sec)", (long)((loop_now() - child->began) / 1000));
+	long items = service->log_on_success, seconds = (long)((loop_now() - child->began) / 1000);
+	if (!(items & (LOG_ITEM_EXIT | LOG_ITEM_DURATION)) || !is_logged(service)) return;
+	bool is_signal = WIFSIGNALED(status);
+	if (items & LOG_ITEM_EXIT)
+		text_add(line, PART, is_signal ? " signal=%d" : " status=%d",
+		    is_signal ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (items & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)child->pid);
+	if (items & LOG_ITEM_DURATION) text_add(line, PART, " duration=%ld(sec)", seconds);
 	write_line(service, true, "EXIT: %.100s%s", service->id, line);
 }
 

@@ -370,3 +370,11 @@ fill_disk() {
 	assert_output --partial 'served=50 '
 	kill -0 "$SUPERD_PID"
 }
+
+@test "file size limit: log_type FILE reaches it in the middle of a line, superd reports the error" {
+	head -c 990 /dev/zero >"$BATS_TEST_TMPDIR/file"
+	SUPERD_PREFIX=(prlimit --fsize=1000)
+	start_superd -p 0 -b 127.0.0.1 -o log_type="FILE $BATS_TEST_TMPDIR/file" cat
+	ask "$PORT" </dev/null
+	wait_for_line 'file: File too large'
+}
