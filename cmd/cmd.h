@@ -114,26 +114,38 @@ enum session command_run(const struct request *request);
 
 enum { DIRECTORY_NAME_MAX = 255 };
 
+struct program_file {
+	const char *path; /* without links: what was checked, and what is executed */
+	const char *name; /* DIR/NAME, the program's argv[0] */
+};
+
 int directory_open(const char *name);
-const char *directory_program(struct text name);
-struct text directory_summary(const char *path);
+const struct program_file *directory_program(struct text name);
+struct text directory_summary(const struct program_file *file);
+void directory_explain(const struct program_file *file, int error);
 void directory_each(void (*visit)(struct text name, struct text summary));
 
 /* launch.c: starts a program */
 
 struct child {
-	pid_t pid;      /* also of its process group */
-	int output;     /* cmd's end of its stdout */
-	int errors;     /* cmd's end of its stderr */
-	int exec_error; /* cmd's end of a pipe that contains an errno value after exec has failed */
+	pid_t pid;   /* also of its process group */
+	int output;  /* cmd's end of its stdout */
+	int errors;  /* cmd's end of its stderr */
+	int failure; /* cmd's end of a pipe that contains a struct launch_failure if the program could not be executed */
 };
 
-int launch_program(struct child *child, const sigset_t *mask, const char *path, const struct request *request);
+struct launch_failure {
+	int error; /* an errno value */
+	bool in_exec;
+};
+
+int launch_program(
+    struct child *child, const sigset_t *mask, const struct program_file *file, const struct request *request);
 
 /* program.c: a command that is a program */
 
 int program_open(unsigned seconds);
-void program_run(const char *path, const struct request *request);
+void program_run(const struct program_file *file, const struct request *request);
 
 /* peer.c: the client's address and port */
 

@@ -129,7 +129,7 @@ static void show_all(void) {
 static void run_help(const struct text *arguments) {
 	struct text name = arguments[0];
 	const struct command *command;
-	const char *program;
+	const struct program_file *program;
 
 	if (name.start == NULL)
 		show_all();
@@ -160,7 +160,7 @@ static enum session run_from_table(const struct command *command, const struct r
 /* Runs a request's command and adds its whole reply. Returns whether the session goes on. */
 enum session command_run(const struct request *request) {
 	const struct command *command = find(request->name);
-	const char *program;
+	const struct program_file *program;
 
 	if (command != NULL) return run_from_table(command, request);
 	program = directory_program(request->name);

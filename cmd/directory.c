@@ -1,7 +1,8 @@
 /*
  * Decides which files of the -d directory are commands: programs that only trusted users can change, which are root,
- * the user that cmd runs as, and the owner of the directory. Each component of a path is checked, from the root down,
- * for every request. Since no other user can change a component, the file that was checked is the file that runs.
+ * the user that cmd runs as, and the owner of the directory. Each component of the path without links is checked, from
+ * the root down, for every request, and that path is executed: no other user can change a component of it. A link may
+ * lead through directories of others, and they can change it, but only to what is refused at the next request.
  */
 /* For realpath(3) and the sticky bit. */
 #define _XOPEN_SOURCE 700 /* NOLINT(bugprone-reserved-identifier,cert-dcl37-c) */
@@ -17,8 +18,8 @@
 
 #include "cmd.h"
 
-/* How many bytes of a program are searched for its summary. */
-enum { SUMMARY_WITHIN = 1024 };
+/* How many bytes of a program are searched for its interpreter and its summary. */
+enum { HEAD_SIZE = 1024 };
 
 static char directory[PATH_MAX]; /* resolved; empty without -d */
 static uid_t directory_owner;
@@ -75,6 +76,10 @@ int directory_open(const char *name) {
 		screen_error("-d %s: not a directory", name);
 		return -1;
 	}
+	if (access(directory, X_OK) == -1) {
+		screen_error("-d %s: %s", name, strerror(errno));
+		return -1;
+	}
 	directory_owner = status.st_uid;
 	return check_path(directory);
 }
@@ -101,41 +106,81 @@ static bool is_inside(const char *path) {
 	return length == 1 || (strncmp(path, directory, length) == 0 && path[length] == '/');
 }
 
+/* Shows why a path cannot be resolved, unless there is no such file at all. Takes the errno value of realpath(3). */
+static void explain_unresolved(const char *path, int error) {
+	struct stat status;
+
+	if (lstat(path, &status) == 0)
+		screen_error("%s: cannot follow the link: %s", path, strerror(error));
+	else if (errno != ENOENT)
+		screen_error("%s: %s", path, strerror(errno));
+}
+
 /*
- * Returns the path of the program with this name, valid until the next call; NULL if there is none. A program that
+ * Returns the program with this name, valid until the next call; NULL if there is none. A file that is no program, that
  * others can change or that is outside the directory is none, and a message tells why.
  */
-const char *directory_program(struct text name) {
-	static char path[PATH_MAX];
-	char resolved[PATH_MAX];
+const struct program_file *directory_program(struct text name) {
+	static char path[PATH_MAX], resolved[PATH_MAX];
+	static const struct program_file file = {.path = resolved, .name = path};
 	struct stat status;
 	int length;
 
 	if (directory[0] == '\0' || !is_name(name)) return NULL;
 	length = snprintf(path, sizeof path, "%s/%.*s", directory, (int)name.length, name.start);
-	if ((size_t)length >= sizeof path || realpath(path, resolved) == NULL) return NULL;
-	if (!is_inside(resolved)) {
+	if ((size_t)length >= sizeof path)
+		screen_error("%s: %s", path, strerror(ENAMETOOLONG));
+	else if (realpath(path, resolved) == NULL || stat(resolved, &status) == -1)
+		explain_unresolved(path, errno);
+	else if (!is_inside(resolved))
 		screen_error("%s leads out of %s", path, directory);
-		return NULL;
+	else if (!S_ISREG(status.st_mode))
+		screen_error("%s is not a regular file", path);
+	else if (access(resolved, X_OK) == -1)
+		screen_error("%s is not executable by this user", path);
+	else if (check_path(resolved) == 0)
+		return &file;
+	return NULL;
+}
+
+/* Returns the first bytes of a program, with a NUL byte after them, valid until the next call. */
+static char *read_head(const char *path) {
+	static char head[HEAD_SIZE + 1];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd == -1 ? 0 : read(fd, head, sizeof head - 1);
+
+	if (fd != -1) close(fd);
+	head[length > 0 ? length : 0] = '\0';
+	return head;
+}
+
+/* Shows why exec(3) of a program has failed with this errno value; the reason may be the interpreter of a script. */
+void directory_explain(const struct program_file *file, int error) {
+	char *interpreter = read_head(file->path);
+	bool is_script = strncmp(interpreter, "#!", 2) == 0;
+
+	if (is_script) {
+		interpreter += 2;
+		interpreter += strspn(interpreter, " \t");
+		interpreter[strcspn(interpreter, " \t\n")] = '\0';
 	}
-	if (stat(resolved, &status) == -1 || !S_ISREG(status.st_mode) || access(resolved, X_OK) == -1) return NULL;
-	return check_path(resolved) == -1 ? NULL : path;
+	if (error == ENOEXEC && (!is_script || interpreter[0] == '\0'))
+		screen_error("%s: %s; has it a #! line?", file->name, strerror(error));
+	else if (is_script && access(interpreter, F_OK) == -1 && errno == ENOENT)
+		screen_error("%s: its interpreter '%s' is missing", file->name, interpreter);
+	else if (is_script && error != E2BIG)
+		screen_error("%s: its interpreter '%s': %s", file->name, interpreter, strerror(error));
+	else if (!is_script && error == ENOENT)
+		screen_error("%s: %s; is its dynamic loader missing?", file->name, strerror(error));
+	else
+		screen_error("%s: %s", file->name, strerror(error));
 }
 
 /* Returns the text after `# summary:` in the first lines of a program, valid until the next call; empty if none. */
-struct text directory_summary(const char *path) {
+struct text directory_summary(const struct program_file *file) {
 	static const char mark[] = "# summary:";
-	static char head[SUMMARY_WITHIN + 1];
 	struct text summary = {"", 0};
-	ssize_t length;
-	char *line;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd == -1) return summary;
-	length = read(fd, head, sizeof head - 1);
-	close(fd);
-	if (length <= 0) return summary;
-	head[length] = '\0';
+	char *line, *head = read_head(file->path);
 
 	for (line = head; strncmp(line, mark, sizeof mark - 1) != 0; line++) {
 		line = strchr(line, '\n');
@@ -164,9 +209,9 @@ void directory_each(void (*visit)(struct text name, struct text summary)) {
 	}
 	for (i = 0; i < count; i++) {
 		struct text name = text_from_string(entries[i]->d_name);
-		const char *path = directory_program(name);
+		const struct program_file *file = directory_program(name);
 
-		if (path != NULL) visit(name, directory_summary(path));
+		if (file != NULL) visit(name, directory_summary(file));
 		free(entries[i]);
 	}
 	free(entries);

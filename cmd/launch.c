@@ -11,7 +11,7 @@
 #include "cmd.h"
 
 /* The pipes, each in the order of pipe(2): cmd reads from [0], and the program writes to [1]. */
-enum { OUTPUT, ERRORS, EXEC_ERROR, PIPE_COUNT };
+enum { OUTPUT, ERRORS, FAILURE, PIPE_COUNT };
 
 static void close_pipes(int pipes[][2], size_t count) {
 	size_t i;
@@ -41,10 +41,10 @@ static int open_pipes(int pipes[PIPE_COUNT][2]) {
 }
 
 /*
- * Returns argv in memory from malloc: the path, each argument as the client sent it, and NULL; or NULL with errno.
+ * Returns argv in memory from malloc: the program's name, each argument as the client sent it, and NULL; or NULL with errno.
  * n bytes have at most n / 2 separators, so n / 2 + 1 arguments. Their bytes are stored after the pointers.
  */
-static char **make_arguments(const char *path, const struct request *request) {
+static char **make_arguments(const char *name, const struct request *request) {
 	struct text rest = request->arguments, argument;
 	size_t most = rest.length / 2 + 3, count = 0;
 	char **arguments = calloc(1, most * sizeof *arguments + rest.length + 1);
@@ -53,7 +53,7 @@ static char **make_arguments(const char *path, const struct request *request) {
 
 	if (arguments == NULL) return NULL;
 	copy = (char *)(arguments + most);
-	arguments[count++] = (char *)path;
+	arguments[count++] = (char *)name;
 	while (more) {
 		more = parse_argument(&rest, &argument);
 		memcpy(copy, argument.start, argument.length);
@@ -63,37 +63,41 @@ static char **make_arguments(const char *path, const struct request *request) {
 	return arguments;
 }
 
-/* In the child process: becomes the program, or sends the errno value and exits. */
+/* In the child process: becomes the program, or sends the failure and exits. */
 static _Noreturn void exec_program(
-    int pipes[PIPE_COUNT][2], const sigset_t *mask, const char *path, const struct request *request) {
+    int pipes[PIPE_COUNT][2], const sigset_t *mask, const struct program_file *file, const struct request *request) {
+	struct launch_failure failure;
 	char **arguments;
-	int null, error;
+	int null;
 
+	memset(&failure, 0, sizeof failure);
 	setpgid(0, 0);
 	peer_set_environment();
-	arguments = make_arguments(path, request);
+	arguments = make_arguments(file->name, request);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (arguments != NULL && null != -1 && dup2(null, STDIN_FILENO) != -1 &&
 	    dup2(pipes[OUTPUT][1], STDOUT_FILENO) != -1 && dup2(pipes[ERRORS][1], STDERR_FILENO) != -1) {
 		signal(SIGPIPE, SIG_DFL);
 		sigprocmask(SIG_SETMASK, mask, NULL);
-		execv(path, arguments);
+		execv(file->path, arguments);
+		failure.in_exec = true;
 	}
-	error = errno;
+	failure.error = errno;
 	free(arguments);
-	(void)!write(pipes[EXEC_ERROR][1], &error, sizeof error);
+	(void)!write(pipes[FAILURE][1], &failure, sizeof failure);
 	_exit(127);
 }
 
-/* Starts the program at path with the given signal mask. Returns 0 and sets *child, or returns an errno value. */
-int launch_program(struct child *child, const sigset_t *mask, const char *path, const struct request *request) {
+/* Starts a program with the given signal mask. Returns 0 and sets *child, or returns an errno value. */
+int launch_program(
+    struct child *child, const sigset_t *mask, const struct program_file *file, const struct request *request) {
 	int pipes[PIPE_COUNT][2];
 	int error = open_pipes(pipes);
 	size_t i;
 
 	if (error != 0) return error;
 	child->pid = fork();
-	if (child->pid == 0) exec_program(pipes, mask, path, request);
+	if (child->pid == 0) exec_program(pipes, mask, file, request);
 	if (child->pid == -1) {
 		error = errno;
 		close_pipes(pipes, PIPE_COUNT);
@@ -102,6 +106,6 @@ int launch_program(struct child *child, const sigset_t *mask, const char *path, 
 	for (i = 0; i < PIPE_COUNT; i++) close(pipes[i][1]);
 	child->output = pipes[OUTPUT][0];
 	child->errors = pipes[ERRORS][0];
-	child->exec_error = pipes[EXEC_ERROR][0];
+	child->failure = pipes[FAILURE][0];
 	return 0;
 }

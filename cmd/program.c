@@ -90,14 +90,14 @@ int program_open(unsigned seconds) {
 }
 
 /* Starts the program and its time limit. Returns 0, or an errno value. */
-static int start(struct child *child, const char *path, const struct request *request) {
+static int start(struct child *child, const struct program_file *file, const struct request *request) {
 	sigset_t all, mask;
 	int error;
 
 	/* No handler may run after the program has started and before program_group is set. */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &mask);
-	error = launch_program(child, &mask, path, request);
+	error = launch_program(child, &mask, file, request);
 	if (error == 0) {
 		timed_out = 0;
 		program_group = (sig_atomic_t)child->pid;
@@ -234,11 +234,20 @@ static int wait_for_end(pid_t pid) {
 	return status;
 }
 
-static void reply_status(int exec_error, int status) {
-	int error;
+/* The client gets the reason in few words, the screen with its details. */
+static void reply_failure_of(const struct program_file *file, const struct launch_failure *failure) {
+	if (failure->in_exec)
+		directory_explain(file, failure->error);
+	else
+		screen_error("%s: cannot start it: %s", file->name, strerror(failure->error));
+	reply_error("failed", text_from_string(strerror(failure->error)));
+}
 
-	if (read(exec_error, &error, sizeof error) == (ssize_t)sizeof error)
-		reply_error("failed", text_from_string(strerror(error)));
+static void reply_status(const struct program_file *file, int pipe_of_failure, int status) {
+	struct launch_failure failure;
+
+	if (read(pipe_of_failure, &failure, sizeof failure) == (ssize_t)sizeof failure)
+		reply_failure_of(file, &failure);
 	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && timed_out)
 		reply_error_number("timeout", time_limit);
 	else if (WIFSIGNALED(status))
@@ -249,15 +258,15 @@ static void reply_status(int exec_error, int status) {
 		reply_ok();
 }
 
-/* Runs the program at path and adds its whole reply. */
-void program_run(const char *path, const struct request *request) {
+/* Runs a program and adds its whole reply. */
+void program_run(const struct program_file *file, const struct request *request) {
 	struct program program = {.name = request->name};
 	struct child *child = &program.child;
 	int error, status;
 
 	/* Earlier replies need not wait for the program; without a client it is not started. */
 	if (reply_flush() == -1) return;
-	error = start(child, path, request);
+	error = start(child, file, request);
 	if (error != 0) {
 		reply_error("failed", text_from_string(strerror(error)));
 		return;
@@ -265,8 +274,8 @@ void program_run(const char *path, const struct request *request) {
 	relay(&program);
 	status = wait_for_end(child->pid);
 	relay_rest(&program);
-	reply_status(child->exec_error, status);
+	reply_status(file, child->failure, status);
 	close(child->output);
 	close(child->errors);
-	close(child->exec_error);
+	close(child->failure);
 }

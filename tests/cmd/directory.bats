@@ -1,6 +1,7 @@
 # Which files of cmd -d DIR are commands, and what help says of them.
 
 load ../lib/client
+load ../lib/fault
 
 setup() {
 	COMMANDS=$BATS_TEST_TMPDIR/parent/commands
@@ -30,11 +31,47 @@ setup() {
 	assert_output "out<>long"$'\nok\n'"error<>unknown<>${name}a"
 }
 
-@test "cmd -d files: a file that is not executable, it is unknown" {
+@test "cmd -d files: a file that is not executable, it is unknown and the screen shows the reason" {
 	write_command data <<<'echo a'
 	chmod 644 "$COMMANDS/data"
 	run -0 run_cmd <<<data
 	assert_output 'error<>unknown<>data'
+	screen_is "cmd: $COMMANDS/data is not executable by this user"
+}
+
+@test "cmd -d files: a directory, a pipe and a socket, they are unknown and the screen shows the reason" {
+	local name
+	mkdir "$COMMANDS/folder"
+	mkfifo -m 755 "$COMMANDS/pipe"
+	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$COMMANDS/socket"
+	for name in folder pipe socket; do
+		run -0 run_cmd <<<"$name"
+		assert_output "error<>unknown<>$name"
+		screen_is "cmd: $COMMANDS/$name is not a regular file"
+	done
+}
+
+@test "cmd -d files: a name that no file has, the screen shows nothing" {
+	run -0 run_cmd <<<$'nosuch\nhelp<>nosuch'
+	assert_output $'error<>unknown<>nosuch\nerror<>unknown<>nosuch'
+	screen_is ''
+}
+
+@test "cmd -d help: files that are no commands, help leaves them out and the screen shows the reason of each" {
+	write_command good <<<'echo good'
+	write_command data <<<'echo a'
+	chmod 644 "$COMMANDS/data"
+	ln -s nowhere "$COMMANDS/dangling"
+	mkdir "$COMMANDS/folder"
+	run -0 run_cmd <<<help
+	assert_line 'out<>good'
+	refute_line --regexp 'data|dangling|folder'
+	screen_is "cmd: $COMMANDS/dangling: cannot follow the link: No such file or directory
+cmd: $COMMANDS/data is not executable by this user
+cmd: $COMMANDS/folder is not a regular file"
+	run -0 run_cmd <<<'help<>data'
+	assert_output 'error<>unknown<>data'
+	screen_is "cmd: $COMMANDS/data is not executable by this user"
 }
 
 @test "cmd -d files: a program with the name of a built-in, the built-in runs" {
@@ -134,7 +171,58 @@ setup() {
 	ln -s nowhere "$COMMANDS/dangling"
 	run -0 run_cmd <<<$'inside\nabsolute\nout\ntrue\ndangling'
 	assert_output $'out<>good\nok\nout<>good\nok\nerror<>unknown<>out\nerror<>unknown<>true\nerror<>unknown<>dangling'
-	screen_is "cmd: $COMMANDS/out leads out of $COMMANDS"$'\n'"cmd: $COMMANDS/true leads out of $COMMANDS"
+	screen_is "cmd: $COMMANDS/out leads out of $COMMANDS
+cmd: $COMMANDS/true leads out of $COMMANDS
+cmd: $COMMANDS/dangling: cannot follow the link: No such file or directory"
+}
+
+@test "cmd -d links: a loop, it is unknown and the screen shows the reason" {
+	ln -s two "$COMMANDS/one"
+	ln -s one "$COMMANDS/two"
+	run -0 run_cmd <<<one
+	assert_output 'error<>unknown<>one'
+	run cat "$BATS_TEST_TMPDIR/screen"
+	assert_output --regexp "^cmd: $COMMANDS/one: cannot follow the link: (Too many levels of symbolic links|Symbolic link loop)\$"
+}
+
+# program_is_starting: cmd, which strace runs, has a child; strace delays its exec.
+program_is_starting() {
+	pgrep -P "$(pgrep -P "$CMD_PID")"
+}
+
+@test "cmd -d links: a link leads through another user's directory, which changes before exec, the checked program runs" {
+	local other=$BATS_TEST_TMPDIR/parent/other
+	mkdir "$COMMANDS/real" "$other" "$other/bad"
+	write_command good <<<'echo good'
+	mv "$COMMANDS/good" "$COMMANDS/real/program"
+	write_program program "$other/bad" <<<'echo bad' >/dev/null
+	ln -s "$COMMANDS/real" "$other/hop"
+	chown -h 1 "$other" "$other/hop" "$other/bad" "$other/bad/program"
+	ln -s "$other/hop/program" "$COMMANDS/linked"
+
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	# The leak sanitizer cannot check a process that strace traces.
+	ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0" strace -f -o /dev/null \
+		-e trace=execve -e inject=execve:delay_enter=4000000 \
+		"$CMD" -d "$COMMANDS" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/replies" 2>"$BATS_TEST_TMPDIR/screen" 3>&- &
+	CMD_PID=$!
+	end_at_teardown "$CMD_PID"
+	exec 7>"$BATS_TEST_TMPDIR/in"
+	echo linked >&7
+	wait_until program_is_starting
+	ln -sfn "$other/bad" "$other/hop"
+	close_cmd
+	replies_are $'out<>good\nok'
+}
+
+@test "cmd -d links: a program behind a link, its argv[0] is the name of the link and a script's \$0 is the file" {
+	cp /bin/cat "$COMMANDS/cat"
+	ln -s cat "$COMMANDS/show"
+	write_command script <<<'echo "$0"'
+	ln -s script "$COMMANDS/alias"
+	run_cmd <<<$'show<>/proc/self/cmdline\nalias' >"$BATS_TEST_TMPDIR/replies"
+	printf 'out<>%s\0/proc/self/cmdline\0\nok\nout<>%s\nok\n' "$COMMANDS/show" "$COMMANDS/script" |
+		cmp - "$BATS_TEST_TMPDIR/replies"
 }
 
 @test "cmd -d links: a link into a folder that others may write to, it is unknown" {
@@ -162,6 +250,40 @@ setup() {
 	assert_output "cmd: -d $BATS_TEST_TMPDIR/nowhere: No such file or directory"
 	run -2 "$CMD" -d "$CMD" </dev/null
 	assert_output "cmd: -d $CMD: not a directory"
+}
+
+@test "cmd -d paths: this user cannot search the directory, cmd exits with status 2" {
+	make_public_folder
+	cp "$CMD" "$PUBLIC/cmd"
+	mkdir -m 744 "$PUBLIC/commands"
+	run -2 as_user "$PUBLIC/cmd" -d "$PUBLIC/commands" </dev/null
+	assert_output "cmd: -d $PUBLIC/commands: Permission denied"
+	chmod 711 "$PUBLIC/commands"
+	write_program good "$PUBLIC/commands" <<<'echo good' >/dev/null
+	run -0 as_user "$PUBLIC/cmd" -d "$PUBLIC/commands" <<<good
+	assert_output $'out<>good\nok'
+	remove_public_folder
+}
+
+@test "cmd -d paths: the directory loses its search permission, a program is unknown and the screen shows the reason" {
+	make_public_folder
+	cp "$CMD" "$PUBLIC/cmd"
+	mkdir -m 755 "$PUBLIC/commands"
+	write_program good "$PUBLIC/commands" <<<'echo good' >/dev/null
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	as_user "$PUBLIC/cmd" -d "$PUBLIC/commands" <"$BATS_TEST_TMPDIR/in" \
+		>"$BATS_TEST_TMPDIR/replies" 2>"$BATS_TEST_TMPDIR/screen" 3>&- &
+	CMD_PID=$!
+	end_at_teardown "$CMD_PID"
+	exec 7>"$BATS_TEST_TMPDIR/in"
+	echo good >&7
+	wait_until replies_are $'out<>good\nok'
+	chmod 744 "$PUBLIC/commands"
+	echo good >&7
+	close_cmd
+	replies_are $'out<>good\nok\nerror<>unknown<>good'
+	screen_is "cmd: $PUBLIC/commands/good: Permission denied"
+	remove_public_folder
 }
 
 @test "cmd -d changes: a program appears during a session, cmd finds it" {

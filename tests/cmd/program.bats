@@ -222,12 +222,75 @@ ok'
 	assert_output $'out<>one\nout<>two\nerror<>timeout<>1'
 }
 
-@test "cmd programs: a file that cannot be executed, the error has the reason" {
+@test "cmd programs: a file that cannot be executed, the error and the screen have the reason" {
 	printf 'no program\n' >"$COMMANDS/text"
+	printf '#!\n' >"$COMMANDS/empty"
+	printf '\177ELF' >"$COMMANDS/binary"
+	chmod 755 "$COMMANDS"/*
+	run -0 run_cmd <<<$'text\nempty\nbinary\necho<>after'
+	assert_output $'error<>failed<>Exec format error\nerror<>failed<>Exec format error\nerror<>failed<>Exec format error\nok<>after'
+	screen_is "cmd: $COMMANDS/text: Exec format error; has it a #! line?
+cmd: $COMMANDS/empty: Exec format error; has it a #! line?
+cmd: $COMMANDS/binary: Exec format error; has it a #! line?"
+}
+
+@test "cmd programs: the interpreter of a script is missing, the screen names it" {
 	printf '#!/nonexistent/interpreter\n' >"$COMMANDS/lost"
-	chmod 755 "$COMMANDS/text" "$COMMANDS/lost"
-	run -0 run_cmd <<<$'text\nlost\necho<>after'
-	assert_output $'error<>failed<>Exec format error\nerror<>failed<>No such file or directory\nok<>after'
+	printf '#! \t/bin/sh\r\necho a\n' >"$COMMANDS/windows"
+	printf '#!/nonexistent/interpreter -x\n' >"$COMMANDS/option"
+	chmod 755 "$COMMANDS"/*
+	run -0 run_cmd <<<$'lost\nwindows\noption\necho<>after'
+	assert_line --index 0 'error<>failed<>No such file or directory'
+	assert_line --index 1 'error<>failed<>No such file or directory'
+	assert_line --index 2 'error<>failed<>No such file or directory'
+	assert_line --index 3 'ok<>after'
+	screen_is "cmd: $COMMANDS/lost: its interpreter '/nonexistent/interpreter' is missing
+cmd: $COMMANDS/windows: its interpreter '/bin/sh\\x0d' is missing
+cmd: $COMMANDS/option: its interpreter '/nonexistent/interpreter' is missing"
+}
+
+@test "cmd programs: the interpreter of a script cannot be executed, the screen names it with the reason" {
+	printf '#!%s/data\n' "$BATS_TEST_TMPDIR" >"$COMMANDS/script"
+	printf '#!%s/lost\n' "$COMMANDS" >"$COMMANDS/second"
+	printf '#!/nonexistent/interpreter\n' >"$COMMANDS/lost"
+	chmod 755 "$COMMANDS"/*
+	echo data >"$BATS_TEST_TMPDIR/data"
+	run -0 run_cmd <<<$'script\nsecond'
+	assert_output $'error<>failed<>Permission denied\nerror<>failed<>No such file or directory'
+	screen_is "cmd: $COMMANDS/script: its interpreter '$BATS_TEST_TMPDIR/data': Permission denied
+cmd: $COMMANDS/second: its interpreter '$COMMANDS/lost': No such file or directory"
+}
+
+@test "cmd programs: the dynamic loader of a program is missing, the screen shows that" {
+	command -v gcc
+	echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/main.c"
+	gcc -Wl,--dynamic-linker=/nonexistent/loader -o "$COMMANDS/moved" "$BATS_TEST_TMPDIR/main.c"
+	chmod 755 "$COMMANDS/moved"
+	run -0 run_cmd <<<moved
+	assert_output 'error<>failed<>No such file or directory'
+	screen_is "cmd: $COMMANDS/moved: No such file or directory; is its dynamic loader missing?"
+}
+
+@test "cmd programs: more arguments than exec takes, the error and the screen have the reason" {
+	write_command count <<<'echo $#'
+	{
+		printf 'count<>'
+		head -c 3000000 /dev/zero | tr '\0' a
+		echo
+	} | {
+		run -0 run_cmd -l 4000000
+		assert_output 'error<>failed<>Argument list too long'
+	}
+	screen_is "cmd: $COMMANDS/count: Argument list too long"
+}
+
+@test "cmd programs: /dev/null is missing, the error has the reason and the screen blames no interpreter" {
+	write_command quick <<<'echo quick'
+	run -0 unshare -m sh -c 'mount --bind "$1" /dev && shift && exec "$@"' sh "$BATS_TEST_TMPDIR/parent" \
+		timeout "$WAIT_SECONDS" "$CMD" -d "$COMMANDS" <<<quick
+	assert_line 'error<>failed<>No such file or directory'
+	assert_line "cmd: $COMMANDS/quick: cannot start it: No such file or directory"
+	assert_equal "${#lines[@]}" 2
 }
 
 @test "cmd -t: the program has children, the whole process group ends" {

@@ -54,7 +54,7 @@ open_at_screen() {
 
 @test "cmd screen: a pipe that nobody reads, a session with 1,000 lines ends after all its replies" {
 	fill_screen
-	seq -f 'printf<>%.0f' 1000 | run_at_screen >"$BATS_TEST_TMPDIR/replies"
+	seq -f 'printf<>%.0f' 1000 | timeout "$WAIT_SECONDS" "$CMD" >"$BATS_TEST_TMPDIR/replies" 2>&8
 	seq -f 'ok<>%.0f' 1000 | cmp - "$BATS_TEST_TMPDIR/replies"
 }
 
