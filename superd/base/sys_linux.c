@@ -116,6 +116,13 @@ int sys_signal_read(int fd, pid_t *sender) {
 	return (int)about.ssi_signo;
 }
 
+/* Whether a sandbox leaves keyctl(2). The parent asks before the first child, which shares its memory. */
+static bool has_keyctl(void) {
+	static int known = -1;
+	if (known < 0) known = syscall(SYS_keyctl, 0 /* KEYCTL_GET_KEYRING_ID */, -3 /* of the session */, 0) >= 0;
+	return known > 0;
+}
+
 /* CLONE_CHILD_CLEARTID does the same, but musl refuses it since 1.2.5. */
 static int run_task(void *argument) {
 	struct task *task = argument;
@@ -134,6 +141,7 @@ pid_t sys_clone(struct task *task) {
 	static int can_unshare = -1;
 	if (can_unshare < 0) can_unshare = sys_close_range(INT_MAX, CLOSE_UNSHARED) == 0;
 	task->shares_descriptors &= can_unshare;
+	has_keyctl();
 	int flags = CLONE_VM | (task->shares_descriptors ? CLONE_FILES : 0) | CLONE_PARENT_SETTID | SIGCHLD;
 	return clone(run_task, task->stack + sizeof task->stack, flags, task, (pid_t *)&task->starting);
 }
@@ -148,23 +156,26 @@ void sys_clone_wait(struct task *task, int timeout) {
 /* Whether the process is that user, and has no way to be another. */
 static bool is_only(uid_t uid) {
 	uid_t real, effective, saved;
-	/* capget(2), version 3: the second of each 3 numbers are the permitted capabilities. */
-	uint32_t header[2] = {0x20080522, 0}, capabilities[6];
-	if (getresuid(&real, &effective, &saved) < 0 || real != uid || effective != uid || saved != uid) return false;
-	return uid == 0 || (syscall(SYS_capget, header, capabilities) == 0 && (capabilities[1] | capabilities[4]) == 0);
+	return getresuid(&real, &effective, &saved) == 0 && real == uid && effective == uid && saved == uid;
 }
 
 /*
- * Becomes another user, for good: the groups, the group, the user, and then the proof that root cannot be had back.
- * Returns 0, or -1 with errno and the step that failed.
+ * Becomes another user, for good: an empty session keyring instead of superd's, the groups, the group, the user; unless that
+ * is root, no capability in any set; and then the proof that root cannot be had back. Returns 0, or -1 with errno and the
+ * step that failed.
  */
 int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step) {
+	const uint32_t header[2] = {0x20080522, 0}, none[6] = {0}; /* capset(2), version 3 */
+	*step = "keyctl";
+	if (has_keyctl() && syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL) < 0) return -1;
 	*step = "setgroups";
 	if (setgroups(group_count, groups) < 0) return -1;
 	*step = "setgid";
 	if (setgid(gid) < 0) return -1;
 	*step = "setuid";
 	if (setuid(uid) < 0) return -1;
+	*step = "capset";
+	if (uid != 0 && syscall(SYS_capset, header, none) < 0) return -1;
 	*step = "giving up root";
 	if (is_only(uid)) return 0;
 	errno = EPERM;

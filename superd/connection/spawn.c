@@ -6,6 +6,7 @@
  */
 #include "connection.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -48,6 +49,7 @@ struct launch {
 	struct service *service;
 	struct client client;
 	struct child *child;
+	bool limits_stderr;
 	bool closes_others; /* other clients' connections: while exec hangs, they would stay open */
 	char **environment;
 	char slots[PEER_VARIABLES][SLOT_TEXT];
@@ -102,6 +104,19 @@ static void become_helper(struct launch *launch) {
 	task_unblock_signals();
 }
 
+/* Whether descriptor 2 is a terminal that can be read from: what is typed there is not for another user's program. */
+static bool is_stderr_readable(void) {
+	static int known = -1;
+	if (known < 0) known = (fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) == O_RDWR && isatty(STDERR_FILENO) == 1;
+	return known > 0;
+}
+
+/* Opens the terminal once more, for writing only. */
+static void limit_stderr(struct task *task) {
+	int fd = open("/proc/self/fd/2", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) task_fail(task, "stderr");
+}
+
 static void run_program(struct task *task) {
 	struct launch *launch = CONTAINER(task, struct launch, task);
 	const struct service *service = launch->service;
@@ -111,6 +126,7 @@ static void run_program(struct task *task) {
 	if (task->shares_descriptors && sys_close_range(fd + 1, CLOSE_UNSHARED) < 0) task_fail(task, "close_range");
 	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) task_fail(task, "dup2");
 	if (service->stderr_to == STDERR_CLIENT && dup2(fd, STDERR_FILENO) < 0) task_fail(task, "dup2");
+	if (launch->limits_stderr) limit_stderr(task);
 	if (launch->closes_others && task->report_fd < 0) sys_close_range(STDERR_FILENO + 1, CLOSE_NOW);
 	set_world(launch);
 	task_unblock_signals();
@@ -281,6 +297,7 @@ int spawn_start(
 	launch->timer.due = check_slow;
 	launch->closes_others = client->fd != lowest;
 	if (client->fd < lowest) lowest = client->fd;
+	launch->limits_stderr = service->change_user && service->stderr_to == STDERR_LOG && is_stderr_readable();
 	launch->task.run = child->asking != NULL ? run_question : service->is_internal ? run_internal : run_program;
 	launch->task.copies_memory = launch->task.run != run_program;
 	launch->task.shares_descriptors = !service->wait; /* a stop may close the socket that a program gets itself */

@@ -234,3 +234,39 @@ while time.monotonic() < end:
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
+
+@test "privileges: superd has inheritable capabilities, a program of another user has none in any set (Linux)" {
+	SUPERD_PREFIX=(setpriv --inh-caps=+chown,+net_raw)
+	start_superd -p 0 -u nobody grep -E '^Cap(Inh|Prm|Eff|Amb)' /proc/self/status
+	run ask "$PORT" </dev/null
+	assert_output $'CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapAmb:\t0000000000000000'
+}
+
+@test "privileges: superd's session keyring holds a secret, a program of another user does not see it (Linux)" {
+	SUPERD_PREFIX=(keyctl session - sh -c 'keyctl add user superd-secret x @s >&2 && exec "$@"' -)
+	start_superd -p 0 -u nobody sh -c 'keyctl list @s; keyctl request user superd-secret'
+	run ask "$PORT" </dev/null
+	refute_output --partial superd-secret
+	stop_superd
+	start_superd -p 0 keyctl list @s
+	run ask "$PORT" </dev/null
+	assert_output --partial superd-secret
+}
+
+@test "privileges: superd's stderr is a terminal, a program of another user can write to it and not read (Linux)" {
+	printf '#!/bin/sh\necho written >&2\nhead -n 1 <&2 2>/dev/null || echo cannot read\n' >"$PUBLIC/read"
+	chmod 755 "$PUBLIC/read"
+	start_background script -qefc "$SUPERD -p 0 -b 127.0.0.1 -u nobody $PUBLIC/read" "$BATS_TEST_TMPDIR/typescript" </dev/null
+	wait_for_line listening "$BATS_TEST_TMPDIR/typescript"
+	run ask "$(sed -n 's/.*listening.*:\([0-9]*\).*/\1/p' "$BATS_TEST_TMPDIR/typescript")" </dev/null
+	assert_output 'cannot read'
+	wait_for_line written "$BATS_TEST_TMPDIR/typescript"
+}
+
+@test "privileges: a sandbox forbids keyctl(2), programs start (Linux)" {
+	SUPERD_PREFIX=(strace -f -qq -o /dev/null -e trace=keyctl -e inject=keyctl:error=EPERM)
+	launch_superd -p 0 -b 127.0.0.1 -u nobody id -u
+	wait_for_line listening
+	run ask "$(sed -n 's/.*listening.*://p' "$LOG")" </dev/null
+	assert_output 65534
+}
