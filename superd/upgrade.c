@@ -25,9 +25,9 @@ static struct {
 	char **argv;
 	struct words check_argv; /* the same with -t */
 	bool is_checking, is_due;
-	int reason_fd;      /* the checking child's stderr */
-	bool is_successor;  /* of the superd that this process was before */
-	struct words lines; /* of its state */
+	int reason_fd;     /* the checking child's stderr */
+	bool is_successor; /* of the superd that this process was before */
+	FILE *state;       /* of that superd */
 } upgrade;
 
 /* Whether this process goes on where another superd left off, or checks whether it could. */
@@ -189,38 +189,26 @@ static void check_ended(struct child *child, int status) {
 	if (status != 0) log_error("upgrade cancelled: the new superd would not start: %s", reason);
 }
 
-/* Starts the check. Returns 0, or -1 with errno and the step that failed. */
-static int start_check(const char **step) {
-	int ends[2];
-	struct child *child = calloc(1, sizeof *child);
-	*step = "memory";
-	if (child == NULL) return -1;
-	*step = "pipe";
-	if (sys_pipe(ends) < 0) {
-		free(child);
-		return -1;
-	}
-	*step = "fork";
-	*child = (struct child){.linger_fd = -1, .deadline = loop_now() + CHECK_TIMEOUT_MS, .ended = check_ended};
-	child->pid = fork();
-	if (child->pid == 0) run_check(ends[1]);
-	close(ends[1]);
-	if (child->pid < 0) {
-		close(ends[0]);
-		free(child);
-		return -1;
-	}
-	upgrade.reason_fd = ends[0];
-	upgrade.is_checking = true;
-	child_add(child);
-	return 0;
-}
-
 /* Begins an upgrade: checks whether the superd on disk would start, and goes on serving meanwhile. */
 void upgrade_begin(void) {
-	const char *step;
+	int ends[2] = {-1, -1};
 	if (upgrade.is_checking || upgrade.is_due) return;
-	if (start_check(&step) < 0) log_error("upgrade cancelled: %s: %s", step, strerror(errno));
+	struct child *child = calloc(1, sizeof *child);
+	pid_t pid = child == NULL || sys_pipe(ends) < 0 ? -1 : fork();
+	if (pid == 0) run_check(ends[1]);
+	if (pid < 0) log_error("upgrade cancelled: fork: %s", strerror(errno));
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		free(child);
+		return;
+	}
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	upgrade.reason_fd = ends[0];
+	upgrade.is_checking = true;
+	*child = (struct child){
+	    .pid = pid, .linger_fd = -1, .deadline = loop_now() + CHECK_TIMEOUT_MS, .ended = check_ended};
+	child_add(child);
 }
 
 /* Whether the check has succeeded and the superd on disk is now to be executed. */
@@ -387,6 +375,26 @@ static void restore_late(const char *line) {
 	}
 }
 
+/* Calls `visit` for each line of the state. Returns whether the state is whole, from its first line to its last. */
+static bool read_lines(void (*visit)(const char *line)) {
+	char *line = NULL;
+	size_t size = 0;
+	bool is_first = true, is_known = false, is_last = false;
+	rewind(upgrade.state);
+	for (; getline(&line, &size, upgrade.state) > 0; is_first = false) {
+		line[strcspn(line, "\n")] = '\0';
+		is_last = strcmp(line, LAST_LINE) == 0;
+		is_known |= is_first && strcmp(line, FIRST_LINE) == 0;
+		visit(line);
+	}
+	free(line);
+	return is_known && is_last;
+}
+
+static void skip(const char *line) {
+	(void)line;
+}
+
 /*
  * Reads the state of an earlier superd, if there is one, and restores what has to be there before the services are opened.
  * A state that is not whole is an error: all descriptors that it may have named are closed. Returns 0, or -1 and an error.
@@ -395,33 +403,24 @@ int upgrade_restore_early(struct error *error) {
 	const char *number = getenv(VARIABLE);
 	if (number == NULL) return 0;
 	upgrade.is_successor = true;
-	FILE *file = fdopen((int)strtol(number, NULL, 10), "r");
-	char *line = NULL;
-	size_t size = 0;
+	upgrade.state = fdopen((int)strtol(number, NULL, 10), "r");
 	unsetenv(VARIABLE);
-	struct arena *arena = mem_arena_new();
-	for (ssize_t length; file != NULL && (length = getline(&line, &size, file)) > 0;) {
-		if (line[length - 1] == '\n') line[length - 1] = '\0';
-		words_add(arena, &upgrade.lines, mem_copy(arena, line));
+	if (upgrade.state != NULL && read_lines(skip)) {
+		read_lines(restore_early);
+		return 0;
 	}
-	free(line);
-	if (file != NULL) fclose(file);
-	const struct words *lines = &upgrade.lines;
-	if (lines->count < 2 || strcmp(lines->word[0], FIRST_LINE) != 0 ||
-	    strcmp(lines->word[lines->count - 1], LAST_LINE) != 0) {
-		task_close_from(STDERR_FILENO + 1, CLOSE_NOW);
-		upgrade.lines.count = 0;
-		return error_set(error, "the state of the running superd is not whole, or not of this version's form");
-	}
-	for (size_t i = 0; i < lines->count; i++) restore_early(lines->word[i]);
-	return 0;
+	upgrade.state = NULL;
+	task_close_from(STDERR_FILENO + 1, CLOSE_NOW);
+	return error_set(error, "the state of the running superd is not whole, or not of this version's form");
 }
 
 /* Restores the rest, once the services are open. */
 void upgrade_restore_late(void) {
 	if (!upgrade.is_successor) return;
-	for (size_t i = 0; i < upgrade.lines.count; i++) restore_late(upgrade.lines.word[i]);
-	upgrade.lines.count = 0;
+	if (upgrade.state != NULL) {
+		read_lines(restore_late);
+		fclose(upgrade.state);
+	}
 	inherited_drop(SOCKET_OWN);
 	log_notice("upgraded in place to superd " VERSION);
 }
