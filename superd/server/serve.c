@@ -298,20 +298,16 @@ static int accept_client(struct client *client) {
 	return 0;
 }
 
-/* Whether an internal service of this superd answers at that port. */
-static bool is_internal_port(unsigned port) {
-	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		for (size_t i = 0; i < listener->socket_count && listener->service->internal != INTERNAL_NONE; i++)
-			if (addr_port(&listener->sockets[i].address) == port) return true;
-	return false;
-}
-
 /*
  * Whether the peer may answer an answer, so that a forged datagram could set two services on each other for ever: at a
  * well-known port, or at that of an internal service of this superd.
  */
 static bool is_reflector(const struct endpoint *peer) {
-	return addr_port(peer) < IPPORT_RESERVED || is_internal_port(addr_port(peer));
+	bool is_one = addr_port(peer) < IPPORT_RESERVED;
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+		for (size_t i = 0; i < listener->socket_count && listener->service->internal != INTERNAL_NONE; i++)
+			is_one |= addr_port(&listener->sockets[i].address) == addr_port(peer);
+	return is_one;
 }
 
 /* The program gets the socket itself. The sender of a datagram is known, that of a connection is not. */
