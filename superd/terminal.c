@@ -24,9 +24,9 @@ static const char *describe(struct arena *arena, const char *first, size_t count
 static const char *describe_clients(struct arena *arena, const struct service *service) {
 	const struct address_list *in = &service->only_from, *out = &service->no_access;
 	const char *clients = !in->set ? "anyone" : in->count == 0 ? "nobody" : "";
-	if (in->count > 0) clients = describe(arena, in->rules[0].word, in->count);
+	if (in->count > 0) clients = describe(arena, in->rules[0].word, in->words);
 	if (out->count == 0) return clients;
-	return mem_print(arena, "%s but %s", clients, describe(arena, out->rules[0].word, out->count));
+	return mem_print(arena, "%s but %s", clients, describe(arena, out->rules[0].word, out->words));
 }
 
 static const char *describe_program(struct arena *arena, const struct service *service) {

@@ -1,13 +1,12 @@
 /*
  * addr_rule: the words of only_from, no_access and proxy_from, and how a client matches them. Each word becomes prefixes of
- * 128 bits, IPv4 mapped into ::ffff:0:0/96, so that one comparison serves all. Tried in this order: a numeric address, a prefix, a factorised
- * address, a .domain, a name in /etc/networks, a host name (xinetd.conf(5), only_from).
+ * 128 bits, IPv4 mapped into ::ffff:0:0/96, so that one comparison serves all. A word is, in this order: a numeric address,
+ * a prefix, a factorised address, a .domain, a name in /etc/networks, a host name (xinetd.conf(5), only_from).
  */
-#include "config.h"
+#include "attr.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <strings.h>
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -17,127 +16,133 @@ static struct source source_v4(uint32_t address) {
 	return (struct source){0, UINT64_C(0xffff) << 32 | address};
 }
 
-/* An IPv4 address whose trailing zero octets are wildcards; 0.0.0.0 is every address, IPv6 too. */
-static struct prefix prefix_v4_wildcard(uint32_t address) {
+/* The bits of an IPv4 address whose trailing zero octets are wildcards; 0.0.0.0 is every address, IPv6 too. */
+static unsigned wildcard_bits(uint32_t address) {
 	unsigned bits = 32;
 	while (bits > 0 && (address >> (32 - bits) & 0xff) == 0) bits -= 8;
-	return (struct prefix){source_v4(address), bits == 0 ? 0 : V4 + bits};
+	return bits == 0 ? 0 : V4 + bits;
 }
 
-static void rule_add(struct arena *arena, struct address_rule *rule, struct prefix prefix) {
-	rule->prefixes = mem_grow(arena, rule->prefixes, rule->count, sizeof prefix);
-	prefix.source = addr_source_prefix(prefix.source, prefix.bits);
-	rule->prefixes[rule->count++] = prefix;
+/* Adds a prefix of the word, which is in the list's arena. */
+static void add_rule(
+    const struct reading *in, struct address_list *list, const char *word, struct source source, unsigned bits) {
+	list->rules = mem_grow(in->arena, list->rules, list->count, sizeof *list->rules);
+	list->rules[list->count++] = (struct address_rule){word, addr_source_prefix(source, bits), bits};
 }
 
-/* An address with or without /BITS. Returns 1 if the word was one, 0 if it is something else, -1 and why. */
-static int read_numeric(struct arena *arena, const char *word, struct address_rule *rule, struct error *error) {
-	char address[INET6_ADDRSTRLEN];
-	struct in_addr in;
-	struct endpoint in6 = {.at.in6.sin6_family = AF_INET6};
-	size_t length = strcspn(word, "/");
-	if (length >= sizeof address) return 0;
-	memcpy(address, word, length);
-	address[length] = '\0';
-	bool is_v4 = inet_pton(AF_INET, address, &in) == 1;
-	if (!is_v4 && inet_pton(AF_INET6, address, &in6.at.in6.sin6_addr) != 1) return 0;
-
-	struct source source = is_v4 ? source_v4(ntohl(in.s_addr)) : addr_source(&in6, 0);
-	if (word[length] == '\0') {
-		rule_add(arena, rule, is_v4 ? prefix_v4_wildcard(ntohl(in.s_addr)) : (struct prefix){source, 128});
-		return 1;
+/* An address with or without /BITS. Returns 1 if the word is one, 0 if it is something else, or -1 and an error. */
+static int read_numeric(const struct reading *in, struct address_list *list, const char *word) {
+	char mapped[64], first = word[strcspn(word, ".:/")];
+	struct endpoint address = {.at.in6.sin6_family = AF_INET6};
+	int length = (int)strcspn(word, "/");
+	bool is_v4 = first == '.';
+	if (length >= INET6_ADDRSTRLEN || (!is_v4 && first != ':')) return 0;
+	snprintf(mapped, sizeof mapped, "%s%.*s", is_v4 ? "::ffff:" : "", length, word);
+	if (inet_pton(AF_INET6, mapped, &address.at.in6.sin6_addr) != 1) return 0;
+	struct source source = addr_source(&address, 0);
+	unsigned head = is_v4 ? V4 : 0, bits = is_v4 ? wildcard_bits((uint32_t)source.low) : 128;
+	if (word[length] == '/') {
+		const char *text = word + length + 1;
+		int64_t number = text_read_number(&text, 3, 128 - head);
+		if (number < 0 || *text != '\0')
+			return error_set(in->error, "'%s': the prefix length is a number up to %u", word, 128 - head);
+		bits = number == 0 && (uint32_t)source.low == 0 ? 0 : head + (unsigned)number;
 	}
-	const char *text = word + length + 1;
-	int64_t bits = text_read_number(&text, 3, is_v4 ? 32 : 128);
-	if (bits < 0 || *text != '\0')
-		return error_set(error, "'%s': the prefix length is a number up to %d", word, is_v4 ? 32 : 128);
-	bool is_any = is_v4 && bits == 0 && in.s_addr == 0;
-	rule_add(arena, rule, (struct prefix){source, is_any ? 0 : (unsigned)bits + (is_v4 ? V4 : 0)});
+	add_rule(in, list, word, source, bits);
 	return 1;
 }
 
-/* A.B.C.{D,E}, with one to three octets before the braces. Returns 0, or -1 and an error. */
-static int read_factorised(struct arena *arena, const char *word, struct address_rule *rule, struct error *error) {
+/* A.B.C.{D,E}, with one to three octets before the braces. Returns whether the word is that. */
+static bool read_factorised(const struct reading *in, struct address_list *list, const char *word) {
 	const char *text = word;
 	uint32_t head = 0;
-	unsigned octets = 0;
-	while (*text != '{') {
-		int64_t octet = text_read_number(&text, 3, 255);
-		if (octet < 0 || ++octets > 3 || *text++ != '.')
-			return error_set(error, "'%s' is not A.B.C.{D,E}", word);
+	unsigned bits = 0; /* of the octets before the braces */
+	int64_t octet;
+	for (; *text != '{'; bits += 8) {
+		octet = text_read_number(&text, 3, 255);
+		if (octet < 0 || bits == 24 || *text++ != '.') return false;
 		head = head << 8 | (uint32_t)octet;
 	}
 	do {
 		text++;
-		int64_t octet = text_read_number(&text, 3, 255);
-		if (octet < 0) return error_set(error, "'%s' is not A.B.C.{D,E}", word);
-		uint32_t address = (head << 8 | (uint32_t)octet) << (24 - 8 * octets);
-		rule_add(arena, rule, (struct prefix){source_v4(address), V4 + 8 * (octets + 1)});
+		octet = text_read_number(&text, 3, 255);
+		if (octet < 0) return false;
+		uint32_t address = (head << 8 | (uint32_t)octet) << (24 - bits);
+		add_rule(in, list, word, source_v4(address), V4 + bits + 8);
 	} while (*text == ',');
-	if (strcmp(text, "}") != 0) return error_set(error, "'%s' is not A.B.C.{D,E}", word);
-	return 0;
+	return strcmp(text, "}") == 0;
 }
 
-static bool looks_like_name(const char *word) {
-	return strspn(word, LETTERS "0123456789-_.") == strlen(word) && strpbrk(word, LETTERS) != NULL;
-}
-
-static void read_host(
-    struct arena *arena, const char *word, const struct location *location, struct address_rule *rule) {
+/* A name in /etc/networks, or of a host. One that does not resolve is warned about, and matches no address. */
+static void read_name(const struct reading *in, struct address_list *list, const char *word) {
+	const struct netent *network = getnetbyname(word);
 	struct endpoint *found;
 	struct error error = {.text = ""};
-	int count = addr_resolve(arena, word, NULL, &found, &error);
-	if (count < 0) log_warning_at(location, "%s; it matches no address", error.text);
-	for (int i = 0; i < count; i++) rule_add(arena, rule, (struct prefix){addr_source(&found[i], 0), 128});
+	if (network != NULL && network->n_addrtype == AF_INET) {
+		uint32_t address = network->n_net;
+		while (address != 0 && (address & 0xff000000) == 0) address <<= 8;
+		add_rule(in, list, word, source_v4(address), wildcard_bits(address));
+		return;
+	}
+	int count = addr_resolve(in->arena, word, NULL, &found, &error);
+	if (count < 0) log_warning_at(in->location, "%s; it matches no address", error.text);
+	for (int i = 0; i < count; i++) add_rule(in, list, word, addr_source(&found[i], 0), 128);
 }
 
-/* Reads one word. A host name that does not resolve is warned about, and matches no address. Returns 0, or -1 and an error. */
-int addr_read_rule(struct arena *arena, const char *word, const struct location *location, struct address_rule *rule,
-    struct error *error) {
-	*rule = (struct address_rule){.word = mem_copy(arena, word)};
-	int numeric = read_numeric(arena, word, rule, error);
-	if (numeric != 0) return numeric < 0 ? -1 : 0;
-	if (strchr(word, '{') != NULL) return read_factorised(arena, word, rule, error);
-	if (!looks_like_name(word)) return error_set(error, "'%s' is neither an address nor a name", word);
-	if (word[0] == '.')
-		return addr_numeric_only ? error_set(error, "'%s' needs the DNS, which -n forbids", word) : 0;
-	const struct netent *network = getnetbyname(word);
-	if (network == NULL || network->n_addrtype != AF_INET) {
-		read_host(arena, word, location, rule);
-		return 0;
-	}
-	uint32_t address = network->n_net;
-	while (address != 0 && (address & 0xff000000) == 0) address <<= 8;
-	rule_add(arena, rule, prefix_v4_wildcard(address));
+static int read_word(const struct reading *in, struct address_list *list, const char *word) {
+	size_t before = list->count;
+	int numeric = read_numeric(in, list, word);
+	if (numeric != 0) return numeric;
+	if (strchr(word, '{') != NULL)
+		return read_factorised(in, list, word) ? 0 : error_set(in->error, "'%s' is not A.B.C.{D,E}", word);
+	if (strspn(word, LETTERS "0123456789-_.") != strlen(word) || strpbrk(word, LETTERS) == NULL)
+		return error_set(in->error, "'%s' is neither an address nor a name", word);
+	if (word[0] != '.')
+		read_name(in, list, word);
+	else if (addr_numeric_only)
+		return error_set(in->error, "'%s' needs the DNS, which -n forbids", word);
+	list->domains |= word[0] == '.';
+	if (list->count == before) add_rule(in, list, word, (struct source){0}, MATCHES_NOTHING);
 	return 0;
 }
 
-static void print_prefix(const struct prefix *prefix, FILE *to) {
-	struct in6_addr address;
-	char text[INET6_ADDRSTRLEN];
-	for (int i = 0; i < 8; i++) {
-		address.s6_addr[i] = (unsigned char)(prefix->source.high >> (56 - 8 * i));
-		address.s6_addr[i + 8] = (unsigned char)(prefix->source.low >> (56 - 8 * i));
-	}
-	bool is_v4 = prefix->bits > V4 && IN6_IS_ADDR_V4MAPPED(&address);
-	inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? (void *)&address.s6_addr[12] : &address, text, sizeof text);
-	fprintf(to, " %s/%u", text, is_v4 ? prefix->bits - V4 : prefix->bits);
+/* The reader of an address list. Returns 0, or -1 and an error. */
+int addr_read_list(void *field, const struct reading *in) {
+	struct address_list list = in->first > 0 ? *(struct address_list *)field : (struct address_list){.set = true};
+	for (size_t i = in->first; i < in->count; i++)
+		if (read_word(in, &list, mem_copy(in->arena, in->word[i])) < 0) return -1;
+	list.words = in->count;
+	*(struct address_list *)field = list;
+	return 0;
 }
 
-/* Prints the prefixes of the rule, each after a blank; a .domain, or a name that did not resolve, as written. */
-void addr_print_rule(const struct address_rule *rule, FILE *to) {
-	if (rule->count == 0) fprintf(to, " %s", rule->word);
-	for (size_t i = 0; i < rule->count; i++) print_prefix(&rule->prefixes[i], to);
+/* Prints the prefixes of an address list, each after a blank; a word without one as it is written. */
+void addr_print_list(const void *field, FILE *to) {
+	const struct address_list *list = field;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct address_rule *rule = &list->rules[i];
+		unsigned char bytes[16];
+		char text[INET6_ADDRSTRLEN];
+		for (int j = 0; j < 8; j++) {
+			bytes[j] = (unsigned char)(rule->source.high >> (56 - 8 * j));
+			bytes[j + 8] = (unsigned char)(rule->source.low >> (56 - 8 * j));
+		}
+		bool is_v4 = rule->bits > V4 && rule->source.high == 0 && rule->source.low >> 32 == 0xffff;
+		inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? bytes + 12 : bytes, text, sizeof text);
+		if (rule->bits == MATCHES_NOTHING)
+			fprintf(to, " %s", rule->word);
+		else
+			fprintf(to, " %s/%u", text, is_v4 ? rule->bits - V4 : rule->bits);
+	}
 }
 
 /* Whether one of the list's addresses is the source's. A .domain is looked up elsewhere (domain.c). */
 bool addr_list_matches(const struct address_list *list, struct source source) {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct address_rule *rule = &list->rules[i];
-		for (size_t j = 0; j < rule->count; j++) {
-			struct source masked = addr_source_prefix(source, rule->prefixes[j].bits);
-			if (addr_source_equal(masked, rule->prefixes[j].source)) return true;
-		}
+		if (rule->bits != MATCHES_NOTHING &&
+		    addr_source_equal(addr_source_prefix(source, rule->bits), rule->source))
+			return true;
 	}
 	return false;
 }

@@ -89,7 +89,7 @@ static const struct attr table[] = {
 	{.name = "banner", .type = &attr_banner, .field = F(banner), .scope = IN_BOTH, .doc = "a file that every client is sent first"},
 	{.name = "banner_success", .type = &attr_banner, .field = F(banner_success), .scope = IN_BOTH, .doc = "a file for clients that are admitted"},
 	{.name = "banner_fail", .type = &attr_banner, .field = F(banner_fail), .scope = IN_BOTH, .doc = "a file for clients that are refused"},
-	{.name = "log_type", .type = &attr_log, .field = F(log_type), .scope = IN_BOTH, .doc = "where START, EXIT and FAIL lines go; unless set: superd's log"},
+	{.name = "log_type", .type = &attr_log, .field = F(log_type), .scope = IN_BOTH, .max = LONG_MAX, .doc = "where START, EXIT and FAIL lines go; unless set: superd's log"},
 	{.name = "log_on_success", .type = &attr_bit_set, .field = F(log_on_success), .scope = IN_BOTH, .words = success_items, .doc = "what START and EXIT lines contain"},
 	{.name = "log_on_failure", .type = &attr_bit_set, .field = F(log_on_failure), .scope = IN_BOTH, .words = failure_items, .doc = "what FAIL lines contain"},
 
@@ -222,22 +222,13 @@ void attr_print_service(const struct service *service, FILE *to) {
 	fputs("}\n", to);
 }
 
-static void print_values(const struct attr *attr, FILE *to) {
-	if (attr->words == NULL)
-		fputs(attr->type->values, to);
-	else
-		for (const struct named_value *word = attr->words; word->name != NULL; word++)
-			fprintf(to, "%s%s", word == attr->words ? "" : " ", word->name);
-}
-
 /* Prints the table, a line an attribute, tab-separated: name, operators, values, scope, default, doc. */
 void attr_print_table(FILE *to) {
+	static const char *const scopes[] = {[IN_SERVICE] = "service", [IN_DEFAULTS] = "defaults", [IN_BOTH] = "both"};
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
-		static const char *const scopes[] = {
-		    [IN_SERVICE] = "service", [IN_DEFAULTS] = "defaults", [IN_BOTH] = "both"};
-		fprintf(to, "%s\t%s\t", attr->name, attr->type->is_set ? "= += -=" : "=");
-		print_values(attr, to);
-		fprintf(to, "\t%s\t%s\t%s\n", scopes[attr->scope], attr->default_text ? attr->default_text : "none",
-		    attr->doc);
+		char words[ATTR_WORDS_TEXT];
+		fprintf(to, "%s\t%s\t%s\t%s\t%s\t%s\n", attr->name, attr->type->is_set ? "= += -=" : "=",
+		    attr->words != NULL ? attr_list_words(attr, " ", words) : attr->type->values, scopes[attr->scope],
+		    attr->default_text != NULL ? attr->default_text : "none", attr->doc);
 	}
 }

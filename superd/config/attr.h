@@ -1,4 +1,4 @@
-/* attr: what a row of the attribute table holds. Only attr.c and attr_types.c include this. */
+/* attr: what a row of the attribute table holds, for attr.c and the files that read values. */
 #ifndef ATTR_H
 #define ATTR_H
 
@@ -11,7 +11,7 @@ struct reading {
 	struct arena *arena;
 	const struct attr *attr;
 	const char **word;
-	size_t count;
+	size_t count, first; /* `first` > 0, of a set: the field has what the words before that one mean */
 	const struct location *location;
 	struct error *error;
 };
@@ -24,7 +24,7 @@ struct attr_type {
 	void (*print)(const void *field, FILE *to); /* NULL: as written */
 	bool is_number;                             /* the field is a long, UNSET unless something sets it */
 	bool is_set;                                /* += and -= work, and = in `defaults` adds */
-	const struct named_value *words, *units; /* of a number: what may stand in its place, and behind it; or NULL */
+	const struct named_value *words, *units; /* of a number: what may stand in its place (or NULL), and behind it */
 };
 
 enum attr_scope { IN_SERVICE = 1, IN_DEFAULTS = 2, IN_BOTH = 3 };
@@ -40,9 +40,16 @@ struct attr {
 	long min, max;
 };
 
+/* attr_types.c */
+enum { ATTR_WORDS_TEXT = 200 };
+const char *attr_list_words(const struct attr *attr, const char *separator, char text[ATTR_WORDS_TEXT]);
 extern const struct attr_type attr_number, attr_limit, attr_octal, attr_bytes, attr_load, attr_word, attr_bits,
     attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_hosts, attr_word_set, attr_environment,
     attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner, attr_log, attr_redirect,
     attr_minutes;
+
+/* addr_rule.c */
+int addr_read_list(void *list, const struct reading *in);
+void addr_print_list(const void *list, FILE *to);
 
 #endif

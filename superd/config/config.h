@@ -23,21 +23,17 @@ struct assignment {
 	struct location location;
 };
 
-struct prefix {
+/* One prefix of an address list, and the word that it is from. A .domain, or a name without an address, matches nothing. */
+enum { MATCHES_NOTHING = 1000 };
+struct address_rule {
+	const char *word;
 	struct source source;
 	unsigned bits;
 };
 
-/* One word of an address list, and the prefixes that it stands for (none for a .domain). */
-struct address_rule {
-	const char *word;
-	struct prefix *prefixes;
-	size_t count;
-};
-
 struct address_list {
 	struct address_rule *rules;
-	size_t count;
+	size_t count, words;
 	bool set, domains;
 };
 
@@ -221,10 +217,7 @@ bool attr_is_set(const char *name);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
 
-/* addr_rule.c: the words of address lists, and how clients match them */
-int addr_read_rule(struct arena *arena, const char *word, const struct location *location, struct address_rule *rule,
-    struct error *error);
-void addr_print_rule(const struct address_rule *rule, FILE *to);
+/* addr_rule.c: how clients match address lists */
 bool addr_list_matches(const struct address_list *list, struct source source);
 bool addr_lists_admit(const struct service *service, struct source source);
 
