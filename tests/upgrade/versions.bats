@@ -123,3 +123,17 @@ assert_everything() {
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
+
+@test "upgrade: the state is whole for the check and not for the start, superd opens its sockets again" {
+	local port
+	port=$(free_port)
+	use_private_superd
+	start_superd -p "$port" -b 127.0.0.1 cat
+	mkdir "$BATS_TEST_TMPDIR/real"
+	mv "$SUPERD" "$BATS_TEST_TMPDIR/real/superd"
+	replace_superd '#!/bin/sh' "[ \"\$1\" != -t ] || exec $BATS_TEST_TMPDIR/real/superd \"\$@\"" \
+		'head -n 2 <&"$SUPERD_STATE" >'"$BATS_TEST_TMPDIR/cut" "exec 9<$BATS_TEST_TMPDIR/cut" \
+		"SUPERD_STATE=9 exec $BATS_TEST_TMPDIR/real/superd \"\$@\""
+	signal_and_wait USR2 'not whole'
+	wait_until echoes "$port"
+}
