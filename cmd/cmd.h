@@ -139,6 +139,7 @@ struct launch_failure {
 	bool in_exec;
 };
 
+void launch_lower_cpu_limit(void);
 int launch_program(
     struct child *child, const sigset_t *mask, const struct program_file *file, const struct request *request);
 

@@ -6,12 +6,30 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cmd.h"
 
 /* The pipes, each in the order of pipe(2): cmd reads from [0], and the program writes to [1]. */
 enum { OUTPUT, ERRORS, FAILURE, PIPE_COUNT };
+
+static struct rlimit cpu_limit; /* as cmd was given it */
+static bool is_cpu_limit_lowered;
+
+/*
+ * At its hard limit of processor time a process gets KILL, and could not kill its program. A superserver sets the soft
+ * limit to the same value; so cmd lowers its own by a second, and gets XCPU first.
+ */
+void launch_lower_cpu_limit(void) {
+	struct rlimit lowered;
+
+	if (getrlimit(RLIMIT_CPU, &cpu_limit) == -1 || cpu_limit.rlim_max == RLIM_INFINITY || cpu_limit.rlim_max < 2)
+		return;
+	lowered = cpu_limit;
+	lowered.rlim_cur--;
+	is_cpu_limit_lowered = cpu_limit.rlim_cur == cpu_limit.rlim_max && setrlimit(RLIMIT_CPU, &lowered) == 0;
+}
 
 static void close_pipes(int pipes[][2], size_t count) {
 	size_t i;
@@ -77,7 +95,9 @@ static _Noreturn void exec_program(
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (arguments != NULL && null != -1 && dup2(null, STDIN_FILENO) != -1 &&
 	    dup2(pipes[OUTPUT][1], STDOUT_FILENO) != -1 && dup2(pipes[ERRORS][1], STDERR_FILENO) != -1) {
+		if (is_cpu_limit_lowered) (void)setrlimit(RLIMIT_CPU, &cpu_limit);
 		signal(SIGPIPE, SIG_DFL);
+		signal(SIGXFSZ, SIG_DFL);
 		sigprocmask(SIG_SETMASK, mask, NULL);
 		execv(file->path, arguments);
 		failure.in_exec = true;

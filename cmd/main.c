@@ -95,7 +95,9 @@ int main(int argc, char **argv) {
 	int status;
 
 	open_standard_descriptors();
+	/* A write fails instead, and cmd knows what it was. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	options_read(&options, argc, argv);
 	if (options.directory != NULL) {
 		if (directory_open(options.directory) == -1) return 2;

@@ -24,7 +24,7 @@ struct program {
 	struct text name;
 	struct child child;
 	size_t error_length;
-	char error_line[ERROR_LINE_MAX]; /* what it has written to stderr since the last line feed */
+	char error_line[ERROR_LINE_MAX + 1]; /* what it has written to stderr since the last line feed */
 };
 
 static unsigned time_limit;
@@ -71,7 +71,7 @@ static bool is_ignored(int number) {
 
 /* Prepares to run programs, each for at most so many seconds; 0 is no limit. Returns -1 with errno. */
 int program_open(unsigned seconds) {
-	static const int termination_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	static const int termination_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU};
 	size_t i;
 
 	if (pipe(child_pipe) == -1) return -1;
@@ -80,6 +80,7 @@ int program_open(unsigned seconds) {
 		fcntl(child_pipe[i], F_SETFL, O_NONBLOCK);
 	}
 	time_limit = seconds;
+	launch_lower_cpu_limit();
 	signal_open_limit(on_time_limit);
 	signal_handle(SIGCHLD, SA_RESTART | SA_NOCLDSTOP, on_child);
 	for (i = 0; i < sizeof termination_signals / sizeof termination_signals[0]; i++) {
@@ -120,13 +121,17 @@ static ssize_t relay_output(const struct program *program) {
 	return count;
 }
 
-/* Returns where to cut a line that is too long: before its last UTF-8 character, which may be incomplete. */
-static size_t cut_position(const struct text line) {
-	size_t cut = line.length;
+/*
+ * Returns where to cut a line that is one byte too long: at its maximum, or before the UTF-8 character that goes on
+ * there.
+ */
+static size_t cut_position(const char *line) {
+	const unsigned char *bytes = (const unsigned char *)line;
+	size_t first = ERROR_LINE_MAX, size;
 
-	while (cut > line.length - 3 && (line.start[cut - 1] & 0xc0) == 0x80) cut--;
-	if ((line.start[cut - 1] & 0xc0) == 0xc0) cut--;
-	return cut;
+	while (first > ERROR_LINE_MAX - 3 && (bytes[first] & 0xc0) == 0x80) first--;
+	size = bytes[first] >= 0xf0 ? 4 : bytes[first] >= 0xe0 ? 3 : bytes[first] >= 0xc0 ? 2 : 1;
+	return first + size > ERROR_LINE_MAX ? first : ERROR_LINE_MAX;
 }
 
 /* Shows the complete lines, and a part of a line that fills the buffer. */
@@ -142,7 +147,7 @@ static void show_error_lines(struct program *program) {
 		rest.length -= line.length + 1;
 	}
 	if (rest.length == sizeof program->error_line) {
-		struct text part = {rest.start, cut_position(rest)};
+		struct text part = {rest.start, cut_position(rest.start)};
 
 		screen_line(program->name, part);
 		rest.start += part.length;

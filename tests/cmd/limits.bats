@@ -159,6 +159,19 @@ peak_kib() {
 	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = 'cmd: cannot write: No space left on device' ]
 }
 
+@test "cmd screen: its file has the size of rlimit_fsize, the session continues" {
+	seq -f 'printf<>%.0f' 1000 | prlimit --fsize=2000 "$CMD" 2>"$BATS_TEST_TMPDIR/screen" | cat >"$BATS_TEST_TMPDIR/replies"
+	seq -f 'ok<>%.0f' 1000 | cmp - "$BATS_TEST_TMPDIR/replies"
+	[ "$(wc -c <"$BATS_TEST_TMPDIR/screen")" -eq 2000 ]
+}
+
+@test "cmd output: its file has the size of rlimit_fsize, cmd shows the error and exits with status 1" {
+	local status=0
+	seq -f 'echo<>%.0f' 1000 | prlimit --fsize=2000 "$CMD" 2>"$BATS_TEST_TMPDIR/screen" >"$BATS_TEST_TMPDIR/replies" || status=$?
+	[ "$status" -eq 1 ]
+	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = 'cmd: cannot write: File too large' ]
+}
+
 @test "cmd input: it cannot be read, cmd shows the error and exits with status 1" {
 	local status=0
 	"$CMD" </ >/dev/null 2>"$BATS_TEST_TMPDIR/screen" || status=$?

@@ -1,6 +1,7 @@
 # Commands that are programs: cmd -d DIR.
 
 load ../lib/client
+load ../lib/superd
 
 setup() {
 	COMMANDS=$BATS_TEST_TMPDIR/parent/commands
@@ -146,6 +147,33 @@ ok'
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/screen")" -eq 4 ]
 	[ "$(sed 's/^flood: //' "$BATS_TEST_TMPDIR/screen" | tr -d '\n' | sed 's/€//g')" = '' ]
 	[ "$(tr -cd '\342' <"$BATS_TEST_TMPDIR/screen" | wc -c)" -eq 5000 ]
+}
+
+# screen_lines: print the lengths of the screen's lines, in bytes, without the program's name.
+screen_lines() {
+	LC_ALL=C sed 's/^[a-z]*: //' "$BATS_TEST_TMPDIR/screen" | LC_ALL=C awk '{ print length($0) }' | xargs
+}
+
+@test "cmd programs: a line of exactly 4,096 bytes on stderr, the screen shows one line" {
+	write_command whole <<<"head -c 4096 /dev/zero | tr '\\0' a >&2; echo >&2; echo b >&2"
+	write_command last <<<"head -c 4096 /dev/zero | tr '\\0' a >&2"
+	write_command late <<<"head -c 4096 /dev/zero | tr '\\0' a >&2; sleep 0.3; echo >&2; echo b >&2"
+	write_command longer <<<"head -c 4097 /dev/zero | tr '\\0' a >&2; echo >&2"
+	run -0 run_cmd <<<$'whole\nlast\nlate\nlonger'
+	assert_equal "$(screen_lines)" '4096 1 4096 4096 1 4096 1'
+}
+
+@test "cmd programs: a character at the 4,096th byte of a line on stderr, the screen cuts before it only if it is not whole" {
+	local size text
+	# The character begins at byte 4096 - size and ends at byte 4096; then it begins one byte later.
+	for text in ä € 🎉; do
+		size=$(printf %s "$text" | wc -c)
+		write_command whole <<<"head -c $((4096 - size)) /dev/zero | tr '\\0' a >&2; printf '${text}bb\n' >&2"
+		write_command parted <<<"head -c $((4097 - size)) /dev/zero | tr '\\0' a >&2; printf '${text}bb\n' >&2"
+		run -0 run_cmd <<<$'whole\nparted'
+		assert_equal "$(screen_lines)" "4096 2 $((4097 - size)) $((size + 2))"
+		[ "$(grep -c "$text" "$BATS_TEST_TMPDIR/screen")" -eq 2 ]
+	done
 }
 
 @test "cmd programs: 9,000 bytes on stderr that are not text, the screen shows all of them" {
@@ -401,7 +429,7 @@ cmd: $COMMANDS/second: its interpreter '$COMMANDS/lost': No such file or directo
 @test "cmd programs: a signal ends cmd, the program ends too" {
 	local signal
 	sleeper
-	for signal in TERM HUP; do
+	for signal in TERM HUP XCPU; do
 		rm -f "$BATS_TEST_TMPDIR/leader" "$BATS_TEST_TMPDIR/child"
 		open_cmd
 		echo sleeper >&7
@@ -413,6 +441,31 @@ cmd: $COMMANDS/second: its interpreter '$COMMANDS/lost': No such file or directo
 		wait_until sleeper_has_ended
 		exec 7>&-
 	done
+}
+
+@test "cmd programs: cmd reaches the limit of its processor time, the program ends too" {
+	# Each yes uses little processor time, cmd uses much.
+	write_command busy <<-END
+		sleep 600 &
+		echo \$! >$BATS_TEST_TMPDIR/child
+		echo \$\$ >$BATS_TEST_TMPDIR/leader
+		while :; do yes | head -c 20000000; done
+	END
+	start_superd -p 0 -o rlimit_cpu=2 "$CMD" -t 0 -d "$COMMANDS"
+	WAIT_SECONDS=60 ask "$PORT" <<<busy >/dev/null
+	wait_until sleeper_has_ended || {
+		kill -KILL -- "-$(cat "$BATS_TEST_TMPDIR/leader")"
+		false
+	}
+	wait_for_line 'EXIT: cmd signal=24'
+}
+
+@test "cmd programs: the limit of the processor time, a program has it as cmd was given it" {
+	write_command limit <<<'prlimit --noheadings -o SOFT,HARD --cpu'
+	run -0 prlimit --cpu=7:7 timeout "$WAIT_SECONDS" "$CMD" -d "$COMMANDS" <<<limit
+	assert_line --index 0 --regexp '^out<> *7 +7 *$'
+	run -0 prlimit --cpu=5:9 timeout "$WAIT_SECONDS" "$CMD" -d "$COMMANDS" <<<limit
+	assert_line --index 0 --regexp '^out<> *5 +9 *$'
 }
 
 all_served() {
