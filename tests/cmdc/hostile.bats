@@ -115,13 +115,15 @@ assert_no_reply() {
 }
 
 @test "cmdc protocol: words that only resemble ok, out and error, cmdc rejects them" {
-	local word
-	for word in '' ok\\r o out 'out<' error 'error<' 'OK' 'okay' 'ok<x' 'outer' 'errors' ' ok'; do
-		start_server - accept line "send:$word\\n" hold
+	local word words=('' ok\\r o out 'out<' error 'error<' 'OK' 'okay' 'ok<x' 'outer' 'errors' ' ok') steps=()
+	for word in "${words[@]}"; do
+		steps+=(accept line "send:$word\\n")
+	done
+	start_server - "${steps[@]}" hold
+	for word in "${words[@]}"; do
 		run --separate-stderr run_cmdc time
 		assert_failure 3
 		assert_regex "$stderr" ': not a reply of cmd: ".*"$'
-		kill "$SERVER_PID"
 	done
 }
 

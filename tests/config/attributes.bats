@@ -343,53 +343,56 @@ write_attributes() {
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/attributes")" -ge 60 ]
 }
 
+# assert_attributes MESSAGE CONDITION: the checks of the files that write_each has written report MESSAGE at the lines of exactly
+# those attributes whose row of superd -A fulfils CONDITION, in awk's language, with the variables name, operators and scope.
+assert_attributes() {
+	local reported=
+	for CONF in "$BATS_TEST_TMPDIR/each"/*; do
+		check_config
+		[[ $stderr != *unknown* ]] || fail "$stderr"
+		reported+=$(sed -n "s/^conf:\([0-9]*\): [a-z_0-9]*: $1.*/\1p/p" <<<"$stderr" | sed -n -f - "$CONF" | cut -d ' ' -f 1)$'\n'
+	done
+	run diff -u --label superd --label 'superd -A' <(xargs -n 1 <<<"$reported" | sort -u) \
+		<(awk -F '\t' '{ name = $1; operators = $2; scope = $4 } '"$2"' { print name }' "$BATS_TEST_TMPDIR/attributes" | sort)
+	assert_success
+}
+
+# write_each LINE: write files into the folder `each`, where each attribute is once in defaults and once in a service of its name,
+# with that line after its name. interface is another name for bind, so its defaults are a file.
+write_each() {
+	local name folder=$BATS_TEST_TMPDIR/each
+	mkdir -p "$folder"
+	{
+		printf 'defaults\n{\n'
+		sed "/^interface/d; s/\t.*/ $1/" "$BATS_TEST_TMPDIR/attributes"
+		printf '}\n'
+	} >"$folder/defaults"
+	printf 'defaults\n{\ninterface %s\n}\n' "$1" >"$folder/interface"
+	for name in $(cut -f 1 "$BATS_TEST_TMPDIR/attributes"); do
+		print_service "$name" "$name $1" | sed 's/^\t//'
+	done >"$folder/services"
+}
+
 @test "superd -A scope: every attribute, defaults and services accept it as its row says" {
 	write_attributes
-	while IFS=$'\t' read -r name _ _ scope _ _; do
-		printf 'defaults\n{\n%s = \n}\n' "$name" >"$CONF"
-		check_config
-		if [ "$scope" = service ]; then
-			[[ $stderr == *': not an attribute of defaults'* ]] || fail "$name in defaults: $stderr"
-		else
-			[[ $stderr != *'attribute of defaults'* ]] || fail "$name in defaults: $stderr"
-		fi
-		print_service a "$name =" >"$CONF"
-		check_config
-		if [ "$scope" = defaults ]; then
-			[[ $stderr == *': an attribute of defaults only'* ]] || fail "$name in a service: $stderr"
-		else
-			[[ $stderr != *'attribute of defaults'* && $stderr != *unknown* ]] || fail "$name in a service: $stderr"
-		fi
-	done <"$BATS_TEST_TMPDIR/attributes"
+	write_each =
+	assert_attributes 'not an attribute of defaults' 'scope == "service"'
+	assert_attributes 'an attribute of defaults only' 'scope == "defaults"'
 }
 
 @test "superd -A operators: every attribute, it takes the operators of its row and no others" {
 	write_attributes
-	while IFS=$'\t' read -r name operators _; do
-		for operator in += -=; do
-			printf 'defaults\n{\n%s %s x\n}\nservice a\n{\n%s %s x\n}\n' "$name" "$operator" "$name" "$operator" >"$CONF"
-			check_config
-			if [[ $operators == *"$operator"* ]]; then
-				[[ $stderr != *"takes only"* ]] || fail "$name $operator: $stderr"
-			else
-				[[ $stderr == *"takes only '='"* ]] || fail "$name $operator: $stderr"
-			fi
-		done
-	done <"$BATS_TEST_TMPDIR/attributes"
+	for operator in += -=; do
+		write_each "$operator x"
+		assert_attributes "takes only '='" "index(operators, \"$operator\") == 0"
+	done
 }
 
 @test "superd -A: every attribute, no value is an error, but for a set and for server_args" {
 	write_attributes
-	while IFS=$'\t' read -r name operators _ scope _; do
-		[ "$scope" != defaults ] || continue
-		print_service a "$name =" >"$CONF"
-		check_config
-		if [[ $operators == *+=* || $name = server_args ]]; then
-			[[ $stderr != *": needs "* ]] || fail "$name: $stderr"
-		else
-			[[ $stderr == *": needs "* ]] || fail "$name: $stderr"
-		fi
-	done <"$BATS_TEST_TMPDIR/attributes"
+	write_each =
+	rm "$BATS_TEST_TMPDIR/each"/{defaults,interface}
+	assert_attributes 'needs ' 'scope != "defaults" && index(operators, "+=") == 0 && name != "server_args"'
 }
 
 @test "attributes together: combinations that do not fit are an error" {

@@ -169,11 +169,10 @@ print_state() {
 
 @test "per_source_cps: refused connections, they do not count for cps" {
 	start_service 'per_source_cps = 2' 'cps = 5 60'
-	"$CLIENT" -c 20 "$PORT" all >/dev/null </dev/null &
+	start_background "$CLIENT" -c 20 "$PORT" all >/dev/null
 	wait_for_line per_source_cps
 	is_greeted -s 127.0.0.2
 	[ "$(count_log 'FAIL: a cps')" -eq 0 ]
-	kill $!
 }
 
 @test "max_load: three refusals in a run, superd logs its begin and its end (Linux)" {

@@ -36,9 +36,19 @@ CMDC=${CMDC:-$ROOT/cmdc/cmdc}
 # How long anything may take before a test gives up. Generous: a sanitizer build on a busy machine.
 WAIT_SECONDS=${WAIT_SECONDS:-20}
 
+# start_time PID: when that process was started. With it, a number that the kernel has used again is not taken for the process.
+# Sets START_TIME, which is empty where there is none.
+start_time() {
+	local stat
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || stat=
+	read -ra stat <<<"${stat##*) }"
+	START_TIME=${stat[19]:-}
+}
+
 # end_at_teardown PID: the teardown ends that process and its children. The list is a file, because `run` is a subshell.
 end_at_teardown() {
-	echo "$1" >>"$BATS_TEST_TMPDIR/pids"
+	start_time "$1"
+	echo "$1 $START_TIME" >>"$BATS_TEST_TMPDIR/pids"
 }
 
 # start_background COMMAND...: start it in the background. Sets BG_PID.
@@ -50,18 +60,24 @@ start_background() {
 
 # end_processes: end what the test has started, and the children of that; where the test failed, print the end of superd's log.
 end_processes() {
-	local pid child
+	local pid time pids=() children
 	[ -n "${BATS_TEST_COMPLETED-none}" ] || [ ! -s "${LOG:-}" ] || tail -n 20 "$LOG"
 	[ -f "$BATS_TEST_TMPDIR/pids" ] || return 0
-	while read -r pid; do
-		# superd's children lead their own process groups.
-		for child in $(pgrep -P "$pid"); do
-			kill -KILL -- "-$child" 2>/dev/null || kill -KILL "$child" 2>/dev/null || true
-		done
-		kill -KILL "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true # bash would report its death
+	while read -r pid time; do
+		start_time "$pid"
+		[ "$START_TIME" != "$time" ] || pids+=("$pid")
 	done <"$BATS_TEST_TMPDIR/pids"
-	rm -f "$BATS_TEST_TMPDIR/pids"
+	rm "$BATS_TEST_TMPDIR/pids"
+	((${#pids[@]} > 0)) || return 0
+	# First they are stopped: superd would start other children for those that are killed.
+	kill -STOP "${pids[@]}" 2>/dev/null || true
+	mapfile -t children < <(pgrep -P "$(IFS=, && echo "${pids[*]}")")
+	kill -KILL "${pids[@]}" 2>/dev/null || true
+	for pid in "${children[@]}"; do
+		# superd's children lead their own process groups.
+		kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
+	done
+	wait "${pids[@]}" 2>/dev/null || true # bash would report their death
 }
 
 teardown() {

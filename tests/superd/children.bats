@@ -70,10 +70,7 @@ occupy_all() {
 
 # print_descriptors PID: print the number of each open descriptor, and what it is, without its inode.
 print_descriptors() {
-	local fd
-	for fd in /proc/"$1"/fd/*; do
-		printf '%s %s\n' "${fd##*/}" "$(readlink "$fd" | sed 's/:\[.*//')"
-	done
+	find "/proc/$1/fd" -mindepth 1 -printf '%f %l\n' | sed 's/:\[.*//' | sort -n
 }
 
 @test "children: every kind of service, no child has a descriptor of superd's" {

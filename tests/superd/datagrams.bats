@@ -28,11 +28,14 @@ while select.select([s], [], [], 4)[0]:
 	data, peer = s.recvfrom(2048)
 	if os.fork() == 0:
 		own = socket.socket(s.family, socket.SOCK_DGRAM)
+		own.settimeout(4)
 		own.connect(peer)
 		own.send(b"block 1 of " + data)
-		if own.recv(2048) == b"ack 1":
-			own.send(b"block 2 of " + data)
-		os._exit(0)'
+		try:
+			if own.recv(2048) == b"ack 1":
+				own.send(b"block 2 of " + data)
+		finally:
+			os._exit(0)'
 
 ended() {
 	[ "$(grep -c '^superd: EXIT: a ' "$LOG")" -eq "$1" ]
