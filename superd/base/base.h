@@ -40,9 +40,8 @@ struct location {
 	int line;
 };
 
-/* The text that a function leaves when it returns -1, and where the error is, if it knows. */
+/* The text that a function leaves when it returns -1. */
 struct error {
-	struct location location;
 	char text[400];
 };
 
@@ -108,6 +107,7 @@ void hash_remove(struct hash *hash, struct hash_link *link);
 struct hash_link *hash_find(const struct hash *hash, uint64_t key);
 struct hash_link *hash_find_next(const struct hash_link *link);
 struct hash_link *hash_each(const struct hash *hash, const struct hash_link *last);
+void hash_free(struct hash *hash);
 uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t length);
 
 /* addr.c: socket addresses, from text and to text */
@@ -223,7 +223,6 @@ void log_open(enum log_level least, const struct named_value *facility, bool is_
 void log_in_child(void);
 bool log_is_enabled(enum log_level level);
 bool log_is_terminal(void);
-void log_mute_warnings(bool mute);
 size_t log_escape(char *line, size_t size, const char *text);
 
 #endif

@@ -68,6 +68,12 @@ struct hash_link *hash_each(const struct hash *hash, const struct hash_link *las
 	return i < hash->size ? hash->buckets[i] : NULL;
 }
 
+/* Frees the table, but not what is in it. */
+void hash_free(struct hash *hash) {
+	if (hash->buckets != &hash->only) free(hash->buckets);
+	*hash = (struct hash){0};
+}
+
 /* FNV-1a of the bytes, going on from `seed`, 0 at first. */
 uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t length) {
 	uint64_t value = seed ^ UINT64_C(0xcbf29ce484222325);

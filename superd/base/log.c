@@ -16,7 +16,7 @@ static struct {
 	const struct named_value *facility; /* syslog's; NULL: the log goes to `fd` */
 	int fd;
 	ssize_t (*write)(int fd, const void *bytes, size_t length); /* without waiting */
-	bool to_terminal, is_bare, is_muted;
+	bool to_terminal, is_bare;
 	enum log_level least;
 	unsigned long lost;
 } own_log = {.fd = STDERR_FILENO, .write = write, .least = LEVEL_NOTICE};
@@ -97,11 +97,6 @@ bool log_is_terminal(void) {
 	return own_log.to_terminal;
 }
 
-/* Skips warnings about the configuration, while `defaults` are applied once more. */
-void log_mute_warnings(bool mute) {
-	own_log.is_muted = mute;
-}
-
 /* Logs a line if its level is enabled; after its `location`, if it is about the configuration (else NULL). */
 void log_write(enum log_level level, const struct location *location, const char *format, ...) {
 	static const int priorities[] = {[LEVEL_ERROR] = LOG_ERR,
@@ -111,7 +106,6 @@ void log_write(enum log_level level, const struct location *location, const char
 	    [LEVEL_DETAIL] = LOG_DEBUG};
 	char text[LINE_MAX_LENGTH], place[PLACE_MAX_LENGTH] = "", line[LINE_MAX_LENGTH + 2 * PLACE_MAX_LENGTH];
 	if (!log_is_enabled(level)) return;
-	if (level == LEVEL_WARNING && location != NULL && own_log.is_muted) return;
 	va_list arguments;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);

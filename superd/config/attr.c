@@ -9,21 +9,21 @@
 
 #define F(member) offsetof(struct service, member)
 
-/* The words that rows take; a flag that does nothing is 0. */
+/* The words that rows take; one that does nothing is 0. */
 static const struct named_value yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
 static const struct named_value socket_types[] = {
     {"stream", SOCK_STREAM}, {"dgram", SOCK_DGRAM}, {"raw", SOCK_RAW}, {"seqpacket", SOCK_SEQPACKET}, {NULL, 0}};
 static const struct named_value service_types[] = {{"INTERNAL", TYPE_INTERNAL}, {"UNLISTED", TYPE_UNLISTED},
-    {"RPC", TYPE_RPC}, {"TCPMUX", TYPE_TCPMUX}, {"TCPMUXPLUS", TYPE_TCPMUXPLUS}, {NULL, 0}};
+    {"RPC", TYPE_RPC}, {"TCPMUX", TYPE_TCPMUX}, {"TCPMUXPLUS", TYPE_TCPMUX}, {NULL, 0}};
 static const struct named_value flags[] = {{"REUSE", 0}, {"NAMEINARGS", FLAG_NAMEINARGS}, {"NODELAY", FLAG_NODELAY},
     {"KEEPALIVE", FLAG_KEEPALIVE}, {"IPv4", FLAG_IPV4}, {"IPv6", FLAG_IPV6}, {"NORETRY", FLAG_NORETRY},
     {"IDONLY", FLAG_IDONLY}, {"NOLIBWRAP", 0}, {"SENSOR", FLAG_SENSOR}, {"INTERCEPT", FLAG_INTERCEPT},
     {"LABELED", FLAG_LABELED}, {NULL, 0}};
 static const struct named_value success_items[] = {{"PID", LOG_ITEM_PID}, {"HOST", LOG_ITEM_HOST},
-    {"USERID", LOG_ITEM_USERID}, {"EXIT", LOG_ITEM_EXIT}, {"DURATION", LOG_ITEM_DURATION},
+    {"USERID", LOG_ITEM_NO_FIELD}, {"EXIT", LOG_ITEM_EXIT}, {"DURATION", LOG_ITEM_DURATION},
     {"TRAFFIC", LOG_ITEM_TRAFFIC}, {NULL, 0}};
 static const struct named_value failure_items[] = {
-    {"HOST", LOG_ITEM_HOST}, {"USERID", LOG_ITEM_USERID}, {"ATTEMPT", LOG_ITEM_ATTEMPT}, {NULL, 0}};
+    {"HOST", LOG_ITEM_HOST}, {"USERID", LOG_ITEM_NO_FIELD}, {"ATTEMPT", LOG_ITEM_NO_FIELD}, {NULL, 0}};
 static const struct named_value on_limit[] = {{"refuse", ON_LIMIT_REFUSE}, {"wait", ON_LIMIT_WAIT}, {NULL, 0}};
 static const struct named_value stderr_ways[] = {{"client", STDERR_CLIENT}, {"log", STDERR_LOG}, {NULL, 0}};
 
@@ -100,123 +100,160 @@ static const struct attr table[] = {
 };
 /* clang-format on */
 
-static const struct attr *find(const char *name) {
+/* The attribute of that name, in any case, or NULL. */
+const struct attr *attr_find(const char *name) {
 	if (strcasecmp(name, "interface") == 0) name = "bind";
-	for (size_t i = 0; i < LENGTH(table); i++)
-		if (strcasecmp(table[i].name, name) == 0) return &table[i];
+	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++)
+		if (strcasecmp(attr->name, name) == 0) return attr;
 	return NULL;
 }
 
-/* The words of the attribute as this assignment leaves them. */
-static void merge(
-    struct words *words, const struct assignment *assignment, enum operation operation, struct arena *arena) {
-	if (operation == OPERATION_SET) *words = (struct words){.set = true};
-	for (size_t i = 0; i < assignment->words.count; i++)
-		if (operation == OPERATION_REMOVE)
-			words_remove(words, assignment->words.word[i]);
-		else if (operation == OPERATION_SET || !words_contain(words, assignment->words.word[i]))
-			words_add(arena, words, assignment->words.word[i]);
-	words->set = true;
+/* Where the service keeps the assignment that an attribute's value is from: NULL if nothing has set it. */
+static struct assignment **value_of(const struct service *service, const struct attr *attr) {
+	return &service->values[attr - table];
 }
 
-/* Applies one assignment to a service, or as part of `defaults`. Returns 0, or -1 and an error. */
-int attr_apply(struct service *service, const struct assignment *assignment, bool in_defaults, struct error *error) {
-	const struct attr *attr = find(assignment->name);
-	if (attr == NULL) return error_set(error, "unknown attribute '%s'", assignment->name);
-	if (in_defaults && !(attr->scope & IN_DEFAULTS))
-		return error_set(error, "%s: not an attribute of defaults", attr->name);
-	if (!in_defaults && !(attr->scope & IN_SERVICE))
-		return error_set(error, "%s: an attribute of defaults only", attr->name);
-	if (assignment->operation != OPERATION_SET && !attr->type->is_set)
-		return error_set(error, "%s: takes only '='", attr->name);
-	if (assignment->words.count < attr->type->least)
-		return error_set(error, "%s: needs %s", attr->name, attr->type->least == 1 ? "a value" : "more values");
-	if (assignment->words.count > attr->type->most)
-		return error_set(
-		    error, "%s: too many values, from '%s' on", attr->name, assignment->words.word[attr->type->most]);
-
-	struct assignment *value = &service->values[attr - table];
-	bool adds = in_defaults && attr->type->is_set && assignment->operation == OPERATION_SET;
-	merge(&value->words, assignment, adds ? OPERATION_ADD : assignment->operation, service->loading);
-	value->location = assignment->location;
-	struct error detail = {.text = ""};
-	struct reading reading = {.arena = service->arena,
-	    .attr = attr,
-	    .word = value->words.word,
-	    .count = value->words.count,
-	    .location = &assignment->location,
-	    .error = &detail};
-	if (attr->type->read((char *)service + attr->field, &reading) < 0)
-		return error_set(error, "%s: %s", attr->name, detail.text);
-	return 0;
+/* Reads the words of a value, from `first` on, into the service. Returns 0, or -1 and an error. */
+static int read_value(struct service *service, const struct attr *attr, size_t first, struct error *error) {
+	const struct assignment *value = *value_of(service, attr);
+	struct reading in = {
+	    service->arena, attr, value->words.word, value->words.count, first, &value->location, error};
+	return attr->type->read((char *)service + attr->field, &in);
 }
 
-/* Applies a value that superd itself sets. Returns 0, or -1 and an error, if a file or a name is missing. */
-int attr_set(struct service *service, const char *name, const char *text, struct error *error) {
-	struct assignment assignment = {.name = name, .operation = OPERATION_SET, .location = service->location};
-	words_split(service->loading, &assignment.words, text);
-	return attr_apply(service, &assignment, false, error);
+/* Whether the attribute takes such an assignment, in `defaults` or in a service. Returns 0, or -1 and an error. */
+static int check(const struct assignment *assignment, bool in_defaults, struct error *error) {
+	enum attr_scope scope = assignment->attr->scope;
+	const struct attr_type *type = assignment->attr->type;
+	const struct words *words = &assignment->words;
+	if (in_defaults && !(scope & IN_DEFAULTS)) return error_set(error, "not an attribute of defaults");
+	if (!in_defaults && !(scope & IN_SERVICE)) return error_set(error, "an attribute of defaults only");
+	if (assignment->operation != OPERATION_SET && !type->is_set) return error_set(error, "takes only '='");
+	if (words->count < type->least)
+		return error_set(error, "needs %s", type->least == 1 ? "a value" : "more values");
+	if (words->count <= type->most) return 0;
+	return error_set(error, "too many values, from '%s' on", words->word[type->most]);
+}
+
+static void add_word(struct config *config, struct assignment *value, const char *word) {
+	*lookup_slot(config, value, word) = word;
+	words_add(config->loading, &value->words, word);
+}
+
+/*
+ * Applies an assignment to the value of a set: = begins again (in `defaults` it adds), += adds what is new, -= takes away.
+ * A value that the service has from `defaults` is copied first. Returns the first word of the value that is not read yet.
+ */
+static size_t merge(struct service *service, const struct assignment *assignment, bool is_own) {
+	struct config *config = service->config;
+	struct assignment **value = value_of(service, assignment->attr);
+	const struct words *words = &assignment->words;
+	struct words before = {0};
+	enum operation operation = assignment->operation;
+	if (operation == OPERATION_SET && service->defaults == NULL) operation = OPERATION_ADD;
+	if (*value != NULL && operation != OPERATION_SET) before = (*value)->words;
+	size_t first = operation == OPERATION_ADD && is_own ? before.count : 0;
+	if (operation != OPERATION_ADD || !is_own) *value = mem_alloc(config->loading, sizeof **value);
+	(*value)->location = assignment->location;
+	for (size_t i = first; i < before.count; i++)
+		if (operation == OPERATION_ADD || !words_contain(words, before.word[i]))
+			add_word(config, *value, before.word[i]);
+	for (size_t i = 0; i < words->count && operation != OPERATION_REMOVE; i++)
+		if (operation == OPERATION_SET || *lookup_slot(config, *value, words->word[i]) == NULL)
+			add_word(config, *value, words->word[i]);
+	return first;
+}
+
+/*
+ * Applies one assignment to a service, or to `defaults`. An attribute that is no set keeps its first value, with a warning;
+ * only the command line replaces it. Returns 0, or -1 if there is an error, which is logged.
+ */
+int attr_apply(struct service *service, struct assignment *assignment) {
+	const struct attr *attr = assignment->attr;
+	bool in_defaults = service->defaults == NULL;
+	struct error error = {.text = ""};
+	size_t first = 0;
+	if (attr == NULL) {
+		log_error_at(&assignment->location, "unknown attribute '%s'", assignment->name);
+		return -1;
+	}
+	struct assignment **value = value_of(service, attr);
+	bool is_own = *value != NULL && (in_defaults || *value != *value_of(service->defaults, attr));
+	if (is_own && !attr->type->is_set && (*value)->location.line > 0 && assignment->location.line > 0) {
+		log_warning_at(&assignment->location, "%s: already set at line %d, which is used", assignment->name,
+		    (*value)->location.line);
+		return 0;
+	}
+	if (!attr->type->is_set) *value = assignment;
+	int result = check(assignment, in_defaults, &error);
+	if (result == 0 && attr->type->is_set) first = merge(service, assignment, is_own);
+	if (result == 0) result = read_value(service, attr, first, &error);
+	if (result < 0) log_error_at(&assignment->location, "%s: %s", attr->name, error.text);
+	return result;
+}
+
+/* Sets an attribute to a value that superd knows to be good. */
+void attr_set(struct service *service, const char *name, const char *text) {
+	const struct attr *attr = attr_find(name);
+	struct arena *arena = service->config != NULL ? service->config->loading : service->arena;
+	struct assignment *value = mem_alloc(arena, sizeof *value);
+	struct error error = {.text = ""};
+	words_split(arena, &value->words, text);
+	*value_of(service, attr) = value;
+	read_value(service, attr, 0, &error);
+}
+
+/* Gives each attribute the value that it has in `defaults`, or where there are none, the one that it has unless set. */
+void attr_begin(struct service *service) {
+	size_t size = LENGTH(table) * sizeof(void *);
+	if (service->defaults != NULL) {
+		service->values = memcpy(mem_alloc(service->config->loading, size), service->defaults->values, size);
+		return;
+	}
+	service->values = mem_alloc(service->arena, size);
+	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
+		if (attr->type->is_number) *(long *)(void *)((char *)service + attr->field) = UNSET;
+		if (attr->default_text != NULL) attr_set(service, attr->name, attr->default_text);
+	}
 }
 
 /* Where an attribute was set, or else where the service begins. */
 static const struct location *location_of(const struct service *service, const char *name) {
-	const struct attr *attr = find(name);
-	const struct location *location = attr != NULL ? &service->values[attr - table].location : &service->location;
-	return location->file != NULL ? location : &service->location;
+	const struct assignment *value = *value_of(service, attr_find(name));
+	return value != NULL && value->location.file != NULL ? &value->location : &service->location;
 }
 
-/* Sets the error to what is wrong with an attribute's value, after its name, and to its location. Returns -1. */
-int attr_fail(const struct service *service, const char *name, struct error *error, const char *format, ...) {
-	size_t used = (size_t)snprintf(error->text, sizeof error->text, "%s: ", name);
+/* Logs what is wrong with an attribute's value, after its location and its name. Returns -1. */
+int attr_fail(const struct service *service, const char *name, const char *format, ...) {
+	char text[400];
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(error->text + used, sizeof error->text - used, format, arguments);
+	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	error->location = *location_of(service, name);
+	log_error_at(location_of(service, name), "%s: %s", name, text);
 	return -1;
 }
 
-/* Sets the error to why superd refuses, by design, what an attribute asks for. Returns SERVICE_LEFT_OUT. */
-int attr_refuse(const struct service *service, const char *name, struct error *error, const char *text) {
-	error_set(error, "%s", text);
-	error->location = *location_of(service, name);
-	return SERVICE_LEFT_OUT;
+/* Logs why superd refuses, by design, what an attribute asks for. Returns SERVICE_LEFT_OUT; for the command line, -1. */
+int attr_refuse(const struct service *service, const char *name, const char *text) {
+	if (service->from_command_line)
+		log_error("%s", text);
+	else
+		log_warning_at(location_of(service, name), "%s is left out: %s", service->id, text);
+	return service->from_command_line ? -1 : SERVICE_LEFT_OUT;
 }
 
-/* Makes room for the attributes' words, and gives each attribute its default. */
-void attr_begin(struct service *service) {
-	struct error error;
-	service->loading = mem_arena_new();
-	service->values = mem_alloc(service->loading, LENGTH(table) * sizeof *service->values);
-	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
-		if (attr->type->is_number) *(long *)(void *)((char *)service + attr->field) = UNSET;
-		if (attr->default_text != NULL) attr_set(service, attr->name, attr->default_text, &error);
-	}
-}
-
-/* Whether two names, in any case, are of one attribute. */
-bool attr_is_same(const char *name, const char *other) {
-	const struct attr *attr = find(name);
-	return attr != NULL && attr == find(other);
-}
-
-/* Whether the attribute is a set, which may be assigned more than once. */
-bool attr_is_set(const char *name) {
-	const struct attr *attr = find(name);
-	return attr != NULL && attr->type->is_set;
-}
-
-/* Prints the whole service in the syntax of a configuration file. */
+/* Prints the whole service in the syntax of a configuration file, while the configuration is loaded. */
 void attr_print_service(const struct service *service, FILE *to) {
 	fprintf(to, "service %s\n{\n", service->name);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
-		const struct words *words = &service->values[attr - table].words;
-		if (!(attr->scope & IN_SERVICE) || !words->set) continue;
+		const struct assignment *value = *value_of(service, attr);
+		if (!(attr->scope & IN_SERVICE) || value == NULL) continue;
 		fprintf(to, "\t%-18s =", attr->name);
 		if (attr->type->print != NULL)
 			attr->type->print((const char *)service + attr->field, to);
 		else
-			for (size_t i = 0; i < words->count; i++) fprintf(to, " %s", words->word[i]);
+			for (size_t i = 0; i < value->words.count; i++) fprintf(to, " %s", value->words.word[i]);
 		fputc('\n', to);
 	}
 	fputs("}\n", to);

@@ -4,8 +4,6 @@
 
 #include "config.h"
 
-struct attr;
-
 /* What a reader gets: the words of the value, and where to take memory and leave an error. */
 struct reading {
 	struct arena *arena;

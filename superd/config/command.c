@@ -1,33 +1,12 @@
 /*
- * command: the one service that the command line describes, as attributes of superd.conf(5), so that it is treated as a
+ * command: the one service that the command line describes, as assignments of superd.conf(5), so that it is treated as a
  * service from a file is.
  */
 #include "config.h"
 
-#include <netdb.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 static const struct location here = {"the command line", 0};
-
-/* Reads -o's NAME=VALUE, NAME+=VALUE or NAME-=VALUE; VALUE is split at blanks. Returns 0, or -1 and an error. */
-int command_read_assignment(struct arena *arena, const char *text, struct assignment *assignment, struct error *error) {
-	const char *sign = strchr(text, '=');
-	assignment->location = here;
-	if (sign == NULL || sign == text) return error_set(error, "-o %s: not ATTRIBUTE=VALUE", text);
-	*assignment = (struct assignment){.operation = OPERATION_SET, .location = here};
-	words_split(arena, &assignment->words, sign + 1);
-	if (sign[-1] == '+' || sign[-1] == '-')
-		assignment->operation = *--sign == '+' ? OPERATION_ADD : OPERATION_REMOVE;
-	while (sign > text && (sign[-1] == ' ' || sign[-1] == '\t')) sign--;
-	assignment->name = mem_print(arena, "%.*s", (int)(sign - text), text);
-	return 0;
-}
-
-static int set_words(struct service *service, const char *name, const char **word, size_t count, struct error *error) {
-	struct assignment assignment = {NULL, name, OPERATION_SET, {word, count, true}, here};
-	return count == 0 ? 0 : attr_apply(service, &assignment, false, error);
-}
 
 /* A program without a slash, in PATH. NULL if it is not there. */
 const char *command_find_in_path(struct arena *arena, const char *name) {
@@ -45,106 +24,109 @@ const char *command_find_in_path(struct arena *arena, const char *name) {
 	}
 }
 
-/* Where PROGRAM is a directory, the executable of its own name inside it: ./cmd is ./cmd/cmd. */
-static const char *program_in(const struct service *service, const char *directory, struct error *error) {
+/*
+ * Where PROGRAM is: a path, absolute or from the current directory. Where that is a directory, the executable of its own name
+ * inside it: ./cmd is ./cmd/cmd. Returns 0, or -1 and an error.
+ */
+static int find_program(
+    struct arena *arena, const char *program, const char *current, const char **path, struct error *error) {
 	struct stat about;
-	char *path = mem_copy(service->arena, directory);
-	for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--) path[length - 1] = '\0';
-	const char *slash = strrchr(strcmp(path, ".") == 0 ? service->directory : path, '/');
-	const char *program = mem_print(service->arena, "%s/%s", path, slash != NULL ? slash + 1 : path);
-	if (stat(program, &about) == 0) return program;
-	error_set(error, "%s is a directory without its program: %s: %s", directory, program, strerror(errno));
-	return NULL;
+	const char *found = strchr(program, '/') != NULL ? program : command_find_in_path(arena, program);
+	*path = found;
+	if (found == NULL) return error_set(error, "%s: no such program in PATH", program);
+	if (stat(found, &about) < 0) return error_set(error, "%s: %s", found, strerror(errno));
+	if (!S_ISDIR(about.st_mode)) return 0;
+	char *folder = mem_copy(arena, found);
+	for (size_t i = strlen(folder) - 1; i > 0 && folder[i] == '/'; i--) folder[i] = '\0';
+	const char *slash = strrchr(strcmp(folder, ".") == 0 ? current : folder, '/');
+	*path = mem_print(arena, "%s/%s", folder, slash != NULL ? slash + 1 : folder);
+	if (stat(*path, &about) == 0) return 0;
+	return error_set(error, "%s is a directory without its program: %s: %s", found, *path, strerror(errno));
 }
 
-static int find_program(struct service *service, const char *word, struct error *error) {
-	struct stat about;
-	const char *path = strchr(word, '/') != NULL ? word : command_find_in_path(service->arena, word);
-	if (path == NULL) return error_set(error, "%s: no such program in PATH", word);
-	if (stat(path, &about) < 0) return error_set(error, "%s: %s", path, strerror(errno));
-	if (S_ISDIR(about.st_mode) && (path = program_in(service, path, error)) == NULL) return -1;
+/* Adds words as they are, blanks and all; no words add nothing. */
+static void add(struct config *config, struct block *block, const char *name, const char **word, size_t count) {
+	if (count == 0) return;
+	struct assignment *assignment = parse_add_assignment(config, block, name, &here);
+	for (size_t i = 0; i < count; i++) words_add(config->loading, &assignment->words, word[i]);
+}
+
+/* Adds the program, its arguments, and the last component of its path as the id. Returns 0, or -1 and an error. */
+static int add_program(struct config *config, struct block *block, struct error *error) {
+	char directory[PATH_MAX];
+	const char *path, *current, **words = (const char **)(void *)config->options->program;
+	size_t count = 0;
+	if (getcwd(directory, sizeof directory) == NULL)
+		return error_set(error, "the current directory: %s", strerror(errno));
+	current = mem_copy(config->loading, directory);
+	if (find_program(config->loading, words[0], current, &path, error) < 0) return -1;
 	if (path[0] != '/') {
-		service->relative_path = path;
+		config->common->relative_path = mem_copy(config->common->arena, path);
 		while (strncmp(path, "./", 2) == 0) path += 2 + strspn(path + 2, "/");
-		path =
-		    mem_print(service->arena, "%s/%s", strcmp(service->directory, "/") ? service->directory : "", path);
+		path = mem_print(config->loading, "%s/%s", strcmp(current, "/") == 0 ? "" : current, path);
 	}
-	return set_words(service, "server", &path, 1, error);
-}
-
-static int set_port(struct service *service, const char *word, struct error *error) {
-	const struct servent *listed = getservbyname(word, "tcp");
-	if (listed == NULL && strspn(word, "0123456789") != strlen(word))
-		return error_set(error, "port: no tcp service '%s' in /etc/services", word);
-	if (listed != NULL) word = mem_print(service->loading, "%d", ntohs((uint16_t)listed->s_port));
-	return attr_set(service, "port", word, error);
-}
-
-static int set_user(struct service *service, const char *word, struct error *error) {
-	char *user = mem_copy(service->arena, word), *group = strchr(user, ':');
-	if (group != NULL) *group++ = '\0';
-	if (attr_set(service, "user", user, error) < 0 ||
-	    (group != NULL && attr_set(service, "group", group, error) < 0))
-		return -1;
-	return sys_has_no_new_privs() ? attr_set(service, "no_new_privs", "yes", error) : 0;
-}
-
-static int set_defaults(struct service *service, struct error *error) {
-	static const char *const defaults[][2] = {{"type", "UNLISTED"}, {"socket_type", "stream"}, {"wait", "no"},
-	    {"instances", "256"}, {"on_limit", "wait"}, {"cps", "0"}, {"stderr", "log"},
-	    {"log_on_success", "PID HOST EXIT DURATION"}, {"log_on_failure", "HOST"}};
-	for (size_t i = 0; i < LENGTH(defaults); i++)
-		if (attr_set(service, defaults[i][0], defaults[i][1], error) < 0) return -1;
+	block->name = strrchr(path, '/') + 1;
+	while (words[count] != NULL) count++;
+	add(config, block, "directory", &current, 1);
+	add(config, block, "server", &path, 1);
+	add(config, block, "id", &block->name, 1);
+	add(config, block, "server_args", words + 1, count - 1);
 	return 0;
 }
 
-/* -o does not set what the command line has another option for. */
-static int check_repeated(const struct options *options, const struct assignment *assignment, struct error *error) {
+/* Adds where to listen: the port is a number, or a name in /etc/services. Returns 0, or -1 and an error. */
+static int add_addresses(struct config *config, struct block *block, struct error *error) {
+	const struct options *options = config->options;
+	add(config, block, "bind", options->addresses.word, options->addresses.count);
+	if (options->port == NULL) return 0;
+	const char *listed = lookup_port(config, options->port, "tcp");
+	if (listed == NULL && strspn(options->port, "0123456789") != strlen(options->port))
+		return error_set(error, "port: no tcp service '%s' in /etc/services", options->port);
+	parse_option(config, block, mem_print(config->loading, "port=%s", listed != NULL ? listed : options->port));
+	return 0;
+}
+
+/* Adds the user of -u USER[:GROUP]; the program can then gain no privilege by exec. */
+static void add_user(struct config *config, struct block *block) {
+	const char *user = config->options->user, *group = user != NULL ? strchr(user, ':') : NULL;
+	if (user == NULL) return;
+	parse_option(config, block, mem_print(config->loading, "user=%.*s", (int)strcspn(user, ":"), user));
+	if (group != NULL) parse_option(config, block, mem_print(config->loading, "group=%s", group + 1));
+	if (sys_has_no_new_privs()) parse_option(config, block, "no_new_privs=yes");
+}
+
+/* Adds an -o option; it does not set what the command line has another option for. Returns 0, or -1 and an error. */
+static int add_option(struct config *config, struct block *block, const char *text, struct error *error) {
+	const struct options *options = config->options;
 	const struct {
 		const char *name, *set_by;
 		bool is_set;
 	} own[] = {{"server", "PROGRAM", true}, {"server_args", "PROGRAM", true}, {"disable", "starting superd", true},
 	    {"port", "-p", options->port != NULL}, {"bind", "-b", options->addresses.set},
-	    {"interface", "-b", options->addresses.set}, {"user", "-u", options->user != NULL}};
-	for (size_t i = 0; i < LENGTH(own); i++)
-		if (own[i].is_set && strcasecmp(assignment->name, own[i].name) == 0)
+	    {"user", "-u", options->user != NULL}};
+	const struct assignment *assignment = parse_option(config, block, text);
+	for (size_t i = 0; i < LENGTH(own) && assignment != NULL; i++)
+		if (own[i].is_set && assignment->attr == attr_find(own[i].name))
 			return error_set(error, "-o %s: %s says that already", assignment->name, own[i].set_by);
 	return 0;
 }
 
-static int apply_command(struct service *service, const struct options *options, struct error *error) {
-	char directory[PATH_MAX];
-	size_t arguments = 0;
-	if (getcwd(directory, sizeof directory) == NULL)
-		return error_set(error, "the current directory: %s", strerror(errno));
-	service->from_command_line = true;
-	const char *own = mem_copy(service->arena, directory), **words = (const char **)(void *)options->program;
-	if (set_defaults(service, error) < 0 || set_words(service, "directory", &own, 1, error) < 0 ||
-	    find_program(service, words[0], error) < 0)
-		return -1;
-	while (words[arguments + 1] != NULL) arguments++;
-	service->name = strrchr(service->server, '/') + 1;
-	if (set_words(service, "id", &service->name, 1, error) < 0 ||
-	    set_words(service, "server_args", words + 1, arguments, error) < 0 ||
-	    set_words(service, "bind", options->addresses.word, options->addresses.count, error) < 0)
-		return -1;
-	if (options->port != NULL && set_port(service, options->port, error) < 0) return -1;
-	if (options->user != NULL && set_user(service, options->user, error) < 0) return -1;
-	for (size_t i = 0; i < options->assignments.count; i++) {
-		struct assignment assignment = {.name = "", .location = here};
-		if (command_read_assignment(service->loading, options->assignments.word[i], &assignment, error) < 0 ||
-		    check_repeated(options, &assignment, error) < 0 ||
-		    attr_apply(service, &assignment, false, error) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* The service that the options describe, or NULL and an error. */
-struct service *command_service(const struct options *options, struct error *error) {
-	struct service *service = service_new("", &here);
-	if (apply_command(service, options, error) == 0 && service_resolve(service, options->check, error) == 0)
-		return service;
-	service_release(service);
-	return NULL;
+/* Adds the block that the command line describes. Its first error is logged. */
+void command_read(struct config *config) {
+	static const char *const defaults[] = {"type=UNLISTED", "socket_type=stream", "wait=no", "instances=256",
+	    "on_limit=wait", "cps=0", "stderr=log", "log_on_success=PID HOST EXIT DURATION", "log_on_failure=HOST"};
+	const struct words *options = &config->options->assignments;
+	struct block *block = parse_add_block(config, "", &here);
+	struct error error = {.text = ""};
+	config->common->from_command_line = true;
+	for (size_t i = 0; i < LENGTH(defaults); i++) parse_option(config, block, defaults[i]);
+	int result = add_program(config, block, &error);
+	if (result == 0) result = add_addresses(config, block, &error);
+	if (result == 0) add_user(config, block);
+	for (size_t i = 0; i < options->count && result == 0 && !block->is_broken; i++)
+		result = add_option(config, block, options->word[i], &error);
+	if (result == 0) return;
+	log_error("%s", error.text);
+	block->is_broken = true;
+	config->errors++;
 }

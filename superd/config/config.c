@@ -1,172 +1,102 @@
 /*
- * config: from the blocks of a configuration to its services. `defaults` and the -o options are applied first, then the
- * block's assignments. An error disables only its service, and every error is logged.
+ * config: from the blocks of a configuration to its services. `defaults` and the -o options are applied once, to a service
+ * that all others are copies of at first. An error disables only its service, and every error is logged.
  */
 #include "config.h"
 
 #include <strings.h>
 
-#define fail(config, location, ...) (log_error_at(location, __VA_ARGS__), (config)->errors++)
-
-static const struct assignment *find_first(const struct block *block, const char *name) {
-	const struct assignment *assignment = block->assignments;
-	while (assignment != NULL && !attr_is_same(assignment->name, name)) assignment = assignment->next;
-	return assignment;
-}
-
-/* Whether an earlier assignment to the same attribute is used. One of the command line (-o) replaces it. */
-static bool is_repeated(const struct block *block, const struct assignment *assignment) {
-	const struct assignment *first = find_first(block, assignment->name);
-	if (first == NULL || first == assignment || attr_is_set(assignment->name) || assignment->location.line == 0)
-		return false;
-	log_warning_at(
-	    &assignment->location, "%s: already set at line %d, which is used", assignment->name, first->location.line);
-	return true;
-}
-
-/* Applies a block. Its errors are logged if `logs_errors`: those of `defaults` once, not once a service. */
-static bool apply(struct config *config, const struct block *block, struct service *service, bool logs_errors) {
-	struct error error;
-	bool is_good = true;
-	log_mute_warnings(!logs_errors);
-	for (const struct assignment *assignment = block->assignments; assignment != NULL;
-	     assignment = assignment->next)
-		if (!is_repeated(block, assignment) &&
-		    attr_apply(service, assignment, block == config->defaults, &error) < 0) {
-			is_good = false;
-			if (logs_errors) fail(config, &assignment->location, "%s", error.text);
-		}
-	log_mute_warnings(false);
+/* Applies the assignments of a block. Returns whether there is no error. All are logged; of the command line, the first. */
+static bool apply(const struct block *block, struct service *service) {
+	bool is_good = !block->is_broken;
+	for (struct assignment *assignment = block->assignments; assignment != NULL; assignment = assignment->next)
+		if (is_good || !service->from_command_line) is_good &= attr_apply(service, assignment) == 0;
 	return is_good;
 }
 
-/* Adds the -o options to the end of `defaults`, which are made if there are none. */
-static void append_options(struct config *config) {
-	const struct words *words = &config->options->assignments;
-	struct arena *arena = config->loading;
-	struct error error;
-	if (config->defaults == NULL) {
-		config->defaults = mem_alloc(arena, sizeof *config->defaults);
-		config->defaults->last = &config->defaults->assignments;
-	}
-	for (size_t i = 0; i < words->count; i++) {
-		struct assignment *assignment = mem_alloc(arena, sizeof *assignment);
-		if (command_read_assignment(arena, words->word[i], assignment, &error) < 0) {
-			fail(config, &assignment->location, "%s", error.text);
-			config->defaults_broken = true;
-			continue;
-		}
-		*config->defaults->last = assignment;
-		config->defaults->last = &assignment->next;
-	}
-}
-
-/* The one `defaults` block, wherever it stands. */
-static void find_defaults(struct config *config) {
-	for (struct block *block = config->blocks; block != NULL; block = block->next) {
-		if (!block->is_defaults) continue;
-		config->defaults_broken |= block->broken || config->defaults != NULL;
-		if (config->defaults != NULL)
-			fail(config, &block->location, "defaults stand already at %s:%d",
-			    config->defaults->location.file, config->defaults->location.line);
-		else
-			config->defaults = block;
-	}
-	append_options(config);
-	config->common = service_new("defaults", &(struct location){"defaults", 0});
-	if (!apply(config, config->defaults, config->common, true)) config->defaults_broken = true;
+/* The value, of one word, of the block's first assignment to an attribute, or else `word`. */
+static const char *find_word(const struct block *block, const char *name, const char *word) {
+	const struct attr *attr = attr_find(name);
+	const struct assignment *assignment = block->assignments;
+	while (assignment != NULL && assignment->attr != attr) assignment = assignment->next;
+	return assignment != NULL && assignment->words.count == 1 ? assignment->words.word[0] : word;
 }
 
 /* Whether the service is switched off: it is not read, so errors in it do not matter. */
 static bool is_switched_off(const struct config *config, const struct block *block) {
-	const struct assignment *disable = find_first(block, "disable"), *id = find_first(block, "id");
-	const char *name = id != NULL && id->words.count > 0 ? id->words.word[0] : block->name;
-	if (disable != NULL && disable->words.count == 1 && strcasecmp(disable->words.word[0], "yes") == 0) return true;
-	if (config->common->enabled.set && !words_contain(&config->common->enabled, name)) return true;
-	return words_contain(&config->common->disabled, name);
+	const struct words *enabled = &config->common->enabled, *disabled = &config->common->disabled;
+	const char *id = find_word(block, "id", block->name);
+	return strcasecmp(find_word(block, "disable", "no"), "yes") == 0 ||
+	       (enabled->set && !words_contain(enabled, id)) || words_contain(disabled, id);
 }
 
-/* Notes that a service has errors, so that a reload keeps its running configuration. */
-static void leave_out(struct config *config, struct service *service) {
-	const char *id = service->id != NULL ? service->id : service->name;
-	words_add(config->loading, &config->failed, mem_copy(config->loading, id));
-	service_release(service);
+/* Where it is noted which service has the nth of the service's addresses. */
+static const void **address_slot(struct config *config, const struct service *service, size_t nth) {
+	char text[ADDR_TEXT];
+	const struct endpoint *address = &service->addresses[nth];
+	int family = address->at.any.sa_family;
+	unsigned scope = family == AF_INET6 ? address->at.in6.sin6_scope_id : 0;
+	const char *key = mem_print(config->loading, "%ld %d %d %u %s", service->socket_type, service->protocol_number,
+	    family, scope, addr_format(address, text));
+	return lookup_slot(config, &config->services, key);
 }
 
-static bool shares_address(const struct service *a, const struct service *b) {
-	if (a->socket_type != b->socket_type || a->protocol_number != b->protocol_number) return false;
-	for (size_t i = 0; i < a->address_count; i++)
-		for (size_t j = 0; j < b->address_count; j++)
-			if (addr_equal(&a->addresses[i], &b->addresses[j]) &&
-			    (a->port != 0 || a->addresses[i].at.any.sa_family == AF_UNIX))
-				return true;
-	return false;
-}
-
-/* Whether an earlier service has the address. */
-static bool is_duplicate(struct config *config, const struct service *service) {
-	for (size_t i = 0; i < config->count; i++) {
-		const struct service *other = config->services[i];
-		if (!shares_address(service, other)) continue;
-		fail(config, &service->location, "%.40s has the address and port of %.40s at %.60s:%d", service->id,
+/* Notes the addresses of a service. Returns 0, or -1 if an earlier service has one of them, which is logged. */
+static int register_addresses(struct config *config, const struct service *service) {
+	for (size_t i = 0; i < service->address_count; i++) {
+		const struct service *other = *address_slot(config, service, i);
+		if (other == NULL) continue;
+		log_error_at(&service->location, "%.40s has the address and port of %.40s at %.60s:%d", service->id,
 		    other->id, other->location.file, other->location.line);
-		return true;
+		return -1;
 	}
-	return false;
+	for (size_t i = 0; i < service->address_count; i++)
+		if (service->port != 0 || service->addresses[i].at.any.sa_family == AF_UNIX)
+			*address_slot(config, service, i) = service;
+	return 0;
 }
 
-static void add_service(struct config *config, struct service *service) {
-	config->services = mem_grow(config->loading, (void *)config->services, config->count, sizeof(void *));
-	config->services[config->count++] = service;
-}
-
+/* Makes a service of a block. One in error is noted, so that a reload keeps its running configuration. */
 static void read_block(struct config *config, const struct block *block) {
-	struct error error;
-	struct service *service = service_new(block->name, &block->location);
-	bool is_good = apply(config, config->defaults, service, false);
-	is_good &= apply(config, block, service, true) && !block->broken;
-	int resolved = is_good ? service_resolve(service, config->options->check, &error) : -1;
-	if (resolved == SERVICE_LEFT_OUT) {
-		log_warning_at(&error.location, "%s is left out: %s", service->id, error.text);
-		service_release(service);
+	struct service *service = service_new(config->common, block->name, &block->location);
+	bool is_good = apply(block, service) && !config->defaults_broken;
+	int result = is_good ? service_resolve(service) : -1;
+	if (result == 0) result = register_addresses(config, service);
+	if (result == 0) {
+		config->services = mem_grow(config->loading, config->services, config->count, sizeof(void *));
+		config->services[config->count++] = service;
 		return;
 	}
-	if (is_good && resolved < 0) fail(config, &error.location, "%s", error.text);
-	if (resolved == 0 && !is_duplicate(config, service))
-		add_service(config, service);
-	else
-		leave_out(config, service);
-}
-
-static void load_files(struct config *config) {
-	for (size_t i = 0; i < config->options->paths.count; i++) parse_path(config, config->options->paths.word[i]);
-	find_defaults(config);
-	for (const struct block *block = config->blocks; block != NULL; block = block->next)
-		if (!block->is_defaults && !is_switched_off(config, block)) read_block(config, block);
-	service_release(config->common);
-}
-
-static void load_command(struct config *config) {
-	struct error error;
-	struct service *service = command_service(config->options, &error);
-	if (service != NULL)
-		add_service(config, service);
-	else
-		fail(config, NULL, "%s", error.text);
+	if (result < 0) {
+		const char *id = service->id != NULL ? service->id : service->name;
+		words_add(config->loading, &config->failed, mem_copy(config->loading, id));
+		config->errors++;
+	}
+	service_release(service);
 }
 
 /* Reads what the options name into `config`. All errors are logged, and counted in it. */
 void config_load(const struct options *options, struct config *config) {
-	*config = (struct config){.options = options, .loading = mem_arena_new(), .last = &config->blocks};
-	if (options->program != NULL)
-		load_command(config);
-	else
-		load_files(config);
+	const struct location none = {"defaults", 0};
+	*config = (struct config){.options = options, .loading = mem_arena_new(), .last = &config->defaults};
+	config->common = service_new(NULL, none.file, &none);
+	config->common->config = config;
+	parse_add_block(config, none.file, &(struct location){NULL, 0});
+	if (options->program != NULL) command_read(config);
+	for (size_t i = 0; i < options->paths.count; i++) parse_path(config, options->paths.word[i]);
+	for (size_t i = 0; i < options->assignments.count && options->program == NULL; i++)
+		parse_option(config, config->defaults, options->assignments.word[i]);
+	config->defaults_broken = !apply(config->defaults, config->common);
+	config->errors += config->defaults_broken;
+	for (const struct block *block = config->defaults->next; block != NULL; block = block->next)
+		if (!is_switched_off(config, block)) read_block(config, block);
 }
 
 /* Frees the configuration, and those of its services that are still in its list. */
 void config_free(struct config *config) {
 	for (size_t i = 0; i < config->count; i++)
 		if (config->services[i] != NULL) service_release(config->services[i]);
+	service_release(config->common);
+	hash_free(&config->slots);
 	mem_arena_free(config->loading);
 }

@@ -13,11 +13,12 @@ enum { UNLIMITED = -1 };
 
 enum rlimit_kind { LIMIT_AS, LIMIT_CPU, LIMIT_DATA, LIMIT_FILES, LIMIT_RSS, LIMIT_STACK, RLIMITS };
 
-/* One assignment as it was written, not yet understood. */
+/* One assignment as it was written. */
 enum operation { OPERATION_SET, OPERATION_ADD, OPERATION_REMOVE };
 struct assignment {
 	struct assignment *next;
 	const char *name;
+	const struct attr *attr; /* NULL: there is none of that name */
 	enum operation operation;
 	struct words words;
 	struct location location;
@@ -76,14 +77,14 @@ struct redirect {
 };
 
 /* clang-format off */
-enum service_type { TYPE_INTERNAL = 1, TYPE_UNLISTED = 2, TYPE_RPC = 4, TYPE_TCPMUX = 8, TYPE_TCPMUXPLUS = 16 };
-enum service_flag {
-	FLAG_NAMEINARGS = 1, FLAG_NODELAY = 2, FLAG_KEEPALIVE = 4, FLAG_IPV4 = 8, FLAG_IPV6 = 16, FLAG_SENSOR = 32,
-	FLAG_NORETRY = 64, FLAG_IDONLY = 128, FLAG_INTERCEPT = 256, FLAG_LABELED = 512
+enum service_bit { /* of type and of flags, which have none in common */
+	TYPE_INTERNAL = 1, TYPE_UNLISTED = 2, TYPE_RPC = 4, TYPE_TCPMUX = 8,
+	FLAG_NAMEINARGS = 16, FLAG_NODELAY = 32, FLAG_KEEPALIVE = 64, FLAG_IPV4 = 128, FLAG_IPV6 = 256, FLAG_SENSOR = 512,
+	FLAG_NORETRY = 1024, FLAG_IDONLY = 2048, FLAG_INTERCEPT = 4096, FLAG_LABELED = 8192
 };
 enum log_item {
-	LOG_ITEM_PID = 1, LOG_ITEM_HOST = 2, LOG_ITEM_USERID = 4, LOG_ITEM_EXIT = 8, LOG_ITEM_DURATION = 16,
-	LOG_ITEM_TRAFFIC = 32, LOG_ITEM_ATTEMPT = 64
+	LOG_ITEM_PID = 1, LOG_ITEM_HOST = 2, LOG_ITEM_EXIT = 4, LOG_ITEM_DURATION = 8, LOG_ITEM_TRAFFIC = 16,
+	LOG_ITEM_NO_FIELD = 32 /* the line alone */
 };
 /* clang-format on */
 enum { STDERR_CLIENT, STDERR_LOG };
@@ -97,43 +98,37 @@ enum internal { INTERNAL_NONE, INTERNAL_ECHO, INTERNAL_DISCARD, INTERNAL_CHARGEN
 struct service {
 	struct arena *arena;
 	int references;
+	struct service *defaults; /* what this is a copy of, and shares memory with; NULL: it is `defaults` itself */
 	const char *name;
 	struct location location;
 	bool from_command_line;
 	uint64_t fingerprint; /* of the whole service as it prints */
 
-	/* while it is loaded: what each attribute of the table was set to, and where */
-	struct arena *loading;
-	struct assignment *values;
+	/* while the configuration is loaded: what each attribute of the table was set to, and where */
+	struct config *config;
+	struct assignment **values;
 
-	const char *id;
-	long type, flags;
-	long socket_type;
-	const char *protocol;
-	long wait, disable, v6only, port, backlog, socket_mode;
-	struct words bind;
+	const char *id, *protocol;
+	long type, flags, disable, socket_type, wait, v6only, port, backlog, socket_mode;
+	struct words enabled, disabled, bind;
 	struct identity socket_user;
 	struct redirect redirect;
-	struct words enabled, disabled;
 
 	struct address_list only_from, no_access, proxy_from;
 	struct times access_times;
-	long deny_time;
-
-	long instances, per_source, per_source_cps, per_source_prefix6, max_load, on_limit;
 	struct rate cps;
+	long deny_time, instances, per_source, per_source_cps, per_source_prefix6, max_load, on_limit;
 
-	const char *server;
+	const char *server, *directory, *chroot;
 	struct words server_args, env, passenv;
 	struct identity user, group;
-	long groups, nice, umask, rlimits[RLIMITS];
-	const char *directory, *chroot;
-	long no_new_privs, stderr_to, time_limit, drain_time, linger;
+	long groups, nice, umask, rlimits[RLIMITS], no_new_privs, stderr_to, time_limit, drain_time, linger;
 
 	struct banner banner, banner_success, banner_fail;
 	struct log_type log_type;
 	long log_on_success, log_on_failure;
-	const char *libwrap, *mdns, *rpc_version;
+
+	const char *libwrap, *mdns, *rpc_version; /* not used */
 	long rpc_number;
 
 	/* made from the fields above by service_resolve */
@@ -163,62 +158,71 @@ struct options {
 	char **program; /* with its arguments, or NULL */
 };
 
-/* `service NAME { ... }`, or `defaults { ... }`, as it was written. */
+/* `service NAME { ... }`, `defaults { ... }`, or the command line, as it was written. */
 struct block {
 	struct block *next;
 	const char *name;
 	struct location location;
-	bool is_defaults, broken;
-	int count;
+	bool is_broken;
 	struct assignment *assignments, **last;
 };
 
 /* What the options name, read and resolved. */
 struct config {
 	const struct options *options;
-	struct arena *loading; /* the text, and the lists of this struct */
+	struct arena *loading; /* the text, and what is made of it on the way to services */
 	struct service **services;
 	size_t count;
 	struct words failed; /* the ids of services in error */
 	int errors;
 	bool defaults_broken, broken; /* an error in `defaults`; one outside the blocks */
-	struct block *blocks, **last; /* what parse.c has read, for config.c */
-	struct block *defaults;
-	struct service *common; /* made of `defaults` alone: enabled and disabled */
+
+	/* for the files of this folder */
+	struct block *defaults, **last; /* the blocks: `defaults`, which is there in any case, then the services */
+	struct service *common;         /* made of `defaults` */
+	struct hash slots;              /* of lookup.c */
+	bool has_ports;                 /* /etc/services has been read */
 	int files;
 };
 
-/* parse.c: files to blocks; config.c: blocks to services */
-void parse_path(struct config *config, const char *path);
+/* config.c: blocks to services */
 void config_load(const struct options *options, struct config *config);
 void config_free(struct config *config);
 
-/* command.c: the one service that the command line describes */
-struct service *command_service(const struct options *options, struct error *error);
+/* parse.c: files to blocks */
+void parse_path(struct config *config, const char *path);
+struct assignment *parse_option(struct config *config, struct block *block, const char *text);
+struct block *parse_add_block(struct config *config, const char *name, const struct location *location);
+struct assignment *parse_add_assignment(
+    struct config *config, struct block *block, const char *name, const struct location *location);
+
+/* command.c: the command line to a block */
+void command_read(struct config *config);
 const char *command_find_in_path(struct arena *arena, const char *name);
-int command_read_assignment(struct arena *arena, const char *text, struct assignment *assignment, struct error *error);
 
 /* service.c: from attributes to what is ready to run */
 enum { SERVICE_LEFT_OUT = 1 };
-struct service *service_new(const char *name, const struct location *location);
-int service_resolve(struct service *service, bool checking, struct error *error);
+struct service *service_new(struct service *defaults, const char *name, const struct location *location);
+int service_resolve(struct service *service);
 struct service *service_retain(struct service *service);
 void service_release(struct service *service);
 
 /* attr.c: one row an attribute */
-int attr_apply(struct service *service, const struct assignment *assignment, bool in_defaults, struct error *error);
-int attr_set(struct service *service, const char *name, const char *text, struct error *error);
-int attr_fail(const struct service *service, const char *name, struct error *error, const char *format, ...)
-    PRINTF_LIKE(4, 5);
-int attr_refuse(const struct service *service, const char *name, struct error *error, const char *text);
+const struct attr *attr_find(const char *name);
+int attr_apply(struct service *service, struct assignment *assignment);
+void attr_set(struct service *service, const char *name, const char *text);
+int attr_fail(const struct service *service, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
+int attr_refuse(const struct service *service, const char *name, const char *text);
 void attr_begin(struct service *service);
-bool attr_is_same(const char *name, const char *other);
-bool attr_is_set(const char *name);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
 
 /* addr_rule.c: how clients match address lists */
 bool addr_list_matches(const struct address_list *list, struct source source);
 bool addr_lists_admit(const struct service *service, struct source source);
+
+/* lookup.c: what is found by a text */
+const void **lookup_slot(struct config *config, const void *table, const char *text);
+const char *lookup_port(struct config *config, const char *name, const char *protocol);
 
 #endif

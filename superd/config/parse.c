@@ -1,6 +1,6 @@
 /*
  * parse: configuration text to blocks of assignments, each with its file and line. It knows the syntax of xinetd.conf(5),
- * and no attribute. Every error is logged at once, with its location, and the rest is read all the same.
+ * and of attributes only the names. Every error is logged at once, with its location, and the rest is read all the same.
  */
 #include "config.h"
 
@@ -8,64 +8,92 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { FILE_MAX_SIZE = 16 * 1024 * 1024, FILES = 10000, ASSIGNMENTS = 1000, WORDS = 10000 };
+enum { FILE_MAX_SIZE = 16 * 1024 * 1024, FILES = 20000 };
 
 struct reader {
 	struct config *config;
-	struct block *block;
-	bool opened; /* the block's { has been read */
+	struct block *block; /* NULL: outside all blocks */
+	bool is_open;        /* the block's { has been read */
 	struct location here;
 	const struct reader *outer; /* of the file that includes this one */
-	dev_t device;
-	ino_t inode;
+	struct stat about;
 };
 
 #define wrong(reader, ...) (log_error_at(&(reader)->here, __VA_ARGS__), count_error(reader))
 
 static void count_error(const struct reader *reader) {
 	reader->config->errors++;
-	*(reader->block != NULL ? &reader->block->broken : &reader->config->broken) = true;
+	*(reader->block != NULL ? &reader->block->is_broken : &reader->config->broken) = true;
 }
 
 /* Cuts the first word off *text. At the end of the line the word is empty. */
 static char *next_word(char **text) {
-	char *word = *text + strspn(*text, " \t");
-	size_t length = strcspn(word, " \t");
+	char *word = *text + strspn(*text, " \t\n");
+	size_t length = strcspn(word, " \t\n");
 	*text = word + length;
 	if (**text != '\0') *(*text)++ = '\0';
 	return word;
 }
 
-static void begin_block(struct reader *reader, char *rest, bool is_defaults) {
-	struct config *config = reader->config;
-	const char *name = is_defaults ? "defaults" : next_word(&rest);
+/* Adds an empty block to the end of the configuration. The name must stay in memory. */
+struct block *parse_add_block(struct config *config, const char *name, const struct location *location) {
 	struct block *block = mem_alloc(config->loading, sizeof *block);
-	*block = (struct block){.name = name, .location = reader->here, .is_defaults = is_defaults};
-	block->last = &block->assignments;
+	*block = (struct block){.name = name, .location = *location, .last = &block->assignments};
 	*config->last = block;
 	config->last = &block->next;
-	reader->block = block;
+	return block;
+}
+
+/* Adds an assignment without a value, with the operation =, to the end of a block. The name must stay in memory. */
+struct assignment *parse_add_assignment(
+    struct config *config, struct block *block, const char *name, const struct location *location) {
+	struct assignment *assignment = mem_alloc(config->loading, sizeof *assignment);
+	*assignment = (struct assignment){.name = name, .attr = attr_find(name), .location = *location};
+	*block->last = assignment;
+	block->last = &assignment->next;
+	return assignment;
+}
+
+/* Begins a block, whose first line goes on at `rest`. */
+static void begin_block(struct reader *reader, struct block *block, char *rest) {
 	const char *brace = next_word(&rest);
-	reader->opened = strcmp(brace, "{") == 0;
-	if (*name == '\0' || strcmp(name, "{") == 0) {
+	reader->block = block;
+	reader->is_open = strcmp(brace, "{") == 0;
+	if (*block->name == '\0' || strcmp(block->name, "{") == 0) {
 		wrong(reader, "a service without a name");
-		config->broken = true; /* it cannot be known which one */
-	} else if (!reader->opened && *brace != '\0')
+		reader->config->broken = true; /* it cannot be known which one */
+	} else if (!reader->is_open && *brace != '\0')
 		wrong(reader, "expected '{' instead of '%.100s'", brace);
 	else if (*next_word(&rest) != '\0')
 		wrong(reader, "nothing may follow the '{'");
 }
 
-static void read_file(struct reader *reader, const char *path);
-static void read_directory(struct reader *reader, const char *path);
+/* Begins `defaults`. Where they stand already, what follows is read, but not used. */
+static void begin_defaults(struct reader *reader, char *rest) {
+	static struct block second;
+	struct block *defaults = reader->config->defaults;
+	if (defaults->location.file == NULL) {
+		defaults->location = reader->here;
+		begin_block(reader, defaults, rest);
+		return;
+	}
+	wrong(reader, "defaults stand already at %s:%d", defaults->location.file, defaults->location.line);
+	defaults->is_broken = true;
+	second = (struct block){.name = defaults->name, .last = &second.assignments};
+	begin_block(reader, &second, rest);
+}
+
+static void read_file(const struct reader *outer, const char *path);
+static void read_directory(const struct reader *reader, const char *path);
 
 /* A line outside all blocks. */
 static void read_top(struct reader *reader, char *line) {
 	char *rest = line, *word = next_word(&rest);
-	if (strcasecmp(word, "service") == 0)
-		begin_block(reader, rest, false);
-	else if (strcasecmp(word, "defaults") == 0)
-		begin_block(reader, rest, true);
+	if (strcasecmp(word, "service") == 0) {
+		const char *name = next_word(&rest);
+		begin_block(reader, parse_add_block(reader->config, name, &reader->here), rest);
+	} else if (strcasecmp(word, "defaults") == 0)
+		begin_defaults(reader, rest);
 	else if (strcasecmp(word, "include") == 0 || strcasecmp(word, "includedir") == 0) {
 		const char *path = next_word(&rest);
 		if (*path == '\0')
@@ -78,42 +106,35 @@ static void read_top(struct reader *reader, char *line) {
 		wrong(reader, "expected service, defaults, include or includedir instead of '%.100s'", word);
 }
 
-/* server_args and env may hold a # of their own; after any other value it begins a comment. */
-static bool takes_comment(const char *name) {
-	return strcasecmp(name, "server_args") != 0 && strcasecmp(name, "env") != 0;
-}
-
-/* A line inside a block: an assignment, or the end. */
-static void read_assignment(struct reader *reader, char *line) {
-	struct arena *arena = reader->config->loading;
+/*
+ * Adds a line's assignment to the block. server_args and env may hold a # of their own; after any other value it begins a
+ * comment. Returns NULL if the line is no assignment.
+ */
+static struct assignment *read_assignment(struct reader *reader, char *line) {
 	size_t length = strcspn(line, " \t=+-");
 	char *sign = line + length + strspn(line + length, " \t"), *rest = sign + strcspn(sign, "=");
-	if (length == 0 || *rest == '\0' || rest - sign > 1 || (rest > sign && *sign != '+' && *sign != '-')) {
-		wrong(reader, "expected ATTRIBUTE = VALUE instead of '%.100s'", line);
-		return;
-	}
-	struct assignment *assignment = mem_alloc(arena, sizeof *assignment);
-	*assignment = (struct assignment){.name = line, .location = reader->here, .operation = OPERATION_SET};
-	if (rest > sign) assignment->operation = *sign == '+' ? OPERATION_ADD : OPERATION_REMOVE;
+	if (length == 0 || *rest == '\0' || rest - sign > 1 || (rest > sign && *sign != '+' && *sign != '-'))
+		return NULL;
+	enum operation operation = rest == sign ? OPERATION_SET : *sign == '+' ? OPERATION_ADD : OPERATION_REMOVE;
 	rest++;
 	line[length] = '\0';
-	for (char *word = next_word(&rest); *word != '\0'; word = next_word(&rest)) {
-		if (*word == '#' && takes_comment(line)) break;
-		if (assignment->words.count == WORDS) {
-			wrong(reader, "too many values; use += for the rest, from '%.100s'", word);
-			return;
-		}
-		words_add(arena, &assignment->words, word);
-	}
-	if (++reader->block->count > ASSIGNMENTS) {
-		if (reader->block->count == ASSIGNMENTS + 1) wrong(reader, "too many assignments in one block");
-		return;
-	}
-	*reader->block->last = assignment;
-	reader->block->last = &assignment->next;
+	struct assignment *assignment = parse_add_assignment(reader->config, reader->block, line, &reader->here);
+	bool takes_comment = strcasecmp(line, "server_args") != 0 && strcasecmp(line, "env") != 0;
+	assignment->operation = operation;
+	for (char *word = next_word(&rest); *word != '\0' && !(takes_comment && *word == '#'); word = next_word(&rest))
+		words_add(reader->config->loading, &assignment->words, word);
+	return assignment;
 }
 
-static bool begins_block(char *line) {
+/* Adds an -o option's NAME=VALUE, NAME+=VALUE or NAME-=VALUE to a block. Returns NULL if it is none; the error is logged. */
+struct assignment *parse_option(struct config *config, struct block *block, const char *text) {
+	struct reader reader = {.config = config, .block = block, .here = {"the command line", 0}};
+	struct assignment *assignment = read_assignment(&reader, mem_copy(config->loading, text));
+	if (assignment == NULL) wrong(&reader, "-o %s: not ATTRIBUTE=VALUE", text);
+	return assignment;
+}
+
+static bool begins_block(const char *line) {
 	size_t length = strcspn(line, " \t");
 	const char *rest = line + length + strspn(line + length, " \t");
 	return (strncasecmp(line, "service", 7) == 0 && length == 7 && strchr("=+-", *rest) == NULL) ||
@@ -126,30 +147,30 @@ static void read_line(struct reader *reader, char *line) {
 	line += strspn(line, " \t");
 	if (*line == '\0' || *line == '#') return;
 	if (reader->block != NULL && begins_block(line)) {
-		wrong(reader, "'%c' is missing before '%.100s'", reader->opened ? '}' : '{', line);
+		wrong(reader, "'%c' is missing before '%.100s'", reader->is_open ? '}' : '{', line);
 		reader->block = NULL;
 	}
 	if (reader->block == NULL)
 		read_top(reader, line);
-	else if (!reader->opened) {
+	else if (!reader->is_open) {
 		if (strcmp(line, "{") != 0) wrong(reader, "expected '{' instead of '%.100s'", line);
-		reader->opened = true;
+		reader->is_open = true;
 	} else if (strcmp(line, "}") == 0)
 		reader->block = NULL;
-	else
-		read_assignment(reader, line);
+	else if (read_assignment(reader, line) == NULL)
+		wrong(reader, "expected ATTRIBUTE = VALUE instead of '%.100s'", line);
 }
 
-/* Reads the whole file into the arena. The last line may end without a newline. */
+/* Reads the whole file. The last line may end without a newline. */
 static void read_text(struct reader *reader, FILE *file) {
 	static char text[FILE_MAX_SIZE + 1]; /* of which only as much is ever touched as the largest file has */
 	size_t length = fread(text, 1, sizeof text, file);
 	if (ferror(file) || length > FILE_MAX_SIZE) {
-		wrong(reader->outer, "%s: '%.100s'", length > FILE_MAX_SIZE ? "larger than 16 MiB" : "cannot be read",
+		wrong(reader->outer, "%s: '%.100s'", ferror(file) ? "cannot be read" : "larger than 16 MiB",
 		    reader->here.file);
 		return;
 	}
-	char *line = mem_alloc(reader->config->loading, length + 2), *end = line + length, *newline;
+	char *line = mem_alloc(reader->config->loading, length + 1), *end = line + length, *newline;
 	memcpy(line, text, length);
 	*end = '\n';
 	for (; line <= end; line = newline + 1) {
@@ -166,49 +187,38 @@ static void read_text(struct reader *reader, FILE *file) {
 
 static bool is_being_read(const struct reader *reader, const struct stat *about) {
 	for (; reader != NULL; reader = reader->outer)
-		if (reader->inode == about->st_ino && reader->device == about->st_dev) return true;
+		if (reader->about.st_ino == about->st_ino && reader->about.st_dev == about->st_dev) return true;
 	return false;
 }
 
-static void read_file(struct reader *reader, const char *path) {
-	struct stat about;
-	if (reader->config->files++ == FILES) wrong(reader, "more than %d files in one configuration", FILES);
-	if (reader->config->files > FILES) return; /* includes that fan out could go on for ever */
+static void read_file(const struct reader *outer, const char *path) {
+	struct config *config = outer->config;
+	struct reader reader = {.config = config, .here = {mem_copy(config->loading, path), 0}, .outer = outer};
+	if (config->files++ == FILES) wrong(outer, "more than %d files in one configuration", FILES);
+	if (config->files > FILES) return; /* includes that fan out could go on for ever */
 	FILE *file = fopen(path, "r");
-	if (file == NULL || fstat(fileno(file), &about) < 0 || S_ISDIR(about.st_mode)) {
-		wrong(reader, "%.300s: %s", path, strerror(file == NULL ? errno : EISDIR));
-	} else if (is_being_read(reader, &about)) {
-		wrong(reader, "'%.100s' includes itself", path);
-	} else {
-		struct reader inner = {.config = reader->config,
-		    .here = {mem_copy(reader->config->loading, path), 0},
-		    .outer = reader,
-		    .device = about.st_dev,
-		    .inode = about.st_ino};
-		read_text(&inner, file);
-	}
+	if (file == NULL || fstat(fileno(file), &reader.about) < 0 || S_ISDIR(reader.about.st_mode))
+		wrong(outer, "%.300s: %s", path, strerror(file == NULL ? errno : EISDIR));
+	else if (is_being_read(outer, &reader.about))
+		wrong(outer, "'%.100s' includes itself", path);
+	else
+		read_text(&reader, file);
 	if (file != NULL) fclose(file);
 }
 
-static int is_read(const struct dirent *entry) {
-	return strchr(entry->d_name, '.') == NULL && entry->d_name[strlen(entry->d_name) - 1] != '~';
-}
-
 /* The files of a directory in the order of their bytes; none with a dot in its name or a ~ at its end. */
-static void read_directory(struct reader *reader, const char *path) {
+static void read_directory(const struct reader *reader, const char *path) {
 	struct dirent **entries;
 	struct stat about;
-	int count = scandir(path, &entries, is_read, alphasort);
-	if (count < 0) {
-		wrong(reader, "%.300s: %s", path, strerror(errno));
-		return;
-	}
+	int count = scandir(path, &entries, NULL, alphasort);
+	if (count < 0) wrong(reader, "%.300s: %s", path, strerror(errno));
 	for (int i = 0; i < count; i++) {
-		const char *file = mem_print(reader->config->loading, "%s/%s", path, entries[i]->d_name);
-		if (stat(file, &about) == 0 && S_ISREG(about.st_mode)) read_file(reader, file);
+		const char *name = entries[i]->d_name, *file = mem_print(reader->config->loading, "%s/%s", path, name);
+		bool is_wanted = strchr(name, '.') == NULL && name[strlen(name) - 1] != '~';
+		if (is_wanted && stat(file, &about) == 0 && S_ISREG(about.st_mode)) read_file(reader, file);
 		free(entries[i]);
 	}
-	free(entries);
+	if (count >= 0) free(entries);
 }
 
 /* Reads a file, or each file of a directory, as -c does, and adds its blocks to `config`. */

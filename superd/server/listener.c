@@ -47,7 +47,7 @@ static void add(struct listener *listener) {
 struct listener *listener_of_earlier(const char *id, size_t nth) {
 	struct listener *listener = listener_find(id, nth);
 	if (listener != NULL || (listener = calloc(1, sizeof *listener)) == NULL) return listener;
-	listener->service = service_new(id, &(struct location){"an earlier configuration", 0});
+	listener->service = service_new(NULL, id, &(struct location){"an earlier configuration", 0});
 	listener->service->id = listener->service->name;
 	listener->service->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
 	listener->retired = true;

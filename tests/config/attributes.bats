@@ -243,6 +243,23 @@ load ../lib/superd
 	done
 }
 
+@test "attributes of addresses: += does not add a word twice, and does not change what defaults or other services have" {
+	{
+		printf 'defaults\n{\nonly_from = 10.0.0.1 10.0.0.2 10.0.0.3\n}\n'
+		print_service a 'only_from += 10.0.0.3 10.0.0.4' 'only_from += 10.0.0.4 10.0.0.5'
+		print_service b 'only_from += 10.0.0.6'
+		print_service c 'only_from -= 10.0.0.2' 'only_from += 10.0.0.2'
+		print_service d
+	} >"$CONF"
+	check_config
+	assert_success
+	run grep -o '^only_from.*' <<<"$(squeeze_blanks "$output")"
+	assert_output 'only_from = 10.0.0.1/32 10.0.0.2/32 10.0.0.3/32 10.0.0.4/32 10.0.0.5/32
+only_from = 10.0.0.1/32 10.0.0.2/32 10.0.0.3/32 10.0.0.6/32
+only_from = 10.0.0.1/32 10.0.0.3/32 10.0.0.2/32
+only_from = 10.0.0.1/32 10.0.0.2/32 10.0.0.3/32'
+}
+
 @test "attributes of addresses: += adds and -= removes each word" {
 	print_service a 'only_from = 10.0.0.1 10.0.0.2' 'only_from += 10.0.0.3' 'only_from -= 10.0.0.1' >"$CONF"
 	check_config

@@ -97,7 +97,7 @@ service b'
 		"$WAIT_SECONDS" "$SUPERD" "$CONF.1"
 	assert_failure 1
 	assert_equal "${#lines[@]}" 1
-	assert_output --regexp ': more than 10000 files in one configuration$'
+	assert_output --regexp ': more than 20000 files in one configuration$'
 }
 
 @test "include: no path or two paths, it is an error" {
