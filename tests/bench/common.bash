@@ -1,6 +1,10 @@
-# Shared by the scripts here, which `run` starts with these in the environment: work, a folder to write into; default,
-# static and musl, the copies of the tree that `build` has made; results, the file that the figures go to; rounds; span,
-# how many milliseconds a load lasts.
+# Functions for the scripts in this folder. `run` sets these environment variables for them:
+#
+#   work                    a temporary folder
+#   default, static, musl   the copies of the tree that `build` makes
+#   results                 the file that the scripts write the figures to
+#   rounds                  the number of rounds
+#   load_ms                 the duration of a load in milliseconds
 #
 # shellcheck shell=bash
 # shellcheck disable=SC1091,SC2034,SC2154
@@ -13,34 +17,35 @@ load=$musl/tests/bench/load
 reply=$musl/tests/bench/reply
 declare -A pids ports
 
-# note SUBJECT METRIC VALUE: one figure; report(1) knows the rest.
-note() {
+# record SUBJECT METRIC VALUE: write one figure for `report`.
+record() {
 	printf '%s\t%s\t%s\n' "$@" >>"$results"
 }
 
-say() {
+message() {
 	echo "tests/bench: $*" >&2
 }
 
-# A port that is free now. Servers that cannot be given port 0 are among those that are compared.
+# free_port: print a free port. Some of the servers do not support port 0.
 free_port() {
 	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# Whether somebody listens at a port of 127.0.0.1. Nothing is connected, so no server starts anything.
-listens() {
+# is_listening PORT: succeed if a process listens on that port of 127.0.0.1. Reading /proc opens no connection, so the
+# server starts no program.
+is_listening() {
 	local port
 	port=$(printf ':%04X' "$1")
 	awk -v port="$port" '$2 ~ port "$" && $4 == "0A" { found = 1 } END { exit !found }' /proc/net/tcp
 }
 
-# daemon COMMAND...: become the command, in a session of its own without a terminal, as a service runs.
+# daemon COMMAND...: replace the shell with COMMAND in its own session without a terminal, as a service runs.
 daemon() {
 	exec setsid "$@"
 }
 
-# start NAME FUNCTION [ARGUMENT]...: run `FUNCTION PORT ARGUMENT...` in the background, and wait until it listens. Then
-# ports[NAME] and pids[NAME] say where it is.
+# start NAME FUNCTION [ARGUMENT]...: run `FUNCTION PORT ARGUMENT...` in the background, and wait until it listens. Sets
+# ports[NAME] and pids[NAME].
 start() {
 	local name=$1 function=$2 port tries
 	shift 2
@@ -49,16 +54,16 @@ start() {
 	pids[$name]=$!
 	ports[$name]=$port
 	for ((tries = 0; tries < 200; tries++)); do
-		listens "$port" && return
+		is_listening "$port" && return
 		kill -0 "${pids[$name]}" 2>/dev/null || break
 		sleep 0.02
 	done
-	say "$name does not listen:"
+	message "$name does not listen:"
 	cat "$work/$name.log" >&2
 	exit 1
 }
 
-# stop NAME...: end what was started, by process id.
+# stop NAME...: kill the processes that `start NAME` started.
 stop() {
 	local name
 	for name; do
@@ -74,20 +79,21 @@ stop_all() {
 trap stop_all EXIT
 trap 'exit 1' HUP INT TERM
 
-# measure SUBJECT NAME CLIENTS [OPTION]... REPLY: put a load on what was started as NAME, and note what came out.
+# measure SUBJECT NAME CLIENTS [OPTION]... REPLY: run `load` against the server that was started as NAME, and record the
+# figures under SUBJECT.
 measure() {
-	local subject=$1 port=${ports[$2]} clients=$3 rate failures median p99 most
+	local subject=$1 port=${ports[$2]} clients=$3 rate failures median p99 maximum
 	shift 3
-	IFS=$'\t' read -r rate failures median p99 most < <("$load" -c "$clients" -m "$span" "$@" "$port")
-	note "$subject" rate "$rate"
-	note "$subject" failures "$failures"
-	note "$subject" p50 "$median"
-	note "$subject" p99 "$p99"
-	note "$subject" max "$most"
+	IFS=$'\t' read -r rate failures median p99 maximum < <("$load" -c "$clients" -m "$load_ms" "$@" "$port")
+	record "$subject" rate "$rate"
+	record "$subject" failures "$failures"
+	record "$subject" p50 "$median"
+	record "$subject" p99 "$p99"
+	record "$subject" max "$maximum"
 }
 
-# service NAME PORT SERVER [LINE]...: an entry for superd.conf(5).
-service() {
+# print_service NAME PORT SERVER [LINE]...: print a service for superd.conf(5).
+print_service() {
 	cat <<-END
 		service $1
 		{
@@ -106,17 +112,17 @@ service() {
 	END
 }
 
-# One service that is asked, and others that only listen.
+# serve_many PORT COUNT: superd with COUNT services: `reply` on PORT, which the load uses, and others that only listen.
 serve_many() {
 	local port=$1 count=$2 i
 	{
-		service reply "$port" "$reply"
-		for ((i = 1; i < count; i++)); do service "other$i" 0 "$reply"; done
+		print_service reply "$port" "$reply"
+		for ((i = 1; i < count; i++)); do print_service "other$i" 0 "$reply"; done
 	} >"$work/conf.$port"
 	daemon "$musl/superd/superd" -q -c "$work/conf.$port"
 }
 
-# start_holder COUNT PORT: COUNT connections that stay, until `stop holder`.
+# start_holder COUNT PORT: open COUNT connections, and keep them open until `stop holder`.
 start_holder() {
 	rm -f "$work/holder"
 	"$here/hold" "$@" >"$work/holder" &
@@ -127,7 +133,7 @@ start_holder() {
 	done
 }
 
-# What a process holds for itself alone, in KiB.
+# private_memory PID: print the private memory of a process in KiB.
 private_memory() {
 	awk '/^Private_/ { sum += $2 } END { print sum }' "/proc/$1/smaps_rollup"
 }

@@ -1,5 +1,5 @@
 /*
- * echo: sends back what it reads, and does nothing else: no handler can answer one request at a time faster.
+ * echo: send back the input, and do nothing else. No handler can answer one request at a time faster.
  */
 #include <unistd.h>
 

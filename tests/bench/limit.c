@@ -1,6 +1,7 @@
 /*
- * limit PORT PROGRAM: accept, vfork, exec, for ever, and nothing else: no server that starts a program for each
- * connection can be faster. It has no log and no limits, answers no signal, and never asks how a child ended.
+ * limit PORT PROGRAM: the reference server: accept, vfork and exec in an endless loop, and nothing else. No server that
+ * starts a program for each connection can be faster. It has no log and no limits, handles no signal, and ignores the
+ * exit status of its children.
  */
 #define _GNU_SOURCE
 #include <netinet/in.h>
@@ -10,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int listen_at(const char *port) {
+static int open_listener(const char *port) {
 	struct sockaddr_in address = {
 	    .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -22,9 +23,9 @@ static int listen_at(const char *port) {
 	return fd;
 }
 
-static _Noreturn void serve(int listening, char *program) {
+static _Noreturn void serve(int listener, char *program) {
 	for (;;) {
-		int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0) continue;
 		if (vfork() == 0) {
 			dup2(fd, STDIN_FILENO);
@@ -41,7 +42,7 @@ int main(int argc, char **argv) {
 		fprintf(stderr, "usage: limit PORT PROGRAM\n");
 		return 2;
 	}
-	int listening = listen_at(argv[1]);
-	signal(SIGCHLD, SIG_IGN); /* the kernel reaps */
-	serve(listening, argv[2]);
+	int listener = open_listener(argv[1]);
+	signal(SIGCHLD, SIG_IGN); /* the kernel reaps the children */
+	serve(listener, argv[2]);
 }

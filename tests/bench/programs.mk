@@ -1,5 +1,5 @@
-# The benchmark's own programs, compiled and linked as the Makefile does it with superd and cmd: tests/bench/build
-# puts this file into its copies of the tree as GNUmakefile, which make reads before Makefile.
+# Builds the benchmark's own programs with the Makefile's flags for superd and cmd. tests/bench/build installs this file
+# as GNUmakefile in its copies of the tree; make reads GNUmakefile instead of Makefile.
 
 include Makefile
 

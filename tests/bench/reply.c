@@ -1,5 +1,5 @@
 /*
- * reply: the smallest handler: it says hello on descriptor 1 and ends. What a server adds to it is the server's own.
+ * reply: the smallest handler: write `hello` to descriptor 1, and exit. All other time of a connection is the server's.
  */
 #include <unistd.h>
 

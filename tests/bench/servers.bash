@@ -1,11 +1,11 @@
-# The servers that are compared, one function each: `serve_NAME PORT PROGRAM` becomes the server that starts PROGRAM for
-# each connection to 127.0.0.1:PORT, with a log as quiet as it can be told and limits that this load does not reach.
-# They need no file of this system's, and what they write goes nowhere (common.bash).
+# The servers that the benchmark compares. For each there is a function `serve_NAME PORT PROGRAM`: it replaces the shell
+# with the server, which starts PROGRAM for each connection to 127.0.0.1:PORT. The server logs as little as it can, and
+# its limits are above this load. It reads no configuration of this system.
 #
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2154 # what the scripts share
+# shellcheck disable=SC2034,SC2154 # variables that the scripts share
 
-# NAME PROGRAM PACKAGE: what superd is compared with, the package being Debian's.
+# The other servers: NAME PROGRAM PACKAGE, with the package name of Debian.
 servers='xinetd xinetd xinetd
 openbsd-inetd inetd openbsd-inetd
 tcpserver tcpserver ucspi-tcp

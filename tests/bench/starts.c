@@ -1,7 +1,7 @@
 /*
- * starts COUNT PROGRAM...: runs each program COUNT times, in turns, its input empty and its output thrown away, and
- * prints the microseconds that a run takes from vfork to its end, the median of each program's. A run that does not end
- * with status 0 is an error.
+ * starts COUNT PROGRAM...: run each program COUNT times, in turns, with empty input and its output to /dev/null. Prints
+ * one line for each program: the median duration of a run, from vfork to exit, in microseconds. A run that ends with
+ * another exit status than 0 is an error.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,10 +19,10 @@ static double now(void) {
 	return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
 }
 
-/* Runs the program once. Returns how long that took. */
+/* Runs the program once. Returns the duration of the run. */
 static double run(char *program) {
 	int status = 1;
-	double began = now();
+	double begin = now();
 	pid_t pid = vfork();
 	if (pid == 0) {
 		execl(program, program, (char *)NULL);
@@ -32,16 +32,16 @@ static double run(char *program) {
 		fprintf(stderr, "starts: %s: wait status %d\n", program, status);
 		exit(1);
 	}
-	return now() - began;
+	return now() - begin;
 }
 
-static int by_size(const void *a, const void *b) {
+static int compare_durations(const void *a, const void *b) {
 	double first = *(const double *)a, second = *(const double *)b;
 	return (first > second) - (first < second);
 }
 
 int main(int argc, char **argv) {
-	static double spans[PROGRAMS_MAX][RUNS_MAX];
+	static double durations[PROGRAMS_MAX][RUNS_MAX];
 	int count = argc > 2 ? atoi(argv[1]) : 0, programs = argc - 2;
 	if (count <= 0 || count > RUNS_MAX || programs > PROGRAMS_MAX) {
 		fprintf(stderr, "usage: starts COUNT PROGRAM...\n");
@@ -52,10 +52,10 @@ int main(int argc, char **argv) {
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	for (int i = 0; i < count; i++)
-		for (int program = 0; program < programs; program++) spans[program][i] = run(argv[2 + program]);
+		for (int program = 0; program < programs; program++) durations[program][i] = run(argv[2 + program]);
 	for (int program = 0; program < programs; program++) {
-		qsort(spans[program], (size_t)count, sizeof **spans, by_size);
-		dprintf(output, "%.2f\n", spans[program][count / 2]);
+		qsort(durations[program], (size_t)count, sizeof **durations, compare_durations);
+		dprintf(output, "%.2f\n", durations[program][count / 2]);
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * stream FILE PORT: sends the file to 127.0.0.1:PORT, ends its side, and copies all that comes back to stdout, both at
- * the same time. Exit status: 0 when the server has ended the connection well, 1 otherwise.
+ * stream FILE PORT: send FILE to 127.0.0.1:PORT, close the sending side, and at the same time copy everything that the
+ * server sends to stdout. Exit status: 0 the server closed the connection without an error, 1 otherwise.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PIECE = 1024 * 1024 };
+enum { BLOCK_SIZE = 1024 * 1024 };
 
 static _Noreturn void fail(const char *what) {
 	perror(what);
@@ -29,7 +29,7 @@ static int connect_to(const char *port) {
 
 static _Noreturn void send_all(int file, int fd) {
 	ssize_t count;
-	while ((count = sendfile(fd, file, NULL, PIECE)) > 0)
+	while ((count = sendfile(fd, file, NULL, BLOCK_SIZE)) > 0)
 		;
 	if (count < 0) fail("sendfile");
 	shutdown(fd, SHUT_WR);
@@ -44,7 +44,7 @@ static void write_all(const char *bytes, ssize_t length) {
 }
 
 int main(int argc, char **argv) {
-	static char bytes[PIECE];
+	static char bytes[BLOCK_SIZE];
 	ssize_t count;
 	int status = 1;
 	if (argc != 3) {

@@ -1,8 +1,8 @@
 /*
- * Linked into a program that is built with --coverage: gcov's counters live in a file, COUNTERS, that all processes of
- * the program share, so that none is lost: not those of a process that is killed, that leaves by _exit or exec, that has
- * become another user or sits in a chroot, or that shares its parent's memory. gcov by itself writes them at exit, as
- * whoever the process is by then; here it does that only where COVERAGE_WRITE is in the environment.
+ * Linked into a program that is built with --coverage. gcov writes its counters at exit, with the user and the root
+ * folder that the process has then. It loses the counters of a process that is killed, that ends with _exit or exec, that
+ * runs as another user or in a chroot, or that shares the memory of its parent. This file maps the counters of all
+ * processes of a program to one shared file, COUNTERS. gcov writes them only if COVERAGE_WRITE is in the environment.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -11,14 +11,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* From counters.ld: the pages that the counters have to themselves. */
+/* From counters.ld: the begin and the end of the pages that contain only counters. */
 extern char counters_begin[], counters_end[];
 
-/* gcov's own, and what its callers get instead (ld --wrap). */
+/* gcov's function, and its replacement (ld --wrap). */
 void __real___gcov_exit(void);
 void __wrap___gcov_exit(void);
 
-/* A process that cannot have the file counts for itself alone. */
+/* A process that cannot open the file has private counters. */
 __attribute__((constructor)) static void share_counters(void) {
 	size_t size = (size_t)(counters_end - counters_begin);
 	int fd = open(COUNTERS, O_RDWR | O_CLOEXEC);

@@ -1,50 +1,50 @@
 /* sources: cmd/line.c cmd/parse.c */
 /*
- * The line reader and the parser. The input's first byte is the limit, the second how the rest is cut
- * into pieces. The lines must come out as a simple reading of the rules says, whatever the pieces; and
- * the parts of a line, joined again, must be the line.
+ * The line reader and the parser. The first byte of the input sets the line limit, the second byte seeds the
+ * sizes of the pieces in which the rest arrives. The line reader must return the same lines as a simple model,
+ * for every division into pieces. The name and the arguments of a line, joined with separators, must be the line.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "../../cmd/cmd.h"
 
-/* Little room, so that the reader has to move what it has. */
+/* A small buffer, so that the reader has to move buffered bytes. */
 enum { READ_SIZE = 16 };
 
-static void require(bool holds) {
-	if (!holds) abort();
+static void require(bool condition) {
+	if (!condition) abort();
 }
 
-/* What a line must be, by the rules of cmd(7): the bytes up to an LF or the end, and one CR before it less. */
-struct expected {
+/* The model: by cmd(7), a line is the bytes before an LF or the end of input, without a CR at their end. */
+struct model {
 	const char *position;
 	const char *end;
 	size_t limit;
 };
 
-static enum line_status expect(struct expected *expected, struct text *line) {
-	const char *feed = memchr(expected->position, '\n', (size_t)(expected->end - expected->position));
-	const char *end = feed == NULL ? expected->end : feed;
+static enum line_status model_next(struct model *model, struct text *line) {
+	const char *feed = memchr(model->position, '\n', (size_t)(model->end - model->position));
+	const char *end = feed == NULL ? model->end : feed;
 
-	line->start = expected->position;
-	line->length = (size_t)(end - expected->position);
-	expected->position = feed == NULL ? end : feed + 1;
+	line->start = model->position;
+	line->length = (size_t)(end - model->position);
+	model->position = feed == NULL ? end : feed + 1;
 	if (line->length > 0 && line->start[line->length - 1] == '\r') line->length--;
-	if (line->length > expected->limit) return LINE_TOOLONG;
+	if (line->length > model->limit) return LINE_TOOLONG;
 	return memchr(line->start, '\0', line->length) == NULL ? LINE_WHOLE : LINE_NUL;
 }
 
-static void check_arguments(struct text line, size_t most) {
+static void check_arguments(struct text line, size_t max) {
 	struct text arguments[PARSE_ARGUMENTS_MAX];
 	struct request request;
 	const char *position;
 	size_t count, i;
 
 	parse_request(line, &request);
-	count = parse_arguments(&request, most, arguments);
+	count = parse_arguments(&request, max, arguments);
 	require((count > 0) == request.has_arguments);
-	require(count <= most || (most == 0 && count == 1));
+	require(count <= max || (max == 0 && count == 1));
 
 	position = request.name.start + request.name.length;
 	for (i = 0; i < count; i++) {
@@ -58,12 +58,12 @@ static void check_arguments(struct text line, size_t most) {
 static void check_parts(struct text line) {
 	struct request request;
 	struct text rest, argument;
-	size_t most, length;
+	size_t max, length;
 	bool more;
 
 	parse_request(line, &request);
 	require(request.name.start == line.start);
-	for (most = 0; most <= PARSE_ARGUMENTS_MAX; most++) check_arguments(line, most);
+	for (max = 0; max <= PARSE_ARGUMENTS_MAX; max++) check_arguments(line, max);
 
 	length = request.name.length;
 	rest = request.arguments;
@@ -76,31 +76,31 @@ static void check_parts(struct text line) {
 	require(length == line.length);
 }
 
-static void check_line(struct expected *expected, enum line_status status, struct text line) {
-	struct text model;
+static void check_line(struct model *model, enum line_status status, struct text line) {
+	struct text expected_line;
 
-	require(status == expect(expected, &model));
+	require(status == model_next(model, &expected_line));
 	if (status != LINE_WHOLE) return;
-	require(text_equals(line, model));
+	require(text_equals(line, expected_line));
 	check_parts(line);
 }
 
-static void drain(struct line_reader *reader, struct expected *expected) {
+static void drain(struct line_reader *reader, struct model *model) {
 	enum line_status status;
 	struct text line;
 
-	while ((status = line_next(reader, &line)) != LINE_NONE) check_line(expected, status, line);
+	while ((status = line_next(reader, &line)) != LINE_NONE) check_line(model, status, line);
 }
 
-/* The next piece's size: a small generator, so that one byte of input decides on all. */
-static size_t next_piece(unsigned *state, size_t most) {
+/* The size of the next piece, from a small generator: one byte of input determines all sizes. */
+static size_t next_piece_size(unsigned *state, size_t max) {
 	*state = *state * 1103515245U + 12345U;
-	return 1 + (*state >> 16) % most;
+	return 1 + (*state >> 16) % max;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	struct line_reader reader;
-	struct expected expected;
+	struct model model;
 	struct text line;
 	char *buffer;
 	size_t limit;
@@ -109,9 +109,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (size < 2) return 0;
 	limit = data[0] % 40 + 1U;
 	state = data[1];
-	expected.position = (const char *)data + 2;
-	expected.end = (const char *)data + size;
-	expected.limit = limit;
+	model.position = (const char *)data + 2;
+	model.end = (const char *)data + size;
+	model.limit = limit;
 
 	buffer = malloc(limit + 2 + READ_SIZE);
 	require(buffer != NULL);
@@ -119,21 +119,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	reader.size = limit + 2 + READ_SIZE;
 
 	for (data += 2, size -= 2; size > 0;) {
-		size_t room, piece;
-		char *space = line_space(&reader, &room);
+		size_t space_size, piece;
+		char *space = line_space(&reader, &space_size);
 
-		require(room >= READ_SIZE);
-		piece = next_piece(&state, room);
+		require(space_size >= READ_SIZE);
+		piece = next_piece_size(&state, space_size);
 		if (piece > size) piece = size;
 		memcpy(space, data, piece);
 		line_fill(&reader, piece);
 		data += piece;
 		size -= piece;
-		drain(&reader, &expected);
+		drain(&reader, &model);
 	}
 	reader.rest_is_line = true;
-	drain(&reader, &expected);
-	require(expected.position == expected.end);
+	drain(&reader, &model);
+	require(model.position == model.end);
 	require(line_next(&reader, &line) == LINE_NONE);
 	free(buffer);
 	return 0;

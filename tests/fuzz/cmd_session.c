@@ -1,8 +1,7 @@
 /* sources: cmd/[!m]*.c */
 /*
- * Whole sessions, through cmd's main. The input's first byte chooses the options, the rest is what the
- * client sends. What the server sends must be replies, whole and well-formed, and no more of them than
- * there were lines.
+ * Whole sessions, through cmd's main. The first byte of the input chooses the options, the rest is the requests.
+ * cmd must send complete, well-formed replies, and not more replies than there are request lines.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -15,8 +14,8 @@
 
 static FILE *requests, *replies;
 
-static void require(bool holds) {
-	if (!holds) abort();
+static void require(bool condition) {
+	if (!condition) abort();
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
@@ -28,7 +27,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 	return 0;
 }
 
-static void put_requests(const uint8_t *data, size_t size) {
+static void prepare_files(const uint8_t *data, size_t size) {
 	int fd = fileno(requests);
 
 	require(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
@@ -40,20 +39,20 @@ static void put_requests(const uint8_t *data, size_t size) {
 	require(dup2(fd, STDOUT_FILENO) != -1);
 }
 
-static bool begins_with(const char *line, const char *start) {
+static bool starts_with(const char *line, const char *start) {
 	return strncmp(line, start, strlen(start)) == 0;
 }
 
 static bool ends_reply(const char *line) {
-	return begins_with(line, "ok<>") || begins_with(line, "ok\n") || begins_with(line, "error<>");
+	return starts_with(line, "ok<>") || starts_with(line, "ok\n") || starts_with(line, "error<>");
 }
 
-/* Returns the number of replies. */
+/* Checks the replies. Returns their number. */
 static size_t check_replies(void) {
 	off_t length = lseek(fileno(replies), 0, SEEK_END);
 	char *text = malloc((size_t)length + 1);
 	const char *line, *feed, *end = text + length;
-	bool output = false;
+	bool is_output = false;
 	size_t count = 0;
 
 	require(text != NULL && pread(fileno(replies), text, (size_t)length, 0) == length);
@@ -61,17 +60,17 @@ static size_t check_replies(void) {
 	for (line = text; line < end; line = feed + 1) {
 		feed = memchr(line, '\n', (size_t)(end - line));
 		require(feed != NULL);
-		output = begins_with(line, "out<>");
-		require(output || ends_reply(line));
-		count += !output;
+		is_output = starts_with(line, "out<>");
+		require(is_output || ends_reply(line));
+		count += !is_output;
 	}
-	require(!output);
+	require(!is_output);
 	free(text);
 	return count;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-	char *choices[][4] = {
+	char *option_sets[][4] = {
 	    {"cmd"},
 	    {"cmd", "-n"},
 	    {"cmd", "-l", "8"},
@@ -84,11 +83,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	int count = 0;
 
 	if (size == 0) return 0;
-	arguments = choices[data[0] % (sizeof choices / sizeof choices[0])];
+	arguments = option_sets[data[0] % (sizeof option_sets / sizeof option_sets[0])];
 	while (count < 4 && arguments[count] != NULL) count++;
 	for (i = 1; i < size; i++) lines += data[i] == '\n';
 
-	put_requests(data + 1, size - 1);
+	prepare_files(data + 1, size - 1);
 	optind = 1;
 	require(cmd_main(count, arguments) == 0);
 	require(check_replies() <= lines);

@@ -1,8 +1,8 @@
 /* sources: superd/connection/proxy.c superd/base/addr.c superd/base/sys_linux.c superd/base/mem.c */
 /*
- * The PROXY header's reader. The input's first byte is how the rest is cut into pieces as it arrives. However that is, a
- * header that is good by the letter of the protocol is taken, with the addresses that it names; nothing is taken that is
- * no header; and in no case is a byte after a good header read.
+ * The reader of PROXY headers. The first byte of the input seeds the sizes of the pieces in which the rest arrives. For
+ * every division into pieces, the reader must accept a header that the protocol allows, with the addresses in it. It
+ * must reject everything else, and it must not read a byte after a valid header.
  */
 #include <arpa/inet.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@ static void require(bool holds) {
 	if (!holds) abort();
 }
 
-/* What superd has around the reader: one watch, a clock that stands, and who hears the verdict. */
+/* Replacements for the parts of superd that the reader calls: one watch, a clock that never advances, the callback. */
 static struct watch *watched;
 
 static struct {
@@ -60,7 +60,7 @@ static void header_done(struct client *client, bool is_good) {
 	verdict.client = *client;
 }
 
-/* A header's end by the protocol alone, or 0 where there is none. */
+/* The length of the header by the rules of the protocol, or 0 if there is no header. */
 static size_t find_end(const uint8_t *data, size_t size) {
 	if (size >= 16 && memcmp(data, "\r\n\r\n\0\r\nQUIT\n", 12) == 0) {
 		size_t length = 16 + ((size_t)data[14] << 8 | data[15]);
@@ -72,7 +72,7 @@ static size_t find_end(const uint8_t *data, size_t size) {
 	return 0;
 }
 
-/* Whether a line of version 1, without its end, is what the protocol says to the letter, and says what was understood. */
+/* Whether the line of version 1 (without CR LF) is the canonical form of the addresses that the reader returned. */
 static bool is_exact(const char *line, const struct client *client) {
 	char peer[INET6_ADDRSTRLEN], local[INET6_ADDRSTRLEN], again[200];
 	int family = client->peer.at.any.sa_family;
@@ -87,7 +87,7 @@ static bool is_exact(const char *line, const struct client *client) {
 	return strcmp(line, again) == 0;
 }
 
-/* Whether the protocol has no doubt about the line: read by it, and written again, it is the same. */
+/* Whether the protocol clearly allows the line: its addresses, parsed and printed again, give the same line. */
 static bool must_be_good_v1(const char *line) {
 	char peer[64], local[64], family, more;
 	unsigned from, to;
@@ -131,7 +131,7 @@ static void check_v2(const uint8_t *data, size_t end) {
 	require(addr_port(peer) == ((unsigned)data[16 + 2 * size] << 8 | data[17 + 2 * size]));
 }
 
-/* Nothing after the header has been read, if it was good. */
+/* Checks that the bytes after a valid header are unread. */
 static void check_rest(int fd, const uint8_t *data, size_t arrived, size_t end) {
 	char rest[LONGEST + 1];
 	ssize_t length = sys_receive_nonblocking(fd, rest, sizeof rest);
@@ -140,7 +140,7 @@ static void check_rest(int fd, const uint8_t *data, size_t arrived, size_t end) 
 	require(memcmp(rest, data + end, left) == 0);
 }
 
-/* Lets the data arrive in pieces until there is a verdict. Returns how much has arrived. */
+/* Sends the data in pieces until there is a verdict. Returns the number of bytes sent. */
 static size_t deliver(int to, const uint8_t *data, size_t size, unsigned state) {
 	size_t arrived = 0;
 	while (arrived < size && !verdict.given) {
