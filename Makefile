@@ -1,6 +1,6 @@
-# superd, cmd and cmdc. Each program is compiled in one step from all of its sources: the whole tree
-# takes seconds, and there are no objects to go stale. Works with any make(1) that expands `*.c` in a
-# list of prerequisites (GNU make, bmake).
+# superd, cmd and cmdc. One command compiles each program from all of its sources: the whole tree takes
+# seconds, and there are no object files. This file needs a make(1) that expands `*.c` in a list of
+# prerequisites (GNU make, bmake).
 
 VERSION = 0.1.0
 
@@ -10,14 +10,14 @@ BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 DATADIR = $(PREFIX)/share/superd
-# Where the service entries go. A package says $(SYSCONFDIR)/superd.d, which superd.service serves.
+# The folder for the service files. Packages use $(SYSCONFDIR)/superd.d, which superd.service reads.
 ENTRYDIR = $(SYSCONFDIR)/xinetd.d
 UNITDIR = $(PREFIX)/lib/systemd/system
 COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
 
 CC = cc
 CFLAGS = -O2
-# Empty, and said: with DESTDIR, bmake would take the headers from there.
+# Empty, but set: otherwise, if DESTDIR is set, bmake adds the include folder in it.
 CPPFLAGS =
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 HARDEN = -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
@@ -32,7 +32,7 @@ all: $(PROGRAMS)
 cmd/cmd: cmd/*.[ch]
 	$(COMPILE) $(LDFLAGS) -o $@ cmd/*.c $(LDLIBS)
 
-# SYSTEM picks superd's system calls: linux or posix (superd/base/sys.h).
+# SYSTEM selects the implementation of superd's system calls: linux or posix (superd/base/sys.h).
 SYSTEM = linux
 BASE = superd/base/addr.c superd/base/hash.c superd/base/inherited.c superd/base/log.c superd/base/loop.c \
 	superd/base/mem.c superd/base/quote.c superd/base/syslog.c superd/base/task.c superd/base/sys_$(SYSTEM).c
@@ -43,11 +43,11 @@ superd/superd: superd/*.[ch] superd/*/*.[ch]
 cmdc/cmdc: cmdc/*.[ch]
 	$(COMPILE) $(LDFLAGS) -o $@ cmdc/*.c $(LDLIBS)
 
-# The release build: no shared library, `make static CC=musl-gcc` for the fastest start.
+# The release build without shared libraries. `make static CC=musl-gcc` gives the shortest start-up time.
 static: clean
 	$(MAKE) HARDEN='-fstack-protector-strong -D_FORTIFY_SOURCE=2' LDFLAGS='-static -Wl,-z,relro,-z,now' all
 
-# superd on POSIX.1-2008 alone: fork instead of clone, pipes instead of signalfd.
+# superd with POSIX.1-2008 only: fork instead of clone, pipes instead of signalfd.
 posix: clean
 	$(MAKE) SYSTEM=posix all
 
@@ -67,7 +67,7 @@ valgrind:
 bench:
 	tests/bench/run
 
-# The service entries are installed with their programs' paths, and shut: an install alone starts nothing.
+# The service files are installed with the paths of the programs and with disable = yes, so make install starts nothing.
 install: all
 	umask 022 && mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR)
 	umask 022 && mkdir -p $(DESTDIR)$(ENTRYDIR) $(DESTDIR)$(SYSCONFDIR)/superd.d
@@ -112,15 +112,15 @@ uninstall:
 	for entry in xinetd.d/*; do rm -f $(DESTDIR)$(ENTRYDIR)/$${entry##*/}; done
 	rmdir $(DESTDIR)$(SYSCONFDIR)/superd.d 2>/dev/null || :
 
-# build/superd-VERSION.tar.gz: the last commit, and the same bytes from it whoever packs it, and when.
+# build/superd-VERSION.tar.gz: the last commit. The archive of a commit is always the same, byte for byte.
 dist:
-	@test -e .git || { echo 'make dist: it packs the last commit of a git checkout, and this is none' >&2; exit 1; }
+	@test -e .git || { echo 'make dist: needs a git checkout, because it packs the last commit' >&2; exit 1; }
 	mkdir -p build
 	git -c tar.umask=022 -c core.autocrlf=false archive --prefix=superd-$(VERSION)/ -o build/superd-$(VERSION).tar HEAD
 	gzip -9nf build/superd-$(VERSION).tar
 
-# The Debian packages, from that: build/deb/*.deb. debian/rules is run by GNU make, which must not inherit the flags
-# of another make.
+# The Debian packages from this archive: build/deb/*.deb. GNU make runs debian/rules, and must not inherit the flags of
+# another make.
 deb: dist
 	rm -rf build/deb
 	mkdir build/deb

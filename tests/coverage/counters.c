@@ -1,7 +1,7 @@
 /*
  * Linked into a program that is built with --coverage. gcov writes its counters at exit, with the user and the root
- * folder that the process has then. It loses the counters of a process that is killed, that ends with _exit or exec, that
- * runs as another user or in a chroot, or that shares the memory of its parent. This file maps the counters of all
+ * folder that the process has then. It loses the counters of a process that is killed, that ends with _exit or exec,
+ * that runs as another user or in a chroot, or that shares the memory of its parent. This file maps the counters of all
  * processes of a program to one shared file, COUNTERS. gcov writes them only if COVERAGE_WRITE is in the environment.
  */
 #define _POSIX_C_SOURCE 200809L

@@ -18,14 +18,14 @@ static void require(bool condition) {
 
 /* The model: by cmd(7), a line is the bytes before an LF or the end of input, without a CR at their end. */
 struct model {
-	const char *position;
-	const char *end;
+	char *position;
+	char *end;
 	size_t limit;
 };
 
 static enum line_status model_next(struct model *model, struct text *line) {
-	const char *feed = memchr(model->position, '\n', (size_t)(model->end - model->position));
-	const char *end = feed == NULL ? model->end : feed;
+	char *feed = memchr(model->position, '\n', (size_t)(model->end - model->position));
+	char *end = feed == NULL ? model->end : feed;
 
 	line->start = model->position;
 	line->length = (size_t)(end - model->position);
@@ -109,8 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (size < 2) return 0;
 	limit = data[0] % 40 + 1U;
 	state = data[1];
-	model.position = (const char *)data + 2;
-	model.end = (const char *)data + size;
+	model.position = (char *)data + 2;
+	model.end = (char *)data + size;
 	model.limit = limit;
 
 	buffer = malloc(limit + 2 + READ_SIZE);

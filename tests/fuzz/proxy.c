@@ -1,4 +1,4 @@
-/* sources: superd/connection/proxy.c superd/base/addr.c superd/base/sys_linux.c superd/base/mem.c */
+/* sources: superd/connection/proxy.c superd/connection/waiting.c superd/base/addr.c superd/base/sys_linux.c superd/base/mem.c */
 /*
  * The reader of PROXY headers. The first byte of the input seeds the sizes of the pieces in which the rest arrives. For
  * every division into pieces, the reader must accept a header that the protocol allows, with the addresses in it. It
@@ -25,6 +25,8 @@ static struct {
 	bool given, is_good;
 	struct client client;
 } verdict;
+
+static struct waiting_list list;
 
 int loop_watch(struct watch *watch) {
 	watched = watch;
@@ -53,10 +55,10 @@ void task_ended(struct task *task) {
 	(void)task;
 }
 
-static void header_done(struct client *client, bool is_good) {
+static void header_done(struct client *client, enum header_result result) {
 	require(!verdict.given);
 	verdict.given = true;
-	verdict.is_good = is_good;
+	verdict.is_good = result == HEADER_GOOD;
 	verdict.client = *client;
 }
 
@@ -165,12 +167,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	unsigned state = data[0];
 	data++, size--;
 
-	proxy_read_header(&client, header_done);
-	require(proxy_pending() > 0);
+	proxy_read_header(&list, &client, NULL, header_done);
+	require(list.count == 1);
 	size_t arrived = deliver(ends[1], data, size, state);
 	close(ends[1]);
 	if (!verdict.given) watched->ready(watched);
-	require(verdict.given && watched == NULL && proxy_pending() == 0);
+	require(verdict.given && watched == NULL && list.count == 0);
 
 	size_t end = find_end(data, size);
 	require(end > 0 || !verdict.is_good);

@@ -131,7 +131,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 @test "make dist: outside a git checkout, it prints an error" {
 	run make -s -C "$DEBS/superd-$VERSION" dist
 	assert_failure
-	assert_line 'make dist: it packs the last commit of a git checkout, and this is none'
+	assert_line 'make dist: needs a git checkout, because it packs the last commit'
 	[ ! -e "$DEBS/superd-$VERSION/build" ]
 }
 
