@@ -52,7 +52,7 @@ int notify_take_sockets(struct error *error) {
 		rest += length + (rest[length] == ':');
 		const char *fault = find_fault(fd);
 		if (fault != NULL) return error_set(error, "LISTEN_FDS: descriptor %d (%s) is %s", fd, name, fault);
-		inherited_add(fd, SOCKET_PASSED, NULL, name);
+		inherited_add(fd, name);
 	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");

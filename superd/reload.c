@@ -6,70 +6,82 @@
 
 /* How well a new service matches a listener with the same id; 0: the listener already has its service. */
 static int match_score(const struct listener *listener, const struct service *service) {
-	if (listener->in_new_config) return 0;
+	if (listener->change != CHANGE_UNDECIDED) return 0;
 	if (listener->service->fingerprint == service->fingerprint) return 3;
-	const struct service *previous = listener->service;
-	bool has_place = previous->address_count > 0 && service->address_count > 0 &&
-			 previous->socket_type == service->socket_type &&
-			 addr_equal(&previous->addresses[0], &service->addresses[0]);
-	return has_place ? 2 : 1;
+	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
+		if (socket_fits(socket, service, &service->addresses[0])) return 2;
+	return 1;
 }
 
 /* The listener that gets the service: the best match of those with its id. NULL if there is none. */
 static struct listener *find_best_match(const struct service *service) {
-	struct listener *listener, *previous = NULL;
+	struct listener *listener, *best = NULL;
 	int most = 0;
 	for (size_t nth = 0; (listener = listener_find(service->id, nth)) != NULL; nth++)
 		if (match_score(listener, service) > most) {
 			most = match_score(listener, service);
-			previous = listener;
+			best = listener;
 		}
-	return previous;
+	return best;
 }
 
-/* What a reload did, counted. */
-struct changes {
-	size_t opened, changed, removed, unchanged, failed;
-};
-
-/* Returns 0, and the service is the listener's, or -1 and an error. */
-static int apply_service(struct service *service, struct changes *changes, struct error *error) {
-	struct listener *listener = find_best_match(service);
-	if (listener == NULL) {
-		if (serve_service(service, error) < 0) return -1;
-		changes->opened++;
-		return 0;
-	}
-	listener->in_new_config = true;
-	if (listener->service->fingerprint == service->fingerprint) {
+/* Decides which listener gets which service of the configuration; the services are the listeners' from now on. */
+static void match_services(struct config *config) {
+	for (size_t i = 0; i < config->count; i++) {
+		struct service *service = config->services[i];
+		struct listener *listener = find_best_match(service);
+		if (listener == NULL) listener = listener_new(service->id);
+		config->services[i] = NULL;
+		listener->change = CHANGE_NEW;
+		if (listener_has_service(listener)) listener->change = CHANGE_SERVICE;
+		if (listener->service->fingerprint == service->fingerprint) listener->change = CHANGE_NONE;
+		if (listener->change != CHANGE_NONE) {
+			listener->next_service = service;
+			continue;
+		}
 		service_release(listener->service);
 		listener->service = service;
-		changes->unchanged++;
-		return 0;
 	}
-	if (listener_update(listener, service, error) < 0) return -1;
-	limits_forget(listener);
-	for (struct child *child = child_next(NULL); child != NULL; child = child_next(child))
-		if (child->listener == listener) limits_count(listener, child->source, +1);
-	log_detail("%s has changed", service->id);
-	changes->changed++;
-	return 0;
 }
 
-/* In two rounds: a service may need an address that another one still has in the first round. */
-static void apply_all(struct config *config, struct changes *changes) {
-	struct error error;
-	for (int round = 0; round < 2; round++)
-		for (size_t i = 0; i < config->count; i++) {
-			struct service *service = config->services[i];
-			if (service == NULL) continue;
-			if (apply_service(service, changes, &error) == 0) {
-				config->services[i] = NULL;
-			} else if (round == 1) {
-				log_error_at(&service->location, "%s: %s", service->id, error.text);
-				changes->failed++;
-			}
+/* Services that are newly in error keep their running configuration. */
+static void keep_failed(const struct config *config) {
+	struct listener *listener;
+	for (size_t i = 0; i < config->failed.count; i++)
+		for (size_t nth = 0; (listener = listener_find(config->failed.word[i], nth)) != NULL; nth++) {
+			if (listener->change != CHANGE_UNDECIDED || !listener_has_service(listener)) continue;
+			log_warning("%s has errors; the running configuration is kept", config->failed.word[i]);
+			listener->change = CHANGE_KEPT;
+			break;
 		}
+}
+
+/* Retires the listeners of services that are not configured any more. Returns how many there were. */
+static size_t retire_removed(void) {
+	size_t removed = 0;
+	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
+		if (listener->retired || listener->change != CHANGE_UNDECIDED) continue;
+		if (listener_has_service(listener)) log_notice("%s has been removed", listener->service->id);
+		removed++;
+		listener_retire(listener);
+	}
+	return removed;
+}
+
+/* After the sockets have been opened: counts what has changed, and drops the services that could not be opened. */
+static void finish(size_t changes[CHANGES]) {
+	for (const struct child *child = child_next(NULL); child != NULL; child = child_next(child))
+		if (child->listener != NULL && child->listener->change == CHANGE_SERVICE)
+			limits_count(child->listener, child->source, +1);
+	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
+		changes[listener->change]++;
+		if (listener->change == CHANGE_SERVICE) log_detail("%s has changed", listener->service->id);
+		if (listener->next_service != NULL) service_release(listener->next_service);
+		if (!listener->retired && !listener_has_service(listener)) listener_retire(listener);
+		listener->next_service = NULL;
+		listener->change = CHANGE_UNDECIDED;
+	}
+	listener_free_retired();
 }
 
 /* With -v: which program each service runs, and as which user. */
@@ -105,17 +117,11 @@ static void warn_of_tcp_wrappers(void) {
 }
 
 /* Whether the services could be opened in place of those of the superd that runs. */
-static bool can_take_over(const struct config *config) {
-	struct error error;
+static bool can_take_over(struct config *config) {
 	if (config->count == 0 && config->errors == 0) log_error("there is no service to run");
-	for (size_t i = 0; i < config->count; i++)
-		for (size_t j = 0; j < config->services[i]->address_count; j++)
-			if (socket_check(config->services[i], &config->services[i]->addresses[j], &error) < 0) {
-				log_error_at(
-				    &config->services[i]->location, "%s: %s", config->services[i]->id, error.text);
-				return false;
-			}
-	return config->count > 0;
+	match_services(config);
+	retire_removed();
+	return config->count > 0 && listener_check_all();
 }
 
 /* Reads the configuration and prints it as it would run (-t). Returns the exit status. */
@@ -136,10 +142,10 @@ static int count_unused(void) {
 	char text[ADDR_TEXT];
 	const struct inherited_socket *passed;
 	int count = 0;
-	for (size_t i = 0; (passed = inherited_passed(i, NULL)) != NULL; i++) {
+	for (size_t i = 0; (passed = inherited_find(i, NULL)) != NULL; i++) {
 		if (passed->is_used) continue;
 		log_error("LISTEN_FDS: descriptor %d (%s, %s) belongs to no service", passed->fd,
-		    addr_format(&passed->configured, text), passed->name);
+		    addr_format(&passed->address, text), passed->name);
 		count++;
 	}
 	return count;
@@ -148,12 +154,14 @@ static int count_unused(void) {
 /* Reads the configuration and begins to serve. Returns 0, or -1 if superd cannot run; the reason is logged. */
 int reload_start(const struct options *options) {
 	struct config config;
-	struct changes changes = {0};
+	size_t changes[CHANGES] = {0};
 	config_load(options, &config);
-	if (!config.defaults_broken) {
-		apply_all(&config, &changes);
-		if (listener_first() == NULL && options->program == NULL) log_error("there is no service to run");
-	}
+	if (!config.defaults_broken) match_services(&config);
+	retire_removed();
+	serve_open_all();
+	finish(changes);
+	if (listener_first() == NULL && options->program == NULL && !config.defaults_broken)
+		log_error("there is no service to run");
 	config_free(&config);
 	if (listener_first() == NULL || (!upgrade_is_successor() && count_unused() > 0)) return -1;
 	describe_services();
@@ -162,29 +170,10 @@ int reload_start(const struct options *options) {
 	return 0;
 }
 
-/* How many services of the configuration, running or in error, have that id. */
-static size_t count_id(const struct config *config, const char *id) {
-	size_t count = 0;
-	for (size_t i = 0; i < config->count; i++) count += strcmp(config->services[i]->id, id) == 0;
-	for (size_t i = 0; i < config->failed.count; i++) count += strcmp(config->failed.word[i], id) == 0;
-	return count;
-}
-
-/* Retires the listeners of services that are not configured any more: of several with one id, the last ones. */
-static void retire_removed(const struct config *config, struct changes *changes) {
-	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
-		listener->in_new_config = false;
-		if (listener->retired || listener->nth < count_id(config, listener->service->id)) continue;
-		log_notice("%s has been removed", listener->service->id);
-		changes->removed++;
-		listener_retire(listener);
-	}
-}
-
 /* Reads the configuration again. */
 void reload_again(const struct options *options) {
 	struct config config;
-	struct changes changes = {0};
+	size_t changes[CHANGES] = {0};
 	if (options->program != NULL) {
 		log_notice("there is no configuration to read again");
 		return;
@@ -193,17 +182,14 @@ void reload_again(const struct options *options) {
 	if (config.broken || config.defaults_broken) {
 		log_error("the configuration has errors; nothing was changed");
 	} else {
-		for (size_t i = 0; i < config.failed.count; i++)
-			if (listener_find(config.failed.word[i], 0) != NULL)
-				log_warning("%s has errors; the running configuration is kept", config.failed.word[i]);
-		changes.failed = config.failed.count;
-		listener_inherit_all();
-		retire_removed(&config, &changes);
-		apply_all(&config, &changes);
-		inherited_drop(SOCKET_OWN);
+		match_services(&config);
+		keep_failed(&config);
+		size_t removed = retire_removed();
+		serve_open_all();
+		finish(changes);
 		log_notice("reloaded: %zu new, %zu changed, %zu removed, %zu unchanged, %zu with errors",
-		    changes.opened, changes.changed, changes.removed, changes.unchanged, changes.failed);
+		    changes[CHANGE_NEW], changes[CHANGE_SERVICE], removed, changes[CHANGE_NONE],
+		    config.failed.count + changes[CHANGE_FAILED]);
 	}
 	config_free(&config);
-	listener_free_retired();
 }

@@ -25,9 +25,9 @@ static struct {
 	char **argv;
 	struct words check_argv; /* the same with -t */
 	bool is_checking, is_due;
-	int reason_fd;     /* the checking child's stderr */
-	bool is_successor; /* of the superd that this process was before */
-	FILE *state;       /* of that superd */
+	int reason_fd;      /* the checking child's stderr */
+	bool is_successor;  /* of the superd that this process was before */
+	struct words lines; /* of its state */
 } upgrade;
 
 /* Whether this process goes on where another superd left off, or checks whether it could. */
@@ -71,10 +71,10 @@ static void write_name(FILE *to, const char *name, size_t nth) {
 
 static void write_listener(FILE *to, const struct listener *listener) {
 	const char *id = listener->service->id;
-	for (size_t i = 0; i < listener->socket_count; i++) {
-		if (listener->sockets[i].watch.fd < 0) continue;
-		fprintf(to, "socket fd=%d", keep_open(listener->sockets[i].watch.fd));
-		write_bytes(to, "address", &listener->sockets[i].configured.at, listener->sockets[i].configured.length);
+	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
+		if (socket->watch.fd < 0) continue;
+		fprintf(to, "socket fd=%d", keep_open(socket->watch.fd));
+		write_bytes(to, "address", &socket->configured.at, socket->configured.length);
 		write_name(to, id, listener->nth);
 	}
 	fprintf(to, "listener accepted=%ld spawn_failures=%ld quick_exits=%d", listener->accepted,
@@ -130,7 +130,7 @@ static void write_lines(FILE *to) {
 	const struct denied_source *denied;
 	fprintf(to, "%s\ntotals start_time=%lld reloads=%lld upgrades=%lld\n", FIRST_LINE, metrics_totals.start_time,
 	    metrics_totals.reloads, metrics_totals.upgrades);
-	for (size_t i = 0; (passed = inherited_passed(i, NULL)) != NULL; i++) {
+	for (size_t i = 0; (passed = inherited_find(i, NULL)) != NULL; i++) {
 		fprintf(to, "passed fd=%d", keep_open(passed->fd));
 		write_name(to, passed->name, 0);
 	}
@@ -189,26 +189,38 @@ static void check_ended(struct child *child, int status) {
 	if (status != 0) log_error("upgrade cancelled: the new superd would not start: %s", reason);
 }
 
-/* Begins an upgrade: checks whether the superd on disk would start, and goes on serving meanwhile. */
-void upgrade_begin(void) {
-	int ends[2] = {-1, -1};
-	if (upgrade.is_checking || upgrade.is_due) return;
+/* Starts the check. Returns 0, or -1 with errno and the step that failed. */
+static int start_check(const char **step) {
+	int ends[2];
 	struct child *child = calloc(1, sizeof *child);
-	pid_t pid = child == NULL || sys_pipe(ends) < 0 ? -1 : fork();
-	if (pid == 0) run_check(ends[1]);
-	if (pid < 0) log_error("upgrade cancelled: fork: %s", strerror(errno));
+	*step = "memory";
+	if (child == NULL) return -1;
+	*step = "pipe";
+	if (sys_pipe(ends) < 0) {
+		free(child);
+		return -1;
+	}
+	*step = "fork";
+	*child = (struct child){.linger_fd = -1, .deadline = loop_now() + CHECK_TIMEOUT_MS, .ended = check_ended};
+	child->pid = fork();
+	if (child->pid == 0) run_check(ends[1]);
 	close(ends[1]);
-	if (pid < 0) {
+	if (child->pid < 0) {
 		close(ends[0]);
 		free(child);
-		return;
+		return -1;
 	}
-	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	upgrade.reason_fd = ends[0];
 	upgrade.is_checking = true;
-	*child = (struct child){
-	    .pid = pid, .linger_fd = -1, .deadline = loop_now() + CHECK_TIMEOUT_MS, .ended = check_ended};
 	child_add(child);
+	return 0;
+}
+
+/* Begins an upgrade: checks whether the superd on disk would start, and goes on serving meanwhile. */
+void upgrade_begin(void) {
+	const char *step;
+	if (upgrade.is_checking || upgrade.is_due) return;
+	if (start_check(&step) < 0) log_error("upgrade cancelled: %s: %s", step, strerror(errno));
 }
 
 /* Whether the check has succeeded and the superd on disk is now to be executed. */
@@ -350,12 +362,16 @@ static bool is_kind(const char *line, const char *kind) {
 	return strncmp(line, kind, length) == 0 && line[length] == ' ';
 }
 
+static void restore_socket(const char *line) {
+	struct listening_socket socket = {.watch.fd = read_fd(line), .configured = read_endpoint(line, "address")};
+	listener_restore_socket(name_of(line), (size_t)read_number(line, "nth", 0), &socket);
+}
+
 /* Restores what has to be there before the services are opened. */
 static void restore_early(const char *line) {
-	struct endpoint configured = read_endpoint(line, "address");
 	if (is_kind(line, "totals")) restore_totals(line);
-	if (is_kind(line, "passed")) inherited_add(read_fd(line), SOCKET_PASSED, NULL, name_of(line));
-	if (is_kind(line, "socket")) inherited_add(read_fd(line), SOCKET_OWN, &configured, name_of(line));
+	if (is_kind(line, "passed")) inherited_add(read_fd(line), name_of(line));
+	if (is_kind(line, "socket")) restore_socket(line);
 }
 
 /* Restores what belongs to services that are open, or are not configured any more. */
@@ -369,30 +385,8 @@ static void restore_late(const char *line) {
 	if (is_kind(line, "denied")) access_deny(read_source(line), read_number(line, "until", 0));
 	if (is_kind(line, "listener")) restore_listener(line, listener_find(name_of(line), nth));
 	for (size_t i = 0; i < LENGTH(kinds); i++) {
-		if (!is_kind(line, kinds[i].kind)) continue;
-		struct listener *listener = listener_of_earlier(name_of(line), nth);
-		if (listener != NULL) kinds[i].restore(line, listener);
+		if (is_kind(line, kinds[i].kind)) kinds[i].restore(line, listener_of_earlier(name_of(line), nth));
 	}
-}
-
-/* Calls `visit` for each line of the state. Returns whether the state is whole, from its first line to its last. */
-static bool read_lines(void (*visit)(const char *line)) {
-	char *line = NULL;
-	size_t size = 0;
-	bool is_first = true, is_known = false, is_last = false;
-	rewind(upgrade.state);
-	for (; getline(&line, &size, upgrade.state) > 0; is_first = false) {
-		line[strcspn(line, "\n")] = '\0';
-		is_last = strcmp(line, LAST_LINE) == 0;
-		is_known |= is_first && strcmp(line, FIRST_LINE) == 0;
-		visit(line);
-	}
-	free(line);
-	return is_known && is_last;
-}
-
-static void skip(const char *line) {
-	(void)line;
 }
 
 /*
@@ -403,24 +397,32 @@ int upgrade_restore_early(struct error *error) {
 	const char *number = getenv(VARIABLE);
 	if (number == NULL) return 0;
 	upgrade.is_successor = true;
-	upgrade.state = fdopen((int)strtol(number, NULL, 10), "r");
+	FILE *file = fdopen((int)strtol(number, NULL, 10), "r");
+	char *line = NULL;
+	size_t size = 0;
 	unsetenv(VARIABLE);
-	if (upgrade.state != NULL && read_lines(skip)) {
-		read_lines(restore_early);
-		return 0;
+	struct arena *arena = mem_arena_new();
+	for (ssize_t length; file != NULL && (length = getline(&line, &size, file)) > 0;) {
+		if (line[length - 1] == '\n') line[length - 1] = '\0';
+		words_add(arena, &upgrade.lines, mem_copy(arena, line));
 	}
-	upgrade.state = NULL;
-	task_close_from(STDERR_FILENO + 1, CLOSE_NOW);
-	return error_set(error, "the state of the running superd is not whole, or not of this version's form");
+	free(line);
+	if (file != NULL) fclose(file);
+	const struct words *lines = &upgrade.lines;
+	if (lines->count < 2 || strcmp(lines->word[0], FIRST_LINE) != 0 ||
+	    strcmp(lines->word[lines->count - 1], LAST_LINE) != 0) {
+		task_close_from(STDERR_FILENO + 1, CLOSE_NOW);
+		upgrade.lines.count = 0;
+		return error_set(error, "the state of the running superd is not whole, or not of this version's form");
+	}
+	for (size_t i = 0; i < lines->count; i++) restore_early(lines->word[i]);
+	return 0;
 }
 
 /* Restores the rest, once the services are open. */
 void upgrade_restore_late(void) {
 	if (!upgrade.is_successor) return;
-	if (upgrade.state != NULL) {
-		read_lines(restore_late);
-		fclose(upgrade.state);
-	}
-	inherited_drop(SOCKET_OWN);
+	for (size_t i = 0; i < upgrade.lines.count; i++) restore_late(upgrade.lines.word[i]);
+	upgrade.lines.count = 0;
 	log_notice("upgraded in place to superd " VERSION);
 }

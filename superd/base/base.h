@@ -78,6 +78,7 @@ struct source {
 /* mem.c: memory that is freed all at once, and what is made of it */
 struct arena;
 extern void (*mem_exhausted)(void);
+void *mem_new(size_t size);
 struct arena *mem_arena_new(void);
 void mem_arena_free(struct arena *arena);
 void *mem_alloc(struct arena *arena, size_t size);
@@ -180,23 +181,17 @@ _Noreturn void task_fail(struct task *task, const char *step);
 void task_unblock_signals(void);
 void task_close_from(int first, enum close_how how);
 
-/* inherited.c: sockets that this process did not open for what it now does */
-
-/* Passed by a supervisor, never closed; kept by its listener; or superd's own, of which somebody must take charge. */
-enum socket_owner { SOCKET_OWN, SOCKET_OF_LISTENER, SOCKET_PASSED };
+/* inherited.c: sockets that a supervisor passed */
 struct inherited_socket {
 	struct inherited_socket *next;
 	int fd, type;
-	enum socket_owner owner;
 	bool is_used;
-	struct endpoint configured; /* the address in the configuration that it was opened for */
-	char name[64];              /* of its service, or of a supervisor's socket unit */
+	struct endpoint address;
+	char name[64]; /* of its socket unit, or "" */
 };
-struct inherited_socket *inherited_first(void);
-void inherited_add(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name);
-void inherited_remove(struct inherited_socket *inherited);
-void inherited_drop(enum socket_owner owner);
-const struct inherited_socket *inherited_passed(size_t nth, const char *name);
+void inherited_add(int fd, const char *name);
+const struct inherited_socket *inherited_find(size_t nth, const char *name);
+struct inherited_socket *inherited_at(const struct endpoint *address, int type);
 bool inherited_is_passed(const struct endpoint *address);
 
 /* quote.c: the line of a file that an error is about, with a mark under the wrong word */

@@ -1,61 +1,49 @@
 /*
- * inherited: the sockets that this process did not open for what it now does: those that a supervisor or an earlier superd
- * handed over, and, during a reload, those of the running services. A list that does nothing by itself.
+ * inherited: the sockets that a supervisor passed. They are never closed.
  */
 #include "base.h"
 
-static struct inherited_socket *first;
+static struct inherited_socket *first, **last = &first;
 
-/* The first of the list, which goes on at `next`, or NULL. */
-struct inherited_socket *inherited_first(void) {
-	return first;
-}
-
-/* Adds a socket: under the address that it was configured with, or NULL for the one it has, and a name or "". */
-void inherited_add(int fd, enum socket_owner owner, const struct endpoint *configured, const char *name) {
+/* Adds a socket, under the supervisor's name for it, or "". */
+void inherited_add(int fd, const char *name) {
 	struct inherited_socket *inherited = calloc(1, sizeof *inherited);
 	socklen_t length = sizeof inherited->type;
 	if (inherited == NULL) return;
-	*inherited = (struct inherited_socket){.next = first, .fd = fd, .owner = owner};
+	inherited->fd = fd;
 	snprintf(inherited->name, sizeof inherited->name, "%s", name);
 	getsockopt(fd, SOL_SOCKET, SO_TYPE, &inherited->type, &length);
-	if (configured != NULL)
-		inherited->configured = *configured;
-	else
-		addr_read_local(fd, &inherited->configured);
-	first = inherited;
+	addr_read_local(fd, &inherited->address);
+	*last = inherited;
+	last = &inherited->next;
 }
 
-/* Takes a socket out of the list, and leaves it open. */
-void inherited_remove(struct inherited_socket *inherited) {
-	struct inherited_socket **link = &first;
-	while (*link != inherited) link = &(*link)->next;
-	*link = inherited->next;
-	free(inherited);
-}
-
-/* Takes all of that owner's out of the list; superd's own are closed. */
-void inherited_drop(enum socket_owner owner) {
-	for (struct inherited_socket *inherited = first, *next; inherited != NULL; inherited = next) {
-		next = inherited->next;
-		if (inherited->owner != owner) continue;
-		if (owner == SOCKET_OWN) close(inherited->fd);
-		inherited_remove(inherited);
-	}
-}
-
-/* The nth, from 0, of the sockets that a supervisor passed, or of those with that name; NULL past the last. */
-const struct inherited_socket *inherited_passed(size_t nth, const char *name) {
+/* The nth, from 0, of the sockets, or of those with that name; NULL past the last. */
+const struct inherited_socket *inherited_find(size_t nth, const char *name) {
 	for (const struct inherited_socket *inherited = first; inherited != NULL; inherited = inherited->next)
-		if (inherited->owner == SOCKET_PASSED && (name == NULL || strcmp(inherited->name, name) == 0) &&
-		    nth-- == 0)
-			return inherited;
+		if ((name == NULL || strcmp(inherited->name, name) == 0) && nth-- == 0) return inherited;
 	return NULL;
 }
 
-/* Whether a supervisor passed a socket at that address, whose path is then the supervisor's. */
+/*
+ * The socket of that type for a service at the address: one at the address, or, for a service on every interface of one
+ * family, one on every interface of the other at the same port. NULL if there is none.
+ */
+struct inherited_socket *inherited_at(const struct endpoint *address, int type) {
+	struct inherited_socket *inherited = first;
+	for (; inherited != NULL; inherited = inherited->next) {
+		bool both_wild = addr_is_wildcard(&inherited->address) && addr_is_wildcard(address);
+		bool is_same_port = addr_port(&inherited->address) == addr_port(address);
+		if (inherited->type == type &&
+		    (addr_equal(&inherited->address, address) || (both_wild && is_same_port)))
+			break;
+	}
+	return inherited;
+}
+
+/* Whether the address is that of one of the sockets, and its path, if it is one, the supervisor's. */
 bool inherited_is_passed(const struct endpoint *address) {
 	for (const struct inherited_socket *inherited = first; inherited != NULL; inherited = inherited->next)
-		if (inherited->owner == SOCKET_PASSED && addr_equal(&inherited->configured, address)) return true;
+		if (addr_equal(&inherited->address, address)) return true;
 	return false;
 }

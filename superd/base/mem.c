@@ -26,7 +26,8 @@ static void end_program(void) {
 /* Called when there is no memory left for an arena. It must not return. */
 void (*mem_exhausted)(void) = end_program;
 
-static void *allocate(size_t size) {
+/* Zeroed memory, to be freed with free(3). */
+void *mem_new(size_t size) {
 	void *memory = calloc(1, size);
 	if (memory == NULL) mem_exhausted();
 	return memory;
@@ -34,7 +35,7 @@ static void *allocate(size_t size) {
 
 /* A new, empty arena. */
 struct arena *mem_arena_new(void) {
-	return allocate(sizeof(struct arena));
+	return mem_new(sizeof(struct arena));
 }
 
 /* Frees the arena and all that was taken from it; NULL: nothing. */
@@ -53,7 +54,7 @@ static struct block *add_block(struct arena *arena, size_t size) {
 	size_t room = arena->blocks == NULL ? FIRST_BLOCK : 2 * arena->blocks->size;
 	if (room > LARGEST_BLOCK) room = LARGEST_BLOCK;
 	if (room < size) room = size;
-	struct block *block = allocate(sizeof *block + room);
+	struct block *block = mem_new(sizeof *block + room);
 	*block = (struct block){.next = arena->blocks, .size = room};
 	arena->blocks = block;
 	return block;

@@ -202,8 +202,8 @@ static int add_bind(struct service *service, const char *word) {
 static int resolve_addresses(struct service *service) {
 	bool is_passed_all = service->from_command_line && !service->bind.set && service->port == UNSET;
 	const struct inherited_socket *passed;
-	for (size_t i = 0; (passed = inherited_passed(i, is_passed_all ? NULL : service->id)) != NULL; i++)
-		add_address(service, &passed->configured);
+	for (size_t i = 0; (passed = inherited_find(i, is_passed_all ? NULL : service->id)) != NULL; i++)
+		add_address(service, &passed->address);
 	if (is_passed_all || service->address_count > 0) return 0;
 	service->any_loopback = service->from_command_line && !service->bind.set;
 	if (service->any_loopback) attr_set(service, "bind", "127.0.0.1 ::1");

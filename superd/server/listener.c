@@ -1,16 +1,28 @@
 /*
- * listener: a service at work: its sockets are opened, paused, replaced at a reload, closed. What arrives at a socket is
- * serve.c's.
+ * listener: a service at work, with its sockets. What arrives at a socket is serve.c's.
+ *
+ * In one reload services may exchange addresses in any way. listener_open_all first takes the sockets from all listeners that
+ * change or are retired. Then each new service gets those at its addresses, whichever service had them, and opens what is
+ * missing. At the end, sockets that no service has claimed are closed.
  */
 #include "server.h"
 
-#include <fcntl.h>
-
-enum { PORT_TRIES = 20, ADDRESS_RETRY_S = 5 };
+enum { PORT_TRIES = 20, ADDRESS_RETRY_MS = 5000 };
 
 static struct listener *first, **last = &first;
 
 static struct hash by_id;
+
+/* During a reload: the sockets that no new service has claimed (yet). */
+static struct listening_socket *unclaimed;
+
+/* Called for a socket at which a client has arrived, and for a listener whose sockets have changed. */
+static void (*on_readable)(struct watch *);
+static void (*on_changed)(struct listener *);
+
+static void retry_addresses(struct timer *timer);
+
+static struct timer retry_timer = {.due = retry_addresses};
 
 /* The first of the listeners, in a list; retired ones stay in it while they have children. */
 struct listener *listener_first(void) {
@@ -31,268 +43,300 @@ struct listener *listener_find(const char *id, size_t nth) {
 	return NULL;
 }
 
-/* Adds a listener to the list; only one that can be found by its id has a place among those with the same id. */
-static void add(struct listener *listener) {
-	*last = listener;
-	last = &listener->next;
-	if (listener->retired) return;
-	while (listener_find(listener->service->id, listener->nth) != NULL) listener->nth++;
-	hash_add(&by_id, &listener->link, hash_of(listener->service->id));
-}
-
-/*
- * The listener that goes on with what an earlier superd had accepted for a service: one without sockets, if the service is
- * not configured any more. NULL for want of memory.
- */
-struct listener *listener_of_earlier(const char *id, size_t nth) {
-	struct listener *listener = listener_find(id, nth);
-	if (listener != NULL || (listener = calloc(1, sizeof *listener)) == NULL) return listener;
+/* A listener without sockets. Until listener_open_all gives it a service, it has one with nothing but an id. */
+struct listener *listener_new(const char *id) {
+	struct listener *listener = mem_new(sizeof *listener);
 	listener->service = service_new(NULL, id, &(struct location){"an earlier configuration", 0});
 	listener->service->id = listener->service->name;
 	listener->service->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
-	listener->retired = true;
-	add(listener);
+	while (listener_find(id, listener->nth) != NULL) listener->nth++;
+	hash_add(&by_id, &listener->link, hash_of(id));
+	*last = listener;
+	last = &listener->next;
 	return listener;
 }
 
-/* Closes the sockets and frees the array. */
-static void close_sockets(struct listening_socket *sockets, size_t count) {
-	for (size_t i = 0; i < count; i++)
-		if (sockets[i].watch.fd >= 0) close(sockets[i].watch.fd);
-	free(sockets);
+/* Whether the listener has more of a service than its id. */
+bool listener_has_service(const struct listener *listener) {
+	return listener->service->address_count > 0;
 }
 
-/* Closes an inherited socket at that port of a service that is not configured any more. Returns whether there was one. */
-static bool close_conflicting(unsigned port) {
-	struct inherited_socket *inherited = inherited_first();
-	for (; inherited != NULL; inherited = inherited->next)
-		if (inherited->owner == SOCKET_OWN && port != 0 && addr_port(&inherited->configured) == port &&
-		    listener_find(inherited->name, 0) == NULL)
+/* The service is not configured any more. The listener stays for its children; listener_open_all closes its sockets. */
+void listener_retire(struct listener *listener) {
+	struct listener *later;
+	size_t nth = listener->nth;
+	hash_remove(&by_id, &listener->link);
+	while ((later = listener_find(listener->service->id, nth + 1)) != NULL) later->nth = nth++;
+	listener->retired = true;
+}
+
+/* The listener that goes on with what an earlier superd had accepted for a service, which may not be configured any more. */
+struct listener *listener_of_earlier(const char *id, size_t nth) {
+	struct listener *listener = listener_find(id, nth);
+	if (listener == NULL) {
+		listener = listener_new(id);
+		listener_retire(listener);
+	}
+	return listener;
+}
+
+static void push(struct listening_socket **list, struct listening_socket *socket) {
+	socket->next = *list;
+	*list = socket;
+}
+
+static struct listening_socket *pop(struct listening_socket **list) {
+	struct listening_socket *socket = *list;
+	if (socket != NULL) *list = socket->next;
+	return socket;
+}
+
+static void close_sockets(struct listening_socket **list) {
+	for (struct listening_socket *socket; (socket = pop(list)) != NULL; free(socket)) socket_close(socket);
+}
+
+/* Gives the nth listener with that id, which has no service yet, a socket of an earlier superd. */
+void listener_restore_socket(const char *id, size_t nth, const struct listening_socket *restored) {
+	struct listening_socket *socket = mem_new(sizeof *socket);
+	struct listener *listener;
+	while ((listener = listener_find(id, nth)) == NULL) listener_new(id);
+	*socket = *restored;
+	socket->listener = listener;
+	socket_identify(socket);
+	push(&listener->sockets, socket);
+}
+
+static bool is_changing(const struct listener *listener) {
+	return listener->next_service != NULL && listener->change != CHANGE_FAILED;
+}
+
+/* Gives the next service a socket for each address: an unclaimed one that fits, or a new one. */
+static void claim_sockets(struct listener *listener) {
+	const struct service *service = listener->next_service;
+	struct listening_socket **end = &listener->sockets;
+	for (size_t i = 0; i < service->address_count; i++) {
+		struct listening_socket **link = &unclaimed;
+		while (*link != NULL && !socket_fits(*link, service, &service->addresses[i])) link = &(*link)->next;
+		*end = *link != NULL ? pop(link) : socket_new(service, &service->addresses[i]);
+		end = &(*end)->next;
+	}
+	*end = NULL;
+}
+
+/* Takes the sockets from all listeners that change or are retired, and gives the next services those that fit. */
+static void share_sockets(void) {
+	struct listening_socket **end = &unclaimed;
+	for (struct listener *listener = first; listener != NULL; listener = listener->next) {
+		if (!listener->retired && !is_changing(listener)) continue;
+		*end = listener->sockets;
+		listener->sockets = NULL;
+		while (*end != NULL) end = &(*end)->next;
+	}
+	for (struct listener *listener = first; listener != NULL; listener = listener->next)
+		if (is_changing(listener)) claim_sockets(listener);
+}
+
+/* The port that the kernel chose for an address of the listener, for its other addresses; 0: none yet. */
+static unsigned chosen_port(const struct listener *listener) {
+	unsigned port = 0;
+	for (const struct listening_socket *socket = listener->sockets; socket != NULL && port == 0;
+	     socket = socket->next)
+		port = addr_port(&socket->address);
+	return port;
+}
+
+/* An unclaimed socket because of which the address is in use: it has the same path or port. A supervisor's stays open. */
+static struct listening_socket *find_conflicting(const struct endpoint *address) {
+	struct listening_socket *socket = unclaimed;
+	for (; socket != NULL; socket = socket->next) {
+		bool has_port = addr_port(address) != 0 && addr_port(&socket->address) == addr_port(address);
+		if (socket->watch.fd >= 0 && !socket->is_passed && (has_port || addr_equal(&socket->address, address)))
 			break;
-	if (inherited == NULL) return false;
-	close(inherited->fd);
-	inherited_remove(inherited);
-	return true;
+	}
+	return socket;
 }
 
-/* Returns the descriptor, or -1 with errno and an error. */
+/* Opens a socket of the listener, in place of unclaimed ones. Returns 0, or -1 with errno and an error. */
 static int open_socket(
-    struct listening_socket *socket, const struct service *service, unsigned port, struct error *error) {
-	unsigned wanted = addr_port(&socket->configured) != 0 ? addr_port(&socket->configured) : port;
-	do socket->watch.fd = socket_open(service, &socket->configured, port, error);
-	while (socket->watch.fd < 0 && errno == EADDRINUSE && close_conflicting(wanted));
-	if (socket->watch.fd >= 0) addr_read_local(socket->watch.fd, &socket->address);
-	return socket->watch.fd;
+    struct listener *listener, const struct service *service, struct listening_socket *socket, struct error *error) {
+	if (addr_port(&socket->address) == 0) addr_set_port(&socket->address, chosen_port(listener));
+	while (socket_open(socket, service, error) < 0) {
+		struct listening_socket *conflicting = errno == EADDRINUSE ? find_conflicting(&socket->address) : NULL;
+		if (conflicting == NULL) return -1;
+		shutdown(conflicting->watch.fd, SHUT_RDWR); /* a program with wait = yes may have a copy */
+		socket_close(conflicting);
+	}
+	return 0;
+}
+
+static void retry_later(void) {
+	if (!loop_timer_is_set(&retry_timer)) loop_set_timer(&retry_timer, loop_now() + ADDRESS_RETRY_MS);
+}
+
+static bool is_chosen_port(const struct listening_socket *socket) {
+	return socket->listener == NULL && addr_port(&socket->address) != addr_port(&socket->configured);
+}
+
+/* Closes what has been opened at a port that the kernel chose, so that it chooses again. */
+static void forget_port(struct listener *listener) {
+	for (struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
+		if (!is_chosen_port(socket)) continue;
+		socket_close(socket);
+		socket->address = socket->configured;
+	}
 }
 
 /*
- * Opens all addresses of a service, on one port if the kernel is to choose it. An address that is not there (yet) is
- * skipped for the command line's loopback, and left without a descriptor for a service from a file. Returns the array and
- * its length, or NULL and an error; errno is EADDRINUSE where another port may do.
+ * Opens those of the listener's sockets that are not open. An address that is not there (yet) is left out for the command
+ * line's loopback, and tried again later for a service from a file. A port that the kernel chose for one address may be in
+ * use at another: then it chooses again. Returns 0, or -1 and an error.
  */
-static struct listening_socket *open_all(const struct service *service, size_t *count, struct error *error) {
-	unsigned chosen = 0;
-	struct listening_socket *sockets = calloc(service->address_count, sizeof *sockets);
-	*count = 0;
-	if (sockets == NULL) error_set(error, "out of memory");
-	for (size_t i = 0; i < service->address_count && sockets != NULL; i++) {
-		struct listening_socket *socket = &sockets[*count];
-		socket->configured = socket->address = service->addresses[i];
-		if (open_socket(socket, service, chosen, error) >= 0) {
-			chosen = chosen ? chosen : addr_port(&socket->address);
-		} else if ((errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && service->any_loopback &&
-			   (*count > 0 || i + 1 < service->address_count)) {
-			continue;
+static int open_missing(struct listener *listener, const struct service *service, struct error *error) {
+	struct listening_socket **link = &listener->sockets, *socket;
+	int tries = PORT_TRIES;
+	while ((socket = *link) != NULL) {
+		bool is_only = socket == listener->sockets && socket->next == NULL;
+		if (socket->watch.fd >= 0 || open_socket(listener, service, socket, error) == 0) {
+			link = &socket->next;
+		} else if ((errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && service->any_loopback && !is_only) {
+			free(pop(link));
 		} else if (errno == EADDRNOTAVAIL && !service->from_command_line) {
-			log_warning_at(&service->location, "%s: %s; retrying every %d s", service->id, error->text,
-			    ADDRESS_RETRY_S);
-		} else {
-			int saved = errno;
-			close_sockets(sockets, *count);
-			errno = chosen != 0 && service->port == 0 ? saved : 0;
-			return NULL;
-		}
-		++*count;
+			if (socket->listener != listener)
+				log_warning_at(&service->location, "%s: %s; retrying every %d s", service->id,
+				    error->text, ADDRESS_RETRY_MS / 1000);
+			retry_later();
+			link = &socket->next;
+		} else if (errno == EADDRINUSE && is_chosen_port(socket) && --tries > 0) {
+			forget_port(listener);
+			link = &listener->sockets;
+		} else
+			return -1;
 	}
-	return sockets;
+	return 0;
 }
 
-/*
- * The same for a service that replaces the listener's. If it fails, those of the listener's sockets that conflict are shut
- * down, and it is tried once more. On failure the listener's sockets listen as before.
- */
-static struct listening_socket *open_replacing(
-    const struct listener *listener, const struct service *service, size_t *count, struct error *error) {
-	struct listening_socket *sockets = open_all(service, count, error);
-	bool has_shut_down = false;
-	int saved = errno;
-	for (size_t i = 0; i < listener->socket_count && sockets == NULL; i++)
-		has_shut_down |= socket_shutdown_conflicting(
-		    listener->sockets[i].watch.fd, &listener->sockets[i].configured, service);
-	errno = saved;
-	if (!has_shut_down || (sockets = open_all(service, count, error)) != NULL) return sockets;
-	for (size_t i = 0; i < listener->socket_count; i++)
-		listen(listener->sockets[i].watch.fd, (int)listener->service->backlog);
-	errno = 0;
-	return NULL;
+/* Gives up the sockets of the next service: new ones are closed, others are unclaimed again. */
+static void give_up_sockets(struct listener *listener) {
+	struct listening_socket *new = NULL;
+	for (struct listening_socket *socket; (socket = pop(&listener->sockets)) != NULL;)
+		push(socket->listener == NULL ? &new : &unclaimed, socket);
+	close_sockets(&new);
 }
 
-static void log_listening(const struct listener *listener, const struct listening_socket *socket) {
+/* The next service cannot be opened. Returns whether the listener goes on with the service that it has. */
+static bool fail(struct listener *listener, const struct error *error) {
+	log_error_at(&listener->next_service->location, "%s: %s", listener->next_service->id, error->text);
+	listener->change = CHANGE_FAILED;
+	if (!listener_has_service(listener)) give_up_sockets(listener);
+	return listener_has_service(listener);
+}
+
+/* Gives every listener the sockets back that it had, and opens again what those need that go on with their service. */
+static void take_back_sockets(void) {
+	struct error error;
+	for (struct listener *listener = first; listener != NULL; listener = listener->next)
+		if (listener->next_service != NULL) give_up_sockets(listener);
+	for (struct listening_socket *socket; (socket = pop(&unclaimed)) != NULL;)
+		push(&socket->listener->sockets, socket);
+	for (struct listener *listener = first; listener != NULL; listener = listener->next)
+		if (listener->next_service != NULL && listener->change == CHANGE_FAILED &&
+		    open_missing(listener, listener->service, &error) < 0)
+			retry_later();
+}
+
+/* Serves at all sockets of the listener that are open. */
+static void start(struct listener *listener) {
 	char text[ADDR_TEXT];
-	if (socket->watch.fd >= 0)
-		log_notice("listening %s %s", listener->service->id, addr_format(&socket->address, text));
-}
-
-static const struct listening_socket *find_socket(const struct listener *listener, const struct endpoint *address) {
-	for (size_t i = 0; i < listener->socket_count; i++)
-		if (addr_equal(&listener->sockets[i].address, address) && listener->sockets[i].watch.fd >= 0)
-			return &listener->sockets[i];
-	return NULL;
-}
-
-/* Replaces the listener's sockets by the new ones. Returns 0, or -1 and an error, and nothing has changed. */
-static int replace_sockets(
-    struct listener *listener, struct listening_socket *sockets, size_t count, struct error *error) {
-	for (size_t i = 0; i < count; i++) {
-		sockets[i].listener = listener;
-		sockets[i].watch.ready = listener->readable;
-		if (loop_watch(&sockets[i].watch) == 0) continue;
-		error_set(error, "cannot poll the socket: %s", strerror(errno));
-		while (i-- > 0) loop_unwatch(&sockets[i].watch);
-		return -1;
-	}
-	for (size_t i = 0; i < count; i++)
-		if (find_socket(listener, &sockets[i].address) == NULL) log_listening(listener, &sockets[i]);
-	for (size_t i = 0; i < listener->socket_count; i++) loop_unwatch(&listener->sockets[i].watch);
-	struct listening_socket *old = listener->sockets;
-	size_t old_count = listener->socket_count;
-	listener->sockets = sockets;
-	listener->socket_count = count;
-	for (size_t i = 0; i < old_count; i++) /* a path is removed with its socket, unless it is used again */
-		if (old[i].address.at.any.sa_family == AF_UNIX && find_socket(listener, &old[i].address) == NULL &&
-		    !inherited_is_passed(&old[i].address))
-			unlink(old[i].address.at.un.sun_path);
-	close_sockets(old, old_count);
 	listener->paused = false;
-	listener->changed(listener);
-	return 0;
+	for (struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
+		bool is_new = socket->listener != listener || socket->watch.ready == NULL;
+		socket->listener = listener;
+		if (socket->watch.fd < 0) continue;
+		addr_format(&socket->address, text);
+		if (is_new) log_notice("listening %s %s", listener->service->id, text);
+		socket->watch.ready = on_readable;
+		if (socket_set_up(socket, listener->service) < 0 || loop_watch(&socket->watch) < 0)
+			log_warning("%s: %s: %s", listener->service->id, text, strerror(errno));
+	}
+	on_changed(listener);
 }
 
 /*
- * Gives a listener a service, its first or another one: opens the sockets, and then releases the previous service. On
- * failure nothing has changed, and the service is still the caller's. Returns 0, or -1 and an error.
+ * Gives each listener its next service, if it has one, and closes the sockets of retired listeners. Where that fails, which
+ * is logged, the listener keeps its service, if it has one, with its own sockets; its change is then CHANGE_FAILED, and the
+ * next service is still the caller's. From now on `readable` is called for a socket at which a client has arrived, and
+ * `changed` after a listener's sockets have changed.
  */
-static int set_service(struct listener *listener, struct service *service, struct error *error) {
-	size_t count;
-	struct listening_socket *sockets = open_replacing(listener, service, &count, error);
-	for (int tries = 1; tries < PORT_TRIES && sockets == NULL && errno == EADDRINUSE; tries++)
-		sockets = open_all(service, &count, error);
-	if (sockets == NULL) return -1;
-	struct service *previous = listener->service;
-	listener->service = service;
-	if (replace_sockets(listener, sockets, count, error) < 0) {
-		close_sockets(sockets, count);
-		listener->service = previous;
-		return -1;
+void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct listener *)) {
+	struct error error;
+	bool is_again;
+	on_readable = readable;
+	on_changed = changed;
+	do {
+		is_again = false;
+		share_sockets();
+		for (struct listener *listener = first; listener != NULL; listener = listener->next)
+			if (is_changing(listener) && open_missing(listener, listener->next_service, &error) < 0)
+				is_again |= fail(listener, &error);
+		if (is_again) take_back_sockets();
+	} while (is_again);
+	for (struct listener *listener = first; listener != NULL; listener = listener->next) {
+		if (listener->next_service == NULL) continue;
+		if (is_changing(listener)) {
+			service_release(listener->service);
+			listener->service = listener->next_service;
+			listener->next_service = NULL;
+			limits_forget(listener);
+		}
+		start(listener);
 	}
-	if (previous != NULL) service_release(previous);
-	return 0;
+	close_sockets(&unclaimed);
+}
+
+/*
+ * Whether listener_open_all would succeed, for a superd that only checks whether it could take over. What would fail is
+ * logged, and no socket of the superd that runs is touched.
+ */
+bool listener_check_all(void) {
+	struct error error;
+	share_sockets();
+	for (struct listener *listener = first; listener != NULL; listener = listener->next)
+		for (struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
+			if (socket->watch.fd >= 0 || find_conflicting(&socket->address) != NULL) continue;
+			if (socket_check(socket, listener->next_service, &error) == 0) continue;
+			fail(listener, &error);
+			return false;
+		}
+	return true;
 }
 
 /* Tries again the addresses that were not there. */
 static void retry_addresses(struct timer *timer) {
 	struct error error;
-	for (struct listener *listener = first; listener != NULL; listener = listener->next)
-		for (size_t i = 0; i < listener->socket_count; i++) {
-			struct listening_socket *socket = &listener->sockets[i];
-			if (socket->watch.fd >= 0) continue;
-			unsigned port = addr_port(&listener->sockets[0].address);
-			if (open_socket(socket, listener->service, port, &error) < 0) {
-				loop_set_timer(timer, loop_now() + ADDRESS_RETRY_S * INT64_C(1000));
-				continue;
-			}
-			if (!listener->paused) loop_watch(&socket->watch);
-			log_listening(listener, socket);
-		}
-}
-
-static void retry_addresses_later(const struct listener *listener) {
-	static struct timer timer = {.due = retry_addresses};
-	bool is_missing = false;
-	for (size_t i = 0; i < listener->socket_count; i++) is_missing |= listener->sockets[i].watch.fd < 0;
-	if (is_missing && !loop_timer_is_set(&timer))
-		loop_set_timer(&timer, loop_now() + ADDRESS_RETRY_S * INT64_C(1000));
-}
-
-/*
- * Opens the sockets of a service and begins to serve it: `readable` is called for a socket at which a client has arrived,
- * `changed` after the sockets have changed. Returns the listener, or NULL and an error.
- */
-struct listener *listener_new(struct service *service, void (*readable)(struct watch *),
-    void (*changed)(struct listener *), struct error *error) {
-	struct listener *listener = calloc(1, sizeof *listener);
-	if (listener == NULL) {
-		error_set(error, "out of memory");
-		return NULL;
+	(void)timer;
+	for (struct listener *listener = first; listener != NULL; listener = listener->next) {
+		const struct listening_socket *missing = listener->sockets;
+		while (missing != NULL && missing->watch.fd >= 0) missing = missing->next;
+		if (missing == NULL) continue;
+		if (open_missing(listener, listener->service, &error) < 0) retry_later();
+		start(listener);
 	}
-	listener->readable = readable;
-	listener->changed = changed;
-	if (set_service(listener, service, error) < 0) {
-		free(listener);
-		return NULL;
-	}
-	listener->in_new_config = true;
-	add(listener);
-	retry_addresses_later(listener);
-	return listener;
-}
-
-/* Gives a listener its changed service. Sockets at the same address are kept. Returns 0, or -1 and an error. */
-int listener_update(struct listener *listener, struct service *service, struct error *error) {
-	for (size_t i = 0; i < listener->socket_count; i++)
-		if (listener->sockets[i].watch.fd >= 0)
-			inherited_add(listener->sockets[i].watch.fd, SOCKET_OF_LISTENER,
-			    &listener->sockets[i].configured, listener->service->id);
-	int updated = set_service(listener, service, error);
-	inherited_drop(SOCKET_OF_LISTENER);
-	retry_addresses_later(listener);
-	return updated;
 }
 
 /* Stops polling the sockets, so that new connections wait in the backlog, or polls them again. */
 void listener_set_paused(struct listener *listener, bool paused) {
 	if (listener->paused == paused) return;
 	listener->paused = paused;
-	for (size_t i = 0; i < listener->socket_count; i++)
+	for (struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
 		if (paused)
-			loop_unwatch(&listener->sockets[i].watch);
+			loop_unwatch(&socket->watch);
 		else
-			loop_watch(&listener->sockets[i].watch);
+			loop_watch(&socket->watch);
 }
 
 /* Closes the sockets, for good. */
 void listener_close(struct listener *listener) {
-	struct error error;
-	replace_sockets(listener, NULL, 0, &error);
-}
-
-/* Closes the sockets of a service that is not configured any more. The listener stays for its children alone. */
-void listener_retire(struct listener *listener) {
-	hash_remove(&by_id, &listener->link);
-	listener->retired = true;
-	listener_close(listener);
-}
-
-/* Adds copies of all sockets to the inherited ones, for services that exchange their addresses. */
-void listener_inherit_all(void) {
-	for (const struct listener *listener = first; listener != NULL; listener = listener->next)
-		for (size_t i = 0; i < listener->socket_count; i++) {
-			const struct listening_socket *socket = &listener->sockets[i];
-			bool is_path =
-			    socket->address.at.any.sa_family == AF_UNIX; /* which is removed with its socket */
-			int fd = is_path ? -1 : fcntl(socket->watch.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-			if (fd >= 0) inherited_add(fd, SOCKET_OWN, &socket->configured, listener->service->id);
-		}
+	close_sockets(&listener->sockets);
 }
 
 /* Whether nothing of the listener's is left that has been accepted. */
@@ -301,7 +345,7 @@ bool listener_is_idle(const struct listener *listener) {
 	       listener->lingering.count == 0;
 }
 
-/* Frees the retired listeners that have no children left. */
+/* Frees the retired listeners that have nothing left. */
 void listener_free_retired(void) {
 	for (struct listener **link = &first; *link != NULL;) {
 		struct listener *listener = *link;

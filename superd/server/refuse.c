@@ -57,7 +57,7 @@ void refuse_client(const struct client *client, enum verdict verdict) {
 	if (!service->wait) {
 		sys_send_nonblocking(client->fd, service->banner_fail.text, service->banner_fail.length);
 		close_gently(client->fd);
-	} else if (listener->socket_count > 0 && service->socket_type == SOCK_DGRAM) {
+	} else if (listener->sockets != NULL && service->socket_type == SOCK_DGRAM) {
 		sys_receive_nonblocking(client->fd, &unread, sizeof unread);
 	} else {
 		listener->closed_until = loop_now() + RETRY_MS;

@@ -114,8 +114,8 @@ static void child_started(const struct client *client, struct child *child, cons
 /* Whether a client still waits at one of the listener's sockets. */
 static bool is_readable(const struct listener *listener) {
 	bool is_ready = false;
-	for (size_t i = 0; i < listener->socket_count; i++) {
-		struct pollfd polled = {.fd = listener->sockets[i].watch.fd, .events = POLLIN};
+	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
+		struct pollfd polled = {.fd = socket->watch.fd, .events = POLLIN};
 		is_ready |= poll(&polled, 1, 0) > 0;
 	}
 	return is_ready;
@@ -305,8 +305,9 @@ static int accept_client(struct client *client) {
 static bool is_reflector(const struct endpoint *peer) {
 	bool is_one = addr_port(peer) < IPPORT_RESERVED;
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		for (size_t i = 0; i < listener->socket_count && listener->service->internal != INTERNAL_NONE; i++)
-			is_one |= addr_port(&listener->sockets[i].address) == addr_port(peer);
+		for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
+			is_one |= listener->service->internal != INTERNAL_NONE &&
+				  addr_port(&socket->address) == addr_port(peer);
 	return is_one;
 }
 
@@ -353,9 +354,9 @@ static void serve_readable(struct watch *watch) {
 		;
 }
 
-/* Begins to serve a service. Returns 0, or -1 and an error. */
-int serve_service(struct service *service, struct error *error) {
-	return listener_new(service, serve_readable, update_accepting, error) != NULL ? 0 : -1;
+/* Begins to serve the listeners' next services, as listener_open_all has it. */
+void serve_open_all(void) {
+	listener_open_all(serve_readable, update_accepting);
 }
 
 /* Goes on counting a child that an earlier superd has started, if it is a child of this process. */
@@ -407,9 +408,9 @@ long serve_drain_time(void) {
 
 /* Accepts the connections that are already in the backlog, as far as there is room: to close a socket resets them. */
 static void empty_backlog(const struct listener *listener) {
-	for (size_t i = 0; i < listener->socket_count; i++)
+	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
 		for (int most = MAX_ACCEPT_AT_STOP; most > 0 && !listener->paused; most--)
-			if (listener->sockets[i].watch.fd < 0 || !serve_one(&listener->sockets[i])) break;
+			if (socket->watch.fd < 0 || !serve_one(socket)) break;
 }
 
 /* The time for pending clients and PROXY headers is over. */

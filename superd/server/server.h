@@ -9,9 +9,10 @@
 
 struct listening_socket {
 	struct watch watch; /* fd -1: the address is not there yet */
-	struct listener *listener;
-	/* As configured, and as it is: the kernel may have chosen the port. */
-	struct endpoint configured, address;
+	struct listening_socket *next;
+	struct listener *listener;           /* NULL: none has had it so far */
+	struct endpoint configured, address; /* as configured, and as it is: the kernel may have chosen the port */
+	bool is_passed;                      /* by a supervisor */
 };
 
 /* A run of refusals for one reason, logged at its begin and end. */
@@ -25,14 +26,17 @@ struct shortage {
 	int64_t began, until;
 };
 
+/* What a reload does with a listener's service. KEPT: its configuration has errors; FAILED: it could not be opened. */
+enum change { CHANGE_UNDECIDED, CHANGE_NONE, CHANGE_KEPT, CHANGE_NEW, CHANGE_SERVICE, CHANGE_FAILED, CHANGES };
+
 struct listener {
 	struct listener *next;
-	struct hash_link link; /* by id */
-	size_t nth;            /* of the listeners with the same id, from 0 */
-	struct service *service;
+	struct hash_link link;                  /* by id */
+	size_t nth;                             /* of the listeners with the same id, from 0 */
+	struct service *service, *next_service; /* next_service: from a reload, until it is served */
+	enum change change;
 	struct listening_socket *sockets;
-	size_t socket_count;
-	bool retired, paused, in_new_config;          /* retired: without sockets, until its last child has ended */
+	bool retired, paused;                         /* retired: without sockets, until its last child has ended */
 	long running, questions;                      /* children that run the program; that ask the DNS */
 	struct client *pending_first, **pending_last; /* admitted clients for which no child could be started yet */
 	long pending;
@@ -44,8 +48,6 @@ struct listener {
 	int64_t second_began, closed_until;
 	int quick_exits; /* of a program with wait = yes, one after the other */
 	struct timer accept_timer, refusal_timer;
-	void (*readable)(struct watch *);   /* of a listening socket */
-	void (*changed)(struct listener *); /* its sockets have changed */
 };
 
 /* A source that a sensor has seen: every service refuses it for a while. */
@@ -54,27 +56,33 @@ struct denied_source {
 	int64_t until;
 };
 
-/* socket.c: one socket, opened or inherited */
-int socket_check(const struct service *service, const struct endpoint *configured, struct error *error);
-int socket_open(const struct service *service, const struct endpoint *configured, unsigned port, struct error *error);
-bool socket_shutdown_conflicting(int fd, const struct endpoint *configured, const struct service *service);
+/* socket.c: one socket */
+void socket_identify(struct listening_socket *socket);
+bool socket_fits(
+    const struct listening_socket *socket, const struct service *service, const struct endpoint *configured);
+struct listening_socket *socket_new(const struct service *service, const struct endpoint *configured);
+int socket_set_up(const struct listening_socket *socket, const struct service *service);
+int socket_open(struct listening_socket *socket, const struct service *service, struct error *error);
+int socket_check(const struct listening_socket *socket, const struct service *service, struct error *error);
+void socket_close(struct listening_socket *socket);
 
 /* listener.c: a service at work */
 struct listener *listener_first(void);
 struct listener *listener_find(const char *id, size_t nth);
+struct listener *listener_new(const char *id);
 struct listener *listener_of_earlier(const char *id, size_t nth);
-struct listener *listener_new(
-    struct service *service, void (*readable)(struct watch *), void (*changed)(struct listener *), struct error *error);
-int listener_update(struct listener *listener, struct service *service, struct error *error);
-void listener_inherit_all(void);
+bool listener_has_service(const struct listener *listener);
+void listener_restore_socket(const char *id, size_t nth, const struct listening_socket *restored);
+void listener_retire(struct listener *listener);
+void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct listener *));
+bool listener_check_all(void);
 void listener_set_paused(struct listener *listener, bool paused);
 void listener_close(struct listener *listener);
-void listener_retire(struct listener *listener);
 bool listener_is_idle(const struct listener *listener);
 void listener_free_retired(void);
 
 /* serve.c: one connection, from accept to the child's end */
-int serve_service(struct service *service, struct error *error);
+void serve_open_all(void);
 void serve_restore_child(struct listener *listener, const struct child *child);
 void serve_restore_pending(const struct client *client);
 void serve_restore_header(const struct client *client, const struct header_bytes *read);
