@@ -12,17 +12,17 @@
 
 #include "../../superd/connection/connection.h"
 
-enum { LONGEST = 4096 };
+enum { INPUT_MAX = 4096 };
 
-static void require(bool holds) {
-	if (!holds) abort();
+static void require(bool condition) {
+	if (!condition) abort();
 }
 
 /* Replacements for the parts of superd that the reader calls: one watch, a clock that never advances, the callback. */
 static struct watch *watched;
 
 static struct {
-	bool given, is_good;
+	bool is_set, is_good;
 	struct client client;
 } verdict;
 
@@ -51,19 +51,15 @@ void loop_cancel_timer(struct timer *timer) {
 	(void)timer;
 }
 
-void task_ended(struct task *task) {
-	(void)task;
-}
-
 static void header_done(struct client *client, enum header_result result) {
-	require(!verdict.given);
-	verdict.given = true;
+	require(!verdict.is_set);
+	verdict.is_set = true;
 	verdict.is_good = result == HEADER_GOOD;
 	verdict.client = *client;
 }
 
 /* The length of the header by the rules of the protocol, or 0 if there is no header. */
-static size_t find_end(const uint8_t *data, size_t size) {
+static size_t header_length(const uint8_t *data, size_t size) {
 	if (size >= 16 && memcmp(data, "\r\n\r\n\0\r\nQUIT\n", 12) == 0) {
 		size_t length = 16 + ((size_t)data[14] << 8 | data[15]);
 		return length <= size ? length : 0;
@@ -75,8 +71,8 @@ static size_t find_end(const uint8_t *data, size_t size) {
 }
 
 /* Whether the line of version 1 (without CR LF) is the canonical form of the addresses that the reader returned. */
-static bool is_exact(const char *line, const struct client *client) {
-	char peer[INET6_ADDRSTRLEN], local[INET6_ADDRSTRLEN], again[200];
+static bool is_canonical(const char *line, const struct client *client) {
+	char peer[INET6_ADDRSTRLEN], local[INET6_ADDRSTRLEN], printed[200];
 	int family = client->peer.at.any.sa_family;
 	const void *from =
 	    family == AF_INET ? (const void *)&client->peer.at.in.sin_addr : &client->peer.at.in6.sin6_addr;
@@ -84,13 +80,13 @@ static bool is_exact(const char *line, const struct client *client) {
 	    family == AF_INET ? (const void *)&client->local.at.in.sin_addr : &client->local.at.in6.sin6_addr;
 	require(
 	    inet_ntop(family, from, peer, sizeof peer) != NULL && inet_ntop(family, to, local, sizeof local) != NULL);
-	snprintf(again, sizeof again, "PROXY TCP%c %s %s %u %u", family == AF_INET ? '4' : '6', peer, local,
+	snprintf(printed, sizeof printed, "PROXY TCP%c %s %s %u %u", family == AF_INET ? '4' : '6', peer, local,
 	    addr_port(&client->peer), addr_port(&client->local));
-	return strcmp(line, again) == 0;
+	return strcmp(line, printed) == 0;
 }
 
 /* Whether the protocol clearly allows the line: its addresses, parsed and printed again, give the same line. */
-static bool must_be_good_v1(const char *line) {
+static bool must_accept_v1(const char *line) {
 	char peer[64], local[64], family, more;
 	unsigned from, to;
 	struct client client = {.fd = -1};
@@ -104,7 +100,7 @@ static bool must_be_good_v1(const char *line) {
 	if (inet_pton(number, peer, source) != 1 || inet_pton(number, local, target) != 1) return false;
 	addr_set_port(&client.peer, from);
 	addr_set_port(&client.local, to);
-	return is_exact(line, &client);
+	return is_canonical(line, &client);
 }
 
 static void check_v1(const uint8_t *data, size_t end) {
@@ -112,9 +108,9 @@ static void check_v1(const uint8_t *data, size_t end) {
 	memcpy(line, data, end - 2);
 	line[end - 2] = '\0';
 	bool has_nul = strlen(line) != end - 2;
-	if (!has_nul && must_be_good_v1(line)) {
+	if (!has_nul && must_accept_v1(line)) {
 		require(verdict.is_good);
-		require(strcmp(line, "PROXY UNKNOWN") == 0 || is_exact(line, &verdict.client));
+		require(strcmp(line, "PROXY UNKNOWN") == 0 || is_canonical(line, &verdict.client));
 	}
 	require(!has_nul || !verdict.is_good);
 }
@@ -134,31 +130,31 @@ static void check_v2(const uint8_t *data, size_t end) {
 }
 
 /* Checks that the bytes after a valid header are unread. */
-static void check_rest(int fd, const uint8_t *data, size_t arrived, size_t end) {
-	char rest[LONGEST + 1];
-	ssize_t length = sys_receive_nonblocking(fd, rest, sizeof rest);
+static void check_unread(int fd, const uint8_t *data, size_t sent, size_t end) {
+	char unread[INPUT_MAX + 1];
+	ssize_t length = sys_receive_nonblocking(fd, unread, sizeof unread);
 	size_t left = length > 0 ? (size_t)length : 0;
-	require(arrived >= end && left == arrived - end);
-	require(memcmp(rest, data + end, left) == 0);
+	require(sent >= end && left == sent - end);
+	require(memcmp(unread, data + end, left) == 0);
 }
 
 /* Sends the data in pieces until there is a verdict. Returns the number of bytes sent. */
-static size_t deliver(int to, const uint8_t *data, size_t size, unsigned state) {
-	size_t arrived = 0;
-	while (arrived < size && !verdict.given) {
+static size_t send_pieces(int to, const uint8_t *data, size_t size, unsigned state) {
+	size_t sent = 0;
+	while (sent < size && !verdict.is_set) {
 		state = state * 1103515245U + 12345U;
 		size_t piece = 1 + (state >> 16) % 40;
-		if (piece > size - arrived) piece = size - arrived;
-		require(write(to, data + arrived, piece) == (ssize_t)piece);
-		arrived += piece;
+		if (piece > size - sent) piece = size - sent;
+		require(write(to, data + sent, piece) == (ssize_t)piece);
+		sent += piece;
 		watched->ready(watched);
 	}
-	return arrived;
+	return sent;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	int ends[2];
-	if (size < 1 || size > LONGEST) return 0;
+	if (size < 1 || size > INPUT_MAX) return 0;
 	require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 	struct client client = {.fd = ends[0], .uid = (uid_t)-1};
 	client.peer.at.in.sin_family = client.local.at.in.sin_family = AF_INET;
@@ -169,16 +165,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 	proxy_read_header(&list, &client, NULL, header_done);
 	require(list.count == 1);
-	size_t arrived = deliver(ends[1], data, size, state);
+	size_t sent = send_pieces(ends[1], data, size, state);
 	close(ends[1]);
-	if (!verdict.given) watched->ready(watched);
-	require(verdict.given && watched == NULL && list.count == 0);
+	if (!verdict.is_set) watched->ready(watched);
+	require(verdict.is_set && watched == NULL && list.count == 0);
 
-	size_t end = find_end(data, size);
+	size_t end = header_length(data, size);
 	require(end > 0 || !verdict.is_good);
 	if (end > 0 && data[0] == 'P') check_v1(data, end);
 	if (end > 0 && data[0] == '\r') check_v2(data, end);
-	if (verdict.is_good) check_rest(ends[0], data, arrived, end);
+	if (verdict.is_good) check_unread(ends[0], data, sent, end);
 	close(ends[0]);
 	return 0;
 }
