@@ -41,6 +41,25 @@ END
 	assert_output six
 }
 
+# without_address COMMAND: superd has a network of its own, in which the command takes one of the loopback addresses away.
+without_address() {
+	SUPERD_PREFIX=(unshare -n sh -c "ip link set lo up && $1 && exec \"\$@\"" sh)
+}
+
+@test "superd -b: not given and there is no ::1, superd listens on 127.0.0.1" {
+	without_address 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
+	start_superd -p 0 cat
+	[ "$(listening)" = "cat 127.0.0.1:$PORT" ]
+	[ "$(nsenter -t "$SUPERD_PID" -n nc -N 127.0.0.1 "$PORT" <<<hello)" = hello ]
+}
+
+@test "superd -b: not given and there is no 127.0.0.1, superd listens on ::1" {
+	without_address 'ip address del 127.0.0.1/8 dev lo'
+	start_superd -p 0 cat
+	[ "$(listening)" = "cat [::1]:$PORT" ]
+	[ "$(nsenter -t "$SUPERD_PID" -n nc -N ::1 "$PORT" <<<hello)" = hello ]
+}
+
 @test "superd -p: a number, superd listens there" {
 	port=$(free_port)
 	start_superd -p "$port" cat

@@ -49,6 +49,15 @@ run_as_nobody() {
 	assert_failure
 }
 
+@test "start error: no -b and the port is in use for one of the loopback addresses, superd does not listen on the other" {
+	local host
+	for host in 127.0.0.1 ::1; do
+		start_superd -p 0 -b "$host" cat
+		assert_start_fails 1 "$host.*$PORT.*Address (already )?in use" -p "$PORT" cat
+		stop_superd
+	done
+}
+
 @test "start error: the program's path does not exist, superd exits with status 1" {
 	assert_start_fails 1 '/nosuch/program.*No such file or directory' -b "$SOCKET" /nosuch/program
 }
