@@ -150,7 +150,9 @@ void program_run(const struct program_file *file, const struct request *request)
 
 /* peer.c: the client's address and port */
 
-void peer_set_environment(void);
+enum { PEER_VALUE_MAX = 100 }; /* bytes of an address or a port */
+
+bool peer_set_environment(void);
 
 /* reply.c: the only writer of stdout */
 

@@ -30,14 +30,11 @@ static void run_exit(const struct text *arguments) {
 }
 
 static void run_peer(const struct text *arguments) {
-	const char *address, *port;
-	char result[256] = "-";
+	char result[sizeof "<>" + PEER_VALUE_MAX + PEER_VALUE_MAX] = "-";
 
 	(void)arguments;
-	peer_set_environment();
-	address = getenv("TCPREMOTEIP");
-	port = getenv("TCPREMOTEPORT");
-	if (address != NULL && port != NULL) snprintf(result, sizeof result, "%s<>%s", address, port);
+	if (peer_set_environment())
+		snprintf(result, sizeof result, "%s<>%s", getenv("TCPREMOTEIP"), getenv("TCPREMOTEPORT"));
 	reply_result(text_from_string(result));
 }
 

@@ -90,7 +90,7 @@ static _Noreturn void exec_program(
 
 	memset(&failure, 0, sizeof failure);
 	setpgid(0, 0);
-	peer_set_environment();
+	(void)peer_set_environment();
 	arguments = make_arguments(file->name, request);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (arguments != NULL && null != -1 && dup2(null, STDIN_FILENO) != -1 &&

@@ -11,8 +11,25 @@
 
 #include "cmd.h"
 
-/* Sets both variables if one is missing, unless the client has no address and port: a pipe, a UNIX-domain socket. */
-void peer_set_environment(void) {
+/* Returns whether a variable has a value that can be an address or a port, and cannot end a field or a line. */
+static bool is_set(const char *variable) {
+	const char *value = getenv(variable);
+	size_t length = 0;
+
+	if (value == NULL) return false;
+	while (value[length] > ' ' && value[length] < 0x7f && strchr("<>", value[length]) == NULL) length++;
+	return length > 0 && length <= PEER_VALUE_MAX && value[length] == '\0';
+}
+
+static bool are_set(void) {
+	return is_set("TCPREMOTEIP") && is_set("TCPREMOTEPORT");
+}
+
+/*
+ * Sets both variables from the socket unless both are set. Returns whether they are set now; not if the client has no
+ * address and port: a pipe, a UNIX-domain socket.
+ */
+bool peer_set_environment(void) {
 	struct sockaddr_storage storage;
 	socklen_t size = sizeof storage;
 	const struct sockaddr_in *in4 = (const struct sockaddr_in *)&storage;
@@ -20,8 +37,8 @@ void peer_set_environment(void) {
 	char address[INET6_ADDRSTRLEN], digits[8];
 	in_port_t port;
 
-	if (getenv("TCPREMOTEIP") != NULL && getenv("TCPREMOTEPORT") != NULL) return;
-	if (getpeername(STDIN_FILENO, (struct sockaddr *)&storage, &size) == -1) return;
+	if (are_set()) return true;
+	if (getpeername(STDIN_FILENO, (struct sockaddr *)&storage, &size) == -1) return false;
 	if (storage.ss_family == AF_INET) {
 		inet_ntop(AF_INET, &in4->sin_addr, address, sizeof address);
 		port = in4->sin_port;
@@ -32,8 +49,9 @@ void peer_set_environment(void) {
 		    sizeof address);
 		port = in6->sin6_port;
 	} else
-		return;
+		return false;
 	snprintf(digits, sizeof digits, "%u", (unsigned)ntohs(port));
 	setenv("TCPREMOTEIP", address, 1);
 	setenv("TCPREMOTEPORT", digits, 1);
+	return are_set();
 }

@@ -51,6 +51,7 @@ int output_flush(struct output *output);
 void output_begin_message(void);
 void output_end_message(void);
 int output_message(const char *format, ...);
+int output_report_failure(void);
 
 /* request.c: the arguments to a line */
 
@@ -68,6 +69,7 @@ enum reply_status {
 	REPLY_LINE,  /* a line has ended, the reply goes on */
 	REPLY_OK,    /* a reply has ended */
 	REPLY_ERROR, /* a reply has ended, and it was an error */
+	REPLY_IDLE,  /* the error of the idle time, which is the reply to no request */
 	REPLY_BAD,   /* this is not cmd's protocol */
 };
 
@@ -77,6 +79,8 @@ struct reply {
 	const struct reply_kind *kind; /* of the line; NULL until its head is complete */
 	char head[8];                  /* the first bytes of the line, up to its first separator */
 	size_t head_length;
+	char code[6]; /* in an error: the first bytes of its code and separator */
+	size_t code_length;
 	bool after_code;      /* in an error: the text has begun */
 	bool after_less_than; /* in an error's code: the last byte was `<`, which may begin a separator */
 };

@@ -57,16 +57,25 @@ static bool is_port(const char *text) {
 static _Noreturn void print_version(void) {
 	output_text(&standard_output, "cmdc " VERSION "\n");
 	if (output_flush(&standard_output) == 0) exit(CMDC_OK);
-	output_message("standard output: %s", strerror(standard_output.error));
+	output_report_failure();
 	exit(CMDC_LOST);
 }
 
+/* Removes brackets around a host, as a URL has them around an IPv6 address. */
+static const char *without_brackets(char *host) {
+	size_t length = strlen(host);
+
+	if (length < 2 || host[0] != '[' || host[length - 1] != ']') return host;
+	host[length - 1] = '\0';
+	return host + 1;
+}
+
 /* Sets an option. Returns -1, after a message, if it or its value is wrong. */
-static int set_option(struct options *options, int letter, const char *value) {
+static int set_option(struct options *options, int letter, char *value) {
 	switch (letter) {
 	case 'h':
-		if (value[0] == '\0') return output_message("-h: HOST is empty");
-		options->host = value;
+		options->host = without_brackets(value);
+		if (options->host[0] == '\0') return output_message("-h: HOST is empty");
 		return 0;
 	case 'p':
 		options->port = value;

@@ -146,3 +146,9 @@ int output_message(const char *format, ...) {
 	output_end_message();
 	return -1;
 }
+
+/* Reports why stdout cannot be written, unless its reader is gone. Returns -1. */
+int output_report_failure(void) {
+	if (standard_output.error == EPIPE) return -1;
+	return output_message("standard output: %s", strerror(standard_output.error));
+}

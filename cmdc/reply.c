@@ -35,10 +35,20 @@ static bool is_plain_error(const struct reply *reply) {
 }
 
 static void write_head(struct reply *reply) {
+	reply->code_length = 0;
 	if (!reply->plain) output_write(&standard_output, reply->head, reply->head_length);
 	if (!is_plain_error(reply)) return;
 	output_begin_message();
 	reply->after_code = reply->after_less_than = false;
+}
+
+static void add_to_code(struct reply *reply, const char *bytes, size_t length) {
+	for (size_t i = 0; i < length && reply->code_length < sizeof reply->code; i++)
+		reply->code[reply->code_length++] = bytes[i];
+}
+
+static bool is_idle(const struct reply *reply) {
+	return reply->code_length == sizeof reply->code && memcmp(reply->code, "idle<>", sizeof reply->code) == 0;
 }
 
 /* Writes `: ` instead of the first separator of an error. It may arrive in two pieces. */
@@ -68,6 +78,7 @@ static void write_newline(struct reply *reply) {
 static enum reply_status finish_line(struct reply *reply) {
 	enum reply_status status = reply->kind->status;
 
+	if (status == REPLY_ERROR && is_idle(reply)) status = REPLY_IDLE;
 	reply->kind = NULL;
 	reply->head_length = 0;
 	reply->begun = status == REPLY_LINE;
@@ -94,6 +105,7 @@ enum reply_status reply_take(struct reply *reply, const char *bytes, size_t leng
 	const char *newline = memchr(body, '\n', length - *taken);
 	size_t body_length = newline == NULL ? length - *taken : (size_t)(newline - body);
 
+	if (reply->kind->status == REPLY_ERROR) add_to_code(reply, body, body_length);
 	if (is_plain_error(reply))
 		write_error(reply, body, body_length);
 	else

@@ -45,8 +45,7 @@ static void count_moved(struct session *session, size_t length) {
 /* The functions below return -1, after a message, if the session cannot go on. */
 
 static int flush_output(void) {
-	if (output_flush(&standard_output) == 0) return 0;
-	return output_message("standard output: %s", strerror(standard_output.error));
+	return output_flush(&standard_output) == 0 ? 0 : output_report_failure();
 }
 
 static int show_prompt(struct session *session) {
@@ -201,7 +200,8 @@ static int take_replies(struct session *session, const char *bytes, size_t lengt
 		case REPLY_OK:
 			session->answered++;
 			/* FALLTHROUGH */
-		case REPLY_LINE: restart_timeout(session); break;
+		case REPLY_LINE:
+		case REPLY_IDLE: restart_timeout(session); break;
 		case REPLY_BAD: return report_bad_reply(session, bytes + at + taken, length - at - taken);
 		}
 	}

@@ -55,6 +55,23 @@ assert_bytes() {
 	assert_output 'ok<>192.0.2.7<>53124'
 }
 
+@test "cmd peer: the environment has bytes that an address or a port cannot have, cmd replies with -" {
+	local value
+	for value in $'192.0.2.7\nok<>forged' $'192.0.2.7\r' 'a<>b' 'a b' $'a\x01' $'\xff' '' "$(printf 'a%.0s' {1..200})"; do
+		TCPREMOTEIP=$value TCPREMOTEPORT=53124 run run_cmd <<<$'peer\necho<>a'
+		assert_output $'ok<>-\nok<>a'
+		TCPREMOTEIP=192.0.2.7 TCPREMOTEPORT=$value run run_cmd <<<$'peer\necho<>a'
+		assert_output $'ok<>-\nok<>a'
+	done
+}
+
+@test "cmd peer: the environment has only the address or only the port, cmd replies with -" {
+	TCPREMOTEIP=192.0.2.7 run run_cmd <<<peer
+	assert_output 'ok<>-'
+	TCPREMOTEPORT=53124 run run_cmd <<<peer
+	assert_output 'ok<>-'
+}
+
 # peer_is ADDRESS: connect to that address; cmd's reply to peer is the address and port of this client.
 peer_is() {
 	cat >"$BATS_TEST_TMPDIR/client" <<-'END'
@@ -70,6 +87,13 @@ peer_is() {
 
 @test "cmd peer: the environment names no client, cmd replies with the client of the socket" {
 	open_cmd_on_socket tcp
+	run -0 peer_is 127.0.0.1
+}
+
+@test "cmd peer: the environment has only an address, or one with a line end, cmd replies with the client of the socket" {
+	TCPREMOTEIP=192.0.2.7 open_cmd_on_socket tcp
+	run -0 peer_is 127.0.0.1
+	TCPREMOTEIP=$'192.0.2.7\n' TCPREMOTEPORT=1 open_cmd_on_socket tcp
 	run -0 peer_is 127.0.0.1
 }
 

@@ -54,6 +54,31 @@ preloaded() {
 	assert_output here
 }
 
+@test "cmdc address: -h with an IPv6 address in brackets, cmdc connects to it" {
+	start_server -h ::1 - accept line 'send:ok<>here\n' close
+	run timeout "$WAIT_SECONDS" "$CMDC" -h '[::1]' -p "$PORT" echo here
+	assert_success
+	assert_output here
+	run --separate-stderr timeout "$WAIT_SECONDS" "$CMDC" -h '[::1]' -p 1 echo here
+	assert_failure 3
+	assert_equal "$stderr" 'cmdc: ::1 port 1: Connection refused'
+}
+
+@test "cmdc address: -h with brackets around nothing, cmdc exits with status 2" {
+	run --separate-stderr "$CMDC" -h '[]' time
+	assert_failure 2
+	assert_equal "${stderr_lines[0]}" 'cmdc: -h: HOST is empty'
+}
+
+@test "cmdc address: -h with one bracket only, it is a name that does not resolve" {
+	local host
+	for host in '[::1' '::1]' '['; do
+		run --separate-stderr timeout 60 "$CMDC" -h "$host" time
+		assert_failure 3
+		assert_regex "$stderr" '^cmdc: .* port 10100: .'
+	done
+}
+
 @test "cmdc address: -h with a path, cmdc connects to the UNIX-domain socket" {
 	start_server "$BATS_TEST_TMPDIR/socket" accept line 'send:ok<>here\n' close
 	run timeout "$WAIT_SECONDS" "$CMDC" -h "$BATS_TEST_TMPDIR/socket" echo here

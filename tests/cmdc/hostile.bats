@@ -11,6 +11,15 @@ assert_no_reply() {
 	assert_equal "$stderr" "cmdc: 127.0.0.1 port $PORT: $1"
 }
 
+# closed_pipe COMMAND...: run it with a pipe on stdout that nobody can read any more.
+closed_pipe() {
+	python3 -c '
+import os, subprocess, sys
+reader, writer = os.pipe()
+os.close(reader)
+sys.exit(subprocess.run(sys.argv[1:], stdout=writer).returncode)' "$@"
+}
+
 @test "cmdc -t: the server sends nothing, cmdc exits with status 3" {
 	start_server - accept hold
 	assert_no_reply 'no reply for 1 s' -t 1 time
@@ -101,6 +110,44 @@ assert_no_reply() {
 	assert_regex "${stderr_lines[1]}" '^cmdc: .* in the middle of a reply$'
 }
 
+@test "cmdc reply: error idle, it answers no request and cmdc exits with status 3" {
+	local pieces
+	for pieces in send slow:1; do
+		start_server - accept line "$pieces:error<>idle<>5\\n" close
+		run --separate-stderr run_cmdc time
+		assert_failure 3
+		assert_output ''
+		assert_equal "${stderr_lines[0]}" 'cmdc: idle: 5'
+		assert_equal "${stderr_lines[1]}" "cmdc: 127.0.0.1 port $PORT: the server closed the connection before the reply"
+	done
+}
+
+@test "cmdc reply: error idle in a session with a request outstanding, cmdc exits with status 3" {
+	start_server - accept line line 'send:ok<>a\nerror<>idle<>5\n' close
+	run --separate-stderr run_cmdc < <(printf 'echo<>a\ntime\n')
+	assert_failure 3
+	assert_output $'ok<>a\nerror<>idle<>5'
+	assert_equal "$stderr" "cmdc: 127.0.0.1 port $PORT: the server closed the connection before the reply"
+}
+
+@test "cmdc reply: error idle and the server keeps the connection open, cmdc exits with status 3 when the time is over" {
+	start_server - accept line 'send:error<>idle<>5\n' hold
+	run --separate-stderr run_cmdc -t 1 time
+	assert_failure 3
+	assert_equal "${stderr_lines[1]}" "cmdc: 127.0.0.1 port $PORT: no reply for 1 s"
+}
+
+@test "cmdc reply: an error code that only resembles idle, it is the reply" {
+	local code
+	for code in idl idler i 'idle<' 'idle>' IDLE; do
+		start_server - accept line "send:error<>$code<>idle<>5\\n" hold
+		run --separate-stderr run_cmdc time
+		assert_failure 1
+		assert_equal "$stderr" "cmdc: $code: idle<>5"
+		kill "$SERVER_PID"
+	done
+}
+
 @test "cmdc protocol: the server sends no reply of cmd, cmdc shows the text escaped and exits with status 3" {
 	start_server - accept line 'send:SSH-2.0-\x1b[2JOpenSSH\r\nmore\n' hold
 	assert_no_reply 'not a reply of cmd: "SSH-2.0-\x1b[2JOpenSSH\x0d"' time
@@ -127,13 +174,27 @@ assert_no_reply() {
 	done
 }
 
-@test "cmdc output: the reader of an endless reply closes the pipe, cmdc exits with status 3" {
+@test "cmdc output: the reader of an endless reply closes the pipe, cmdc exits with status 3 and prints nothing" {
 	start_server - accept line 'flood:out<>0123456789\n'
 	run --separate-stderr bash -o pipefail -c '"$1" -h 127.0.0.1 -p "$2" flood | head -n 1' - "$CMDC" "$PORT"
 	assert_failure 3
 	assert_output 0123456789
-	assert_equal "$stderr" 'cmdc: standard output: Broken pipe'
+	assert_equal "$stderr" ''
 	wait_for_server_line '(gone)'
+}
+
+@test "cmdc output: the pipe has no reader, cmdc exits with status 3 and prints nothing" {
+	local arguments
+	for arguments in echo ''; do
+		start_server - accept line 'send:ok<>a\n' close
+		# shellcheck disable=SC2086 # no argument at all, or one
+		run --separate-stderr closed_pipe "$CMDC" -h 127.0.0.1 -p "$PORT" $arguments <<<time
+		assert_failure 3
+		assert_equal "$stderr" ''
+	done
+	run --separate-stderr closed_pipe "$CMDC" -V
+	assert_failure 3
+	assert_equal "$stderr" ''
 }
 
 @test "cmdc output: the disk is full, cmdc exits with status 3" {

@@ -71,10 +71,10 @@ assert_shown() {
 }
 
 @test "cmdc terminal: the server closes at the prompt, the message begins a new line and the status is 3" {
-	start_server - accept line 'send:ok\n' line 'send:error<>idle<>1\n' close
+	start_server - accept line 'send:ok\n' line 'send:error<>unknown<>two\n' close
 	run terminal '
 		see "> "; type "one\r"; see "ok\r\n127.0.0.1> "; type "two\r"
-		see "error<>idle<>1\r\n"; see "cmdc: 127.0.0.1 port '"$PORT"': the server closed the connection\r\n"; over'
+		see "error<>unknown<>two\r\n"; see "cmdc: 127.0.0.1 port '"$PORT"': the server closed the connection\r\n"; over'
 	assert_failure 3
 }
 
