@@ -1,21 +1,21 @@
-# Clients and servers: what connects to superd, to cmd, and what cmdc connects to.
+# Clients of superd and cmd, and servers for cmdc.
 #
-# PORT is where the server that was started last listens, whatever it is.
+# PORT is the port or the path of the server that was started last.
 #
-# shellcheck shell=bash disable=SC2034,SC2154 # what bats sets, and what the tests read
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of bats and of the tests
 
 source "${BASH_SOURCE[0]%/*}/process.bash"
 
-# The programs. Each explains itself in its first lines.
+# The programs. The first lines of each describe it.
 CLIENT=$LIB/scripted_client
 SERVER=$LIB/scripted_server
 LOAD=$LIB/load_client
 DATAGRAM=$LIB/udp_client
 HEADERS=$LIB/proxy_headers
 
-# Any client, any server.
+# Clients and servers of any kind.
 
-# ask PORT [HOST], ask PATH: send stdin, end our side, print what comes until the server ends its own.
+# ask PORT [HOST], ask PATH: send stdin, close the sending side, and print the answer until the server closes the connection.
 ask() {
 	case $1 in
 	/*) timeout "$WAIT_SECONDS" nc -N -U "$1" ;;
@@ -23,13 +23,13 @@ ask() {
 	esac
 }
 
-# echoes PORT [ADDRESS]: a client gets back what it sends.
+# echoes PORT [ADDRESS]: succeed if the server sends a line back.
 echoes() {
 	[ "$(ask "$1" "${2:-127.0.0.1}" <<<hello)" = hello ]
 }
 
-# open_connection NAME PORT [STEP...]: a client that has received its line `here` back, and then does the steps, or stays.
-# Sets CLIENT_PID; its output is $BATS_TEST_TMPDIR/NAME.
+# open_connection NAME PORT [STEP...]: start a client, wait until it has received its line `here` back, and perform the steps
+# (none: keep the connection open). Sets CLIENT_PID; its output is $BATS_TEST_TMPDIR/NAME.
 open_connection() {
 	local name=$1 port=$2
 	shift 2
@@ -38,8 +38,8 @@ open_connection() {
 	wait_for_line here "$BATS_TEST_TMPDIR/$name"
 }
 
-# open_greeted [OPTION...] PORT: clients that have received a first line from their program, and stay. Sets CLIENT_PID; their
-# output is $BATS_TEST_TMPDIR/greeted.
+# open_greeted [OPTION...] PORT: start clients, wait until each has received a line from its program, and keep the connections
+# open. Sets CLIENT_PID; their output is $BATS_TEST_TMPDIR/greeted.
 open_greeted() {
 	start_background "$CLIENT" "$@" line hold >"$BATS_TEST_TMPDIR/greeted"
 	CLIENT_PID=$BG_PID
@@ -47,7 +47,7 @@ open_greeted() {
 }
 
 # start_server [-h HOST] [-p PORT] [-b BACKLOG] PATH|- STEP...: start the scripted server. Sets PORT, SERVER_PID and
-# SERVER_OUTPUT, the file of what it prints.
+# SERVER_OUTPUT, the file of its output.
 start_server() {
 	SERVER_OUTPUT=$BATS_TEST_TMPDIR/server_output
 	: >"$SERVER_OUTPUT"
@@ -62,30 +62,30 @@ wait_for_server_line() {
 	wait_for_line "^$1\$" "$SERVER_OUTPUT"
 }
 
-# wait_server: wait until the scripted server has done all of its steps.
+# wait_server: wait until the scripted server has performed all steps.
 wait_server() {
 	wait_until is_gone "$SERVER_PID"
 }
 
 # cmdc.
 
-# run_cmdc ARGUMENT...: cmdc, with the address of the server that was started last.
+# run_cmdc ARGUMENT...: run cmdc with the address of the server that was started last.
 run_cmdc() {
 	timeout "$WAIT_SECONDS" "$CMDC" -h 127.0.0.1 -p "$PORT" "$@"
 }
 
-# start_cmdc FILE: the same in the background, with FILE, perhaps a named pipe, as its input. Sets CMDC_PID, OUT and ERR, the
-# files of what it prints.
+# start_cmdc FILE: the same in the background, with FILE, which can be a named pipe, as its input. Sets CMDC_PID, and OUT and
+# ERR, the files of its output.
 start_cmdc() {
 	OUT=$BATS_TEST_TMPDIR/out
 	ERR=$BATS_TEST_TMPDIR/err
-	# bash opens the pipe in the background, and a stdin that is not named here would be /dev/null.
+	# Without a redirection, the stdin of a background command is /dev/null. bash opens the pipe in the background.
 	"$CMDC" -h 127.0.0.1 -p "$PORT" <"$1" >"$OUT" 2>"$ERR" 3>&- &
 	CMDC_PID=$!
 	end_at_teardown "$CMDC_PID"
 }
 
-# assert_cmdc_ends STATUS: that cmdc ends, with this exit status.
+# assert_cmdc_ends STATUS: cmdc ends with this exit status.
 assert_cmdc_ends() {
 	local status=0
 	wait_until is_gone "$CMDC_PID"
@@ -93,17 +93,17 @@ assert_cmdc_ends() {
 	assert_equal "$status" "$1"
 }
 
-# cmd, in three forms: all input at once, input piece by piece through descriptor 7, and behind a socket. The screen is always
-# the file `screen`. CMD_OPTIONS comes before the options of the call.
+# cmd in three forms: with its whole input, with input in pieces through descriptor 7, and on a socket. The screen is always the
+# file `screen`. CMD_OPTIONS comes before the options of the call.
 
 CMD_OPTIONS=()
 
-# run_cmd [OPTION...]: cmd on stdin and stdout.
+# run_cmd [OPTION...]: run cmd on stdin and stdout.
 run_cmd() {
 	timeout "$WAIT_SECONDS" "$CMD" "${CMD_OPTIONS[@]}" "$@" 2>"$BATS_TEST_TMPDIR/screen"
 }
 
-# open_cmd [OPTION...]: cmd in the background; it reads descriptor 7, and writes the file `replies`. Sets CMD_PID.
+# open_cmd [OPTION...]: start cmd in the background; it reads descriptor 7, and writes the file `replies`. Sets CMD_PID.
 open_cmd() {
 	rm -f "$BATS_TEST_TMPDIR/in"
 	mkfifo "$BATS_TEST_TMPDIR/in"
@@ -113,7 +113,7 @@ open_cmd() {
 	exec 7>"$BATS_TEST_TMPDIR/in"
 }
 
-# open_cmd_on_socket [-2] WHERE [OPTION...]: cmd behind a socket, for one client, as lib/run_on_socket has it. Sets CMD_PID, PORT.
+# open_cmd_on_socket [-2] WHERE [OPTION...]: start cmd with lib/run_on_socket, for one client. Sets CMD_PID, PORT.
 open_cmd_on_socket() {
 	local where=("$1")
 	shift
@@ -141,12 +141,12 @@ close_cmd() {
 	wait_cmd
 }
 
-# replies_are TEXT: what that cmd has answered so far.
+# replies_are TEXT: the replies of that cmd so far are TEXT.
 replies_are() {
 	[ "$(cat "$BATS_TEST_TMPDIR/replies")" = "$1" ]
 }
 
-# screen_is TEXT: what the screen shows, but for newlines at its end.
+# screen_is TEXT: the screen shows TEXT, without newlines at the end.
 screen_is() {
 	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = "$1" ]
 }

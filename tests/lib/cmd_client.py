@@ -1,13 +1,13 @@
-"""A client of the protocol in cmd(7), written from that page alone.
+"""A client for the protocol of cmd(7), written from the manual page only.
 
-It shares nothing with cmdc, so that what both understand is in the page. As a module:
+It shares no code with cmdc, which shows that the page describes the whole protocol. As a module:
 
     client = Client("localhost", 10100)
     reply = client.ask("disk", "/var")     # reply.lines, reply.result; raises CommandError
     client.send("echo", "a"); client.send("echo", "b")
     client.receive(); client.receive()
 
-Arguments and replies are bytes; a str is sent in UTF-8.
+Arguments and replies are bytes; the client encodes a str as UTF-8.
 """
 
 import socket
@@ -15,12 +15,12 @@ from collections import namedtuple
 
 SEPARATOR = b"<>"
 
-# lines: what came as `out`. result: what `ok` brought, None where it brought none.
+# lines: the `out` lines. result: the text after `ok<>`, or None.
 Reply = namedtuple("Reply", "lines result")
 
 
 class CommandError(Exception):
-    """The server's `error`: its code and text, and the lines of output before it."""
+    """An `error` reply: its code and text, and the `out` lines before it."""
 
     def __init__(self, code, text, lines):
         super().__init__(code + b": " + text)
@@ -28,17 +28,17 @@ class CommandError(Exception):
 
 
 class ProtocolError(Exception):
-    """What came is not the protocol, or a line is longer than this client keeps."""
+    """A line is not a reply of the protocol, or is longer than this client accepts."""
 
 
 def encode(name, *arguments):
-    """A request line. Raises ValueError for what the protocol cannot say."""
+    """Returns a request line. Raises ValueError if the protocol cannot represent the arguments."""
     fields = [field.encode() if isinstance(field, str) else field for field in (name, *arguments)]
     if not fields[0]:
         raise ValueError("an empty name")
     if any(b"\n" in field or b"\0" in field for field in fields):
         raise ValueError("LF or NUL in a field")
-    # Only the last argument of a built-in may hold a separator; a program would get it as several.
+    # Only the last argument of a built-in may contain a separator; a program would receive several arguments.
     if SEPARATOR in fields[0] or any(SEPARATOR in field for field in fields[1:-1]):
         raise ValueError("a separator in a field that is not the last")
     if fields[-1].endswith(b"\r"):
@@ -48,8 +48,8 @@ def encode(name, *arguments):
 
 class Client:
     def __init__(self, host, port=None, timeout=30.0, longest=1 << 20):
-        """Connect to a host and port, or to a UNIX-domain socket where host is a path from `/`. No line of a
-        reply may be longer than `longest` bytes; each read and write may take `timeout` seconds."""
+        """Connect to a host and port, or to a UNIX-domain socket if host is an absolute path. `longest` is the
+        maximum length of a reply line in bytes; `timeout` is the timeout of each read and write in seconds."""
         if host.startswith("/"):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(timeout)
@@ -70,11 +70,11 @@ class Client:
         self.socket.close()
 
     def end(self):
-        """End our side; the replies to what was sent can still be received."""
+        """Close the sending side. The client can still receive replies."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def send(self, name, *arguments):
-        """Send a request without waiting. Who sends many must receive in between."""
+        """Send a request without waiting. A client that sends many requests must receive in between."""
         self.socket.sendall(encode(name, *arguments))
 
     def line(self):
@@ -88,8 +88,8 @@ class Client:
         raise ConnectionError("the server ended the session in a line")
 
     def receive(self):
-        """The reply to the oldest request without one. Raises CommandError where that is an error, which may also
-        be `idle`, before the server ends the session."""
+        """Returns the next reply. Raises CommandError for an `error` reply, which can be `idle`, the last reply before
+        the server ends the session."""
         lines = []
         while True:
             line = self.line()

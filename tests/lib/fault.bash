@@ -1,13 +1,13 @@
-# Faults: system calls that fail, users without rights, a superd on disk that is broken, a system log that nobody reads.
+# Faults: system calls that fail, an unprivileged user, a broken superd on disk, a system log without a reader.
 #
-# shellcheck shell=bash disable=SC2034,SC2154 # what bats sets, and what the tests read
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of bats and of the tests
 
 source "${BASH_SOURCE[0]%/*}/process.bash"
 
-# A user that no other process has, so that only this test's processes count.
+# A user without other processes, so that only the processes of this test count.
 USER_ID=$((100000 + BASHPID))
 
-# as_user COMMAND...: run it as that user.
+# as_user COMMAND...: run the command as that user.
 as_user() {
 	setpriv --reuid="$USER_ID" --regid="$USER_ID" --clear-groups "$@"
 }
@@ -19,7 +19,7 @@ inject_error() {
 	wait_for_line attached "$BATS_TEST_TMPDIR/strace"
 }
 
-# end_injection: they succeed again.
+# end_injection: these system calls succeed again.
 end_injection() {
 	kill -TERM "$INJECTOR"
 	wait_until is_gone "$INJECTOR"
@@ -38,8 +38,8 @@ replace_superd() {
 	mv "$SUPERD.new" "$SUPERD"
 }
 
-# start_private_syslog [PATH]: the superd that is started next has its own /dev, with a system log that is read into the file
-# SYSLOG, only once PATH exists if given. Sets SYSLOG, SUPERD_PREFIX.
+# start_private_syslog [PATH]: the superd that is started next has its own /dev, whose system log is written to the file SYSLOG;
+# with PATH, only after PATH exists. Sets SYSLOG, SUPERD_PREFIX.
 start_private_syslog() {
 	local dev=$BATS_TEST_TMPDIR/dev
 	SYSLOG=$BATS_TEST_TMPDIR/syslog
@@ -55,6 +55,6 @@ while True:
     print(log.recv(4096).decode(), flush=True)
 ' "$dev/log" "${1:-/}" >"$SYSLOG"
 	wait_until test -S "$dev/log"
-	# shellcheck disable=SC2016 # the inner shell's
+	# shellcheck disable=SC2016 # variables of the inner shell
 	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$dev")
 }

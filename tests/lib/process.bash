@@ -1,23 +1,23 @@
-# Processes, files and waiting: what every test needs. The other files here read this one, so a test loads superd, client,
-# fault or xinetd, and this one only where it needs none of them.
+# Processes, files and waiting, for every test. The other files here load this file. A test loads superd, client, fault or
+# xinetd; it loads this file only if it needs none of them.
 #
-# Whatever is started through a function of these files is ended by the teardown below, by process id. A file with its own
-# teardown calls end_processes there.
+# The teardown below ends, by process id, all processes that the functions of these files start. A test file with its own
+# teardown calls end_processes in it.
 #
-# shellcheck shell=bash disable=SC2034 # the tests read what is set here
+# shellcheck shell=bash disable=SC2034 # the tests read these variables
 
-declare -F wait_until >/dev/null && return # it has been read
+declare -F wait_until >/dev/null && return # already loaded
 
 bats_require_minimum_version 1.5.0
 
-# read_library NAME: what bats_load_library does, but without its many processes, which would cost every test 30 ms.
+# read_library NAME: the same as bats_load_library, without its many processes, which take 30 ms in every test.
 read_library() {
 	local folder file
 	IFS=: read -ra folder <<<"$BATS_LIB_PATH"
 	for folder in "${folder[@]}"; do
 		[ -d "$folder/$1/src" ] || continue
 		for file in "$folder/$1/src"/*.bash; do
-			# shellcheck disable=SC1090 # only bats knows its path
+			# shellcheck disable=SC1090 # the path depends on bats
 			source "$file"
 		done
 		return
@@ -33,11 +33,11 @@ CMD=${CMD:-$ROOT/cmd/cmd}
 SUPERD=${SUPERD:-$ROOT/superd/superd}
 CMDC=${CMDC:-$ROOT/cmdc/cmdc}
 
-# How long anything may take before a test gives up. Generous: a sanitizer build on a busy machine.
+# The timeout of a wait in a test. It must be enough for a sanitizer build on a busy machine.
 WAIT_SECONDS=${WAIT_SECONDS:-20}
 
-# start_time PID: when that process was started. With it, a number that the kernel has used again is not taken for the process.
-# Sets START_TIME, which is empty where there is none.
+# start_time PID: the start time of that process. It distinguishes the process from a later process with the same pid. Sets
+# START_TIME, which is empty if the process does not exist.
 start_time() {
 	local stat
 	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || stat=
@@ -51,14 +51,15 @@ end_at_teardown() {
 	echo "$1 $START_TIME" >>"$BATS_TEST_TMPDIR/pids"
 }
 
-# start_background COMMAND...: start it in the background. Sets BG_PID.
+# start_background COMMAND...: start the command in the background. Sets BG_PID.
 start_background() {
 	"$@" 3>&- &
 	BG_PID=$!
 	end_at_teardown "$BG_PID"
 }
 
-# end_processes: end what the test has started, and the children of that; where the test failed, print the end of superd's log.
+# end_processes: end the processes that the test has started, and their children. If the test failed, print the end of the log
+# of superd.
 end_processes() {
 	local pid time pids=() children
 	[ -n "${BATS_TEST_COMPLETED-none}" ] || [ ! -s "${LOG:-}" ] || tail -n 20 "$LOG"
@@ -69,26 +70,26 @@ end_processes() {
 	done <"$BATS_TEST_TMPDIR/pids"
 	rm "$BATS_TEST_TMPDIR/pids"
 	((${#pids[@]} > 0)) || return 0
-	# First they are stopped: superd would start other children for those that are killed.
+	# First stop the processes: superd would start new children to replace killed ones.
 	kill -STOP "${pids[@]}" 2>/dev/null || true
 	mapfile -t children < <(pgrep -P "$(IFS=, && echo "${pids[*]}")")
 	kill -KILL "${pids[@]}" 2>/dev/null || true
 	for pid in "${children[@]}"; do
-		# superd's children lead their own process groups.
+		# Each child of superd leads its own process group.
 		kill -KILL -- "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
 	done
-	wait "${pids[@]}" 2>/dev/null || true # bash would report their death
+	wait "${pids[@]}" 2>/dev/null || true # otherwise bash reports that they were killed
 }
 
 teardown() {
 	end_processes
 }
 
-# wait_until COMMAND...: run it until it succeeds; fails when the time is up.
+# wait_until COMMAND...: run the command until it succeeds; fails at the timeout.
 wait_until() {
 	local end=$((SECONDS + WAIT_SECONDS)) pauses=(0.01 0.01 0.02 0.02) clock
 	! "$@" >/dev/null 2>&1 || return 0
-	exec {clock}<> <(:) # a pipe that never has anything to read: to sleep costs no process
+	exec {clock}<> <(:) # a pipe without data: read with a timeout sleeps without a process
 	until "$@" >/dev/null 2>&1; do
 		if ((SECONDS > end)); then
 			echo "waited $WAIT_SECONDS s in vain for: $*" >&2
@@ -109,17 +110,17 @@ wait_for_line() {
 	}
 }
 
-# is_gone PID: that process has ended, and was reaped.
+# is_gone PID: that process has ended, and its parent has reaped it.
 is_gone() {
 	! kill -0 "$1" 2>/dev/null
 }
 
-# free_port: print a port that is free now, for servers that cannot be given port 0.
+# free_port: print a port that is free now, for servers that do not support port 0.
 free_port() {
 	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# make_public_folder: a folder that every user may enter, unlike bats's own. Sets PUBLIC.
+# make_public_folder: make a folder that every user may enter, unlike the folders of bats. Sets PUBLIC.
 make_public_folder() {
 	PUBLIC=$(mktemp -d)
 	chmod 755 "$PUBLIC"
@@ -131,7 +132,7 @@ remove_public_folder() {
 	rm -rf "${PUBLIC:-}"
 }
 
-# write_program NAME [FOLDER]: write a program for /bin/sh from stdin, into the test's folder unless given. Prints its path.
+# write_program NAME [FOLDER]: write a program for /bin/sh from stdin, into FOLDER (the folder of the test). Prints its path.
 write_program() {
 	local path=${2:-$BATS_TEST_TMPDIR}/$1
 	{

@@ -1,9 +1,10 @@
 /*
- * report_process: a server program that tells its client what it was given. One line each: its arguments, directory, users,
- * mask, limits, signals, descriptors, and its environment, sorted. It takes the connection on descriptor 0, or where
- * it was given the listening socket, accepts one, or answers one datagram.
+ * report_process: a server program that sends its process attributes to the client. It sends one line for each argument,
+ * the directory, the users, the mask, the limits, the signals, the descriptors, and the environment, sorted. It uses the
+ * connection on descriptor 0; if this is a listening socket, it accepts one connection; if this is a datagram socket, it
+ * answers one datagram.
  *
- * Then it does what the client's first line says: `exit N`, `kill N`, or anything else to end with 0.
+ * Then it reads a line: `exit N` and `kill N` end it with this exit status or signal, any other line with status 0.
  */
 #define _GNU_SOURCE
 #include <grp.h>

@@ -1,31 +1,32 @@
-# superd: its configuration, how it is started and stopped, and what is seen of it from outside.
+# superd: configurations, start and stop, and observations from outside.
 #
-# shellcheck shell=bash disable=SC2034,SC2119,SC2120,SC2154 # what bats sets, and what the tests read
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120,SC2154 # variables of bats and of the tests
 
 source "${BASH_SOURCE[0]%/*}/process.bash"
 
 CONF=$BATS_TEST_TMPDIR/conf
 
-# What superd is started with, if not directly: SUPERD_PREFIX=(env NAME=VALUE). It must exec, not fork.
+# A command that starts superd: SUPERD_PREFIX=(env NAME=VALUE). It must exec superd, not fork.
 SUPERD_PREFIX=()
 
-# Its configuration.
+# Configurations.
 
 # print_service NAME [LINE...]: print a service for a file: /bin/cat as root, on a port that the kernel chooses. A LINE replaces
-# the line of the same attribute; `ATTRIBUTE=` leaves that line out.
+# the line of the same attribute; `ATTRIBUTE=` removes that line.
 print_service() {
 	print_block $'\n\ttype = UNLISTED\n\tport = 0\n\tsocket_type = stream\n\twait = no\n\tuser = root\n\tserver = /bin/cat\n' "$@"
 }
 
-# print_open_service NAME [LINE...]: the same on 127.0.0.1, without limits, and with everything logged.
+# print_open_service NAME [LINE...]: the same on 127.0.0.1, without limits, with all logging enabled.
 print_open_service() {
 	print_block $'\n\ttype = UNLISTED\n\tport = 0\n\tbind = 127.0.0.1\n\tsocket_type = stream\n\twait = no\n\tuser = root
 	server = /bin/cat\n\tcps = 0 0\n\tinstances = UNLIMITED\n\tlog_on_success = PID HOST EXIT DURATION\n\tlog_on_failure = HOST\n' "$@"
 }
 
-# print_block DEFAULTS NAME [LINE...]: print a service of these default lines and LINEs. In few commands: bats's trace makes each slow.
+# print_block DEFAULTS NAME [LINE...]: print a service with these default lines and LINEs. It uses few commands, because the trace
+# of bats makes each one slow.
 print_block() {
-	local block=$1 name=$2 lines= line rest
+	local block=$1 name=$2 lines='' line rest
 	shift 2
 	for line; do
 		rest=${block#*$'\n\t'"${line%%[ =]*} = "}
@@ -60,7 +61,7 @@ assert_rejected() {
 	[ -z "$output" ]
 }
 
-# assert_accepted LINE [PRINTED]: a service with that line is good, and -t prints the line as PRINTED, or as it is.
+# assert_accepted LINE [PRINTED]: a service with that line has no errors, and -t prints the line as PRINTED, or as it is.
 assert_accepted() {
 	print_service right "$1" >"$CONF"
 	check_config
@@ -85,8 +86,8 @@ launch_superd() {
 	end_at_teardown "$SUPERD_PID"
 }
 
-# start_superd ARGUMENT...: the same, and wait until it listens; fails, with the log, where superd exits. Sets PORT, too: that of
-# the first line `listening`.
+# start_superd ARGUMENT...: the same, and wait until it listens; if superd exits, prints the log and fails. Sets PORT
+# from the first line `listening`.
 start_superd() {
 	launch_superd "$@"
 	wait_until superd_listens_or_is_gone
@@ -150,7 +151,7 @@ assert_upgrade_cancelled() {
 	signal_and_wait USR2 "upgrade cancelled: .*$1"
 }
 
-# What is seen of it.
+# Observations.
 
 # count_log PATTERN: print how many lines of the log match.
 count_log() {
@@ -182,7 +183,7 @@ has_children() {
 	[ "$(count_children)" -eq "$1" ]
 }
 
-# superd_descriptors: print what superd has open, but for 0, 1 and 2.
+# superd_descriptors: print the files that superd has open, without the descriptors 0, 1 and 2.
 superd_descriptors() {
 	find "/proc/$SUPERD_PID/fd" -mindepth 1 -not -name '[012]' -printf '%l\n' 2>/dev/null | sed 's/:\[[0-9]*\]//' | sort
 }
@@ -202,7 +203,8 @@ superd_cpu_time() {
 	awk '{ print $14 + $15 }' "/proc/$SUPERD_PID/stat"
 }
 
-# assert_sleeps SECONDS: superd uses less than 1% of a processor in that time (and 2 hundredths for the edges of the measure).
+# assert_sleeps SECONDS: superd uses less than 1% of a processor in that time (plus 2 hundredths of a second, the
+# error of the measurement).
 assert_sleeps() {
 	local before after
 	before=$(superd_cpu_time)

@@ -1,24 +1,24 @@
 # xinetd and superd on the same configuration file.
 #
-# A sample (samples/xinetd/NAME) is a file as one finds them in /etc/xinetd.d, with programs that are not installed here and
-# ports that are not free. arrange_sample makes a copy that can run: each program becomes report_process, which tells its client
-# what it was given, and each port a free one. start_inetd runs xinetd or superd on the copy, and side_by_side runs both and
+# A sample (samples/xinetd/NAME) is a typical file of /etc/xinetd.d. Its programs are not installed, and its ports may be in use.
+# arrange_sample makes a copy that can run: it replaces each program with report_process, which sends its process attributes to
+# the client, and each port with a free port. start_inetd runs xinetd or superd on the copy, and side_by_side runs both and
 # compares.
 #
-# shellcheck shell=bash disable=SC2034,SC2154 # what bats sets, and what the tests read
+# shellcheck shell=bash disable=SC2034,SC2154 # variables of bats and of the tests
 
 source "${BASH_SOURCE[0]%/*}/superd.bash"
 source "${BASH_SOURCE[0]%/*}/client.bash"
 
 SAMPLES=$ROOT/tests/samples/xinetd
 
-# build_report_process: build report_process, once for all tests of a file.
+# build_report_process: compile report_process, once for all tests of a file.
 build_report_process() {
 	cc -O1 -o "$BATS_FILE_TMPDIR/report_process" "$LIB/report_process.c"
 }
 
 # arrange_sample [-e] [-r] NAME: write $PUBLIC/conf from a sample, as lib/arrange_sample does, with report_process or $PROGRAM for
-# each server. Sets CONF, PORTS, the array of the new ports.
+# each server. Sets CONF, and PORTS, the array of the new ports.
 arrange_sample() {
 	local options=("${@:1:$#-1}")
 	CONF=$PUBLIC/conf
@@ -27,7 +27,8 @@ arrange_sample() {
 	[ -n "${PORTS[*]}" ]
 }
 
-# start_inetd xinetd|superd: run it on $CONF with a small environment, and wait until it serves. Sets INETD_PID, INETD_LOG.
+# start_inetd xinetd|superd: run the server with $CONF and a small environment, and wait until it listens. Sets INETD_PID and
+# INETD_LOG.
 start_inetd() {
 	local environment=(env -i PATH=/usr/bin:/bin HOME=/root TERM=dumb)
 	INETD_LOG=$PUBLIC/$1.log
@@ -52,15 +53,15 @@ wait_for_programs() {
 	wait_until no_program_runs
 }
 
-# stop_inetd xinetd|superd: end that server, which logs what there still is to log; its children are left to end_processes.
+# stop_inetd xinetd|superd: end that server, which writes its last log lines; end_processes ends its children.
 stop_inetd() {
 	kill "-$([ "$1" = xinetd ] && echo TERM || echo QUIT)" "$INETD_PID" 2>/dev/null || true
 	wait_until is_gone "$INETD_PID"
 }
 
-# normalise: copy stdin without pids, times and free ports, and without the three things in which superd differs by design: it
-# shows an IPv4 client of a dual-stack socket as IPv4, it logs the client's port, and it gives the program the client's address
-# in more variables than REMOTE_HOST (ATTRIBUTES, "in superd").
+# normalise: copy stdin without pids, times and free ports, and without the three intended differences of superd: it
+# shows an IPv4 client of a dual-stack socket as IPv4, it logs the client's port, and it passes the client's address to the
+# program in more variables than REMOTE_HOST (ATTRIBUTES, "in superd").
 normalise() {
 	local i expressions=()
 	for i in "${!PORTS[@]}"; do
@@ -72,7 +73,7 @@ normalise() {
 		-e '/^env (PROTO|TCP(LOCAL|REMOTE)(IP|PORT)|REMOTE_(ADDR|PORT))=/d' "${expressions[@]}"
 }
 
-# print_service_logs: print what the services have logged, file by file.
+# print_service_logs: print the log files of the services, one after the other.
 print_service_logs() {
 	local file
 	for file in "$PUBLIC"/log/*; do
@@ -80,9 +81,9 @@ print_service_logs() {
 	done
 }
 
-# side_by_side COMMAND...: serve $CONF with xinetd and then with superd, run the command as the client, and compare what it
-# prints and what is logged; fails with the difference. Where the two differ by design, the function `adapt SERVER` of the test,
-# if there is one, edits what SERVER gave (stdin to stdout). With LASTING=yes, programs run on.
+# side_by_side COMMAND...: run xinetd and then superd with $CONF, run the command as the client, and compare its output and
+# the logs; prints the differences and fails if there are any. If the test has a function `adapt SERVER`, it edits the output of
+# SERVER (stdin to stdout) where the servers differ by design. With LASTING=yes, the programs keep running.
 side_by_side() {
 	local server
 	for server in xinetd superd; do
