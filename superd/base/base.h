@@ -86,7 +86,6 @@ void *mem_grow(struct arena *arena, void *array, size_t count, size_t size);
 char *mem_copy(struct arena *arena, const char *text);
 char *mem_print(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 void words_add(struct arena *arena, struct words *words, const char *word);
-void words_remove(struct words *words, const char *word);
 bool words_contain(const struct words *words, const char *word);
 void words_split(struct arena *arena, struct words *words, const char *text);
 void text_add(char *text, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -113,14 +113,6 @@ void words_split(struct arena *arena, struct words *words, const char *text) {
 	words->set = true;
 }
 
-void words_remove(struct words *words, const char *word) {
-	size_t kept = 0;
-	for (size_t i = 0; i < words->count; i++)
-		if (strcmp(words->word[i], word) != 0) words->word[kept++] = words->word[i];
-	words->count = kept;
-	if (words->word != NULL) words->word[kept] = NULL;
-}
-
 bool words_contain(const struct words *words, const char *word) {
 	for (size_t i = 0; i < words->count; i++)
 		if (strcmp(words->word[i], word) == 0) return true;

@@ -217,6 +217,12 @@ void attr_begin(struct service *service) {
 	}
 }
 
+/* Whether the value of a set has the word, while the configuration is loaded. */
+bool attr_has_word(const struct service *service, const char *name, const char *word) {
+	const struct assignment *value = *value_of(service, attr_find(name));
+	return value != NULL && *lookup_slot(service->config, value, word) != NULL;
+}
+
 /* Where an attribute was set, or else where the service begins. */
 static const struct location *location_of(const struct service *service, const char *name) {
 	const struct assignment *value = *value_of(service, attr_find(name));

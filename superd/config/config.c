@@ -24,10 +24,10 @@ static const char *find_word(const struct block *block, const char *name, const 
 
 /* Whether the service is switched off: it is not read, so errors in it do not matter. */
 static bool is_switched_off(const struct config *config, const struct block *block) {
-	const struct words *enabled = &config->common->enabled, *disabled = &config->common->disabled;
 	const char *id = find_word(block, "id", block->name);
 	return strcasecmp(find_word(block, "disable", "no"), "yes") == 0 ||
-	       (enabled->set && !words_contain(enabled, id)) || words_contain(disabled, id);
+	       (config->common->enabled.set && !attr_has_word(config->common, "enabled", id)) ||
+	       attr_has_word(config->common, "disabled", id);
 }
 
 /* Where it is noted which service has the nth of the service's addresses. */

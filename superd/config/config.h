@@ -211,6 +211,7 @@ void service_release(struct service *service);
 const struct attr *attr_find(const char *name);
 int attr_apply(struct service *service, struct assignment *assignment);
 void attr_set(struct service *service, const char *name, const char *text);
+bool attr_has_word(const struct service *service, const char *name, const char *word);
 int attr_fail(const struct service *service, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
 int attr_refuse(const struct service *service, const char *name, const char *text);
 void attr_begin(struct service *service);
