@@ -95,6 +95,16 @@ cmd: $COMMANDS/folder is not a regular file"
 	assert_line --index 0 --regexp '^out<>zebra  +shows stripes$'
 }
 
+@test "cmd -d help: names with digits, capitals and signs, help lists built-ins and then programs by the bytes of their names" {
+	local name
+	for name in b _a B 2 a-b a.b ab; do
+		write_command "$name" <<<'true'
+	done
+	LC_ALL=C.UTF-8 run -0 run_cmd <<<help
+	assert_equal "$(sed 's/^out<>//; s/[<[ ].*//' <<<"$output" | xargs)" \
+		'echo exit help peer printf time version 2 B _a a-b a.b ab b ok'
+}
+
 @test "cmd -d summaries: only the first 1024 bytes are searched, a file without text has no summary" {
 	{
 		printf '# %01024d\n' 0

@@ -1,5 +1,6 @@
 # The example programs of commands/, and a new built-in command, as the README shows it.
 
+load ../lib/superd
 load ../lib/client
 
 # A copy of the programs where no other user may write, wherever the checkout is.
@@ -61,6 +62,33 @@ setup() {
 	run -0 run_cmd <<<$'uptime<>\ndisk<>/<>/\nservice<>a<>b'
 	assert_output $'error<>exit<>2\nerror<>exit<>2\nerror<>exit<>2'
 	assert_equal "$(cut -d: -f1 "$BATS_TEST_TMPDIR/screen" | tr '\n' ' ')" 'uptime disk service '
+}
+
+# page_code LINE: cmd.7's block of code that holds this line, as the page shows it.
+page_code() {
+	awk -v line="$1" '
+		/^\.Bd/ { block = ""; inside = 1; next }
+		/^\.Ed/ { if (inside && index(block, line)) printf "%s", block; inside = 0 }
+		inside { gsub(/\\e/, "\\"); block = block $0 "\n" }' "$ROOT/man/cmd.7"
+}
+
+@test "cmd.7: the example of base64, the program and its client carry any bytes" {
+	page_code '# summary: gzip<>DATA' >"$COMMANDS/gzip"
+	chmod 755 "$COMMANDS/gzip"
+	start_superd -p 0 "$CMD" -d "$COMMANDS"
+	mkdir "$BATS_TEST_TMPDIR/client"
+	cd "$BATS_TEST_TMPDIR/client"
+	# LF, NUL, <>, and as much as fits in a line.
+	{
+		printf 'a\nb\0<>\r\n'
+		head -c 40000 /dev/urandom
+	} >file
+	page_code 'cmdc gzip' | sed -n 's/^\$ //p' >script
+	grep -q '^cmdc gzip' script
+	sed -i "s|^cmdc|'$CMDC' -h 127.0.0.1 -p $PORT|" script
+	sh -e script
+	zcat file.gz | cmp - file
+	run_cmdc help gzip | grep -qx 'gzip  *gzip<>DATA compresses DATA; both are base64'
 }
 
 # readme_code FIRST-LINE: the README's block of code that begins with this line.

@@ -267,6 +267,30 @@ peak_kib() {
 	exec 7>&-
 }
 
+@test "cmd -i: an empty line, a long one and one with a NUL byte, the time starts again" {
+	local line
+	for line in '\n' 'a long line\n' 'a\0\n'; do
+		open_cmd -i 3 -l 8
+		for _ in {1..8}; do
+			# shellcheck disable=SC2059 # the line is the format
+			printf "$line" >&7
+			sleep 0.5
+		done
+		! is_gone "$CMD_PID"
+		close_cmd
+	done
+}
+
+@test "cmd -i: a program runs longer than the idle time, that time does not count" {
+	mkdir -m 755 "$BATS_TEST_TMPDIR/commands"
+	write_program slow "$BATS_TEST_TMPDIR/commands" <<<'sleep 2' >/dev/null
+	open_cmd -i 1 -d "$BATS_TEST_TMPDIR/commands"
+	echo slow >&7
+	wait_cmd
+	replies_are $'ok\nerror<>idle<>1'
+	exec 7>&-
+}
+
 @test "cmd -n: a message without LF and without -n, cmd waits for the LF" {
 	open_cmd_on_socket tcp
 	run "$CLIENT" "$PORT" 'send:echo<>a' 'send: b\n' line shut
@@ -283,6 +307,12 @@ peak_kib() {
 	open_cmd_on_socket tcp -n
 	run -0 "$CLIENT" "$PORT" 'send:echo<>a\r' line
 	assert_output 'ok<>a'
+}
+
+@test "cmd -n: CR and LF arrive in two reads, the LF is an empty line" {
+	open_cmd_on_socket tcp -n
+	run -0 "$CLIENT" "$PORT" 'send:echo<>a\r' line 'send:\n' 'send:echo<>b\r\n' line shut all
+	assert_output $'ok<>a\nok<>b'
 }
 
 @test "cmd usage: a wrong option or value, cmd prints one line that names it and exits with status 2" {

@@ -156,6 +156,19 @@ peer_is() {
 	assert_output $'error<>unknown<>nosuch\nerror<>unknown<>nosuch\nerror<>unknown<>ECHO\nerror<>unknown<>echo '
 }
 
+@test "cmd commands: an unknown name of 65,536 bytes with control bytes, the error has the whole name" {
+	{
+		printf '\\\033\001\377<'
+		head -c 65531 /dev/zero | tr '\0' a
+	} >"$BATS_TEST_TMPDIR/name"
+	run_cmd <"$BATS_TEST_TMPDIR/name" >"$BATS_TEST_TMPDIR/replies"
+	{
+		printf 'error<>unknown<>'
+		cat "$BATS_TEST_TMPDIR/name"
+		echo
+	} | cmp - "$BATS_TEST_TMPDIR/replies"
+}
+
 @test "cmd arguments: too few, the error shows the usage" {
 	run -0 run_cmd <<<$'printf\necho'
 	assert_output $'error<>usage<>printf<>TEXT\nerror<>usage<>echo<>TEXT'
