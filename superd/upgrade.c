@@ -73,7 +73,8 @@ static void write_listener(FILE *to, const struct listener *listener) {
 	const char *id = listener->service->id;
 	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
 		if (socket->watch.fd < 0) continue;
-		fprintf(to, "socket fd=%d", keep_open(socket->watch.fd));
+		fprintf(to, "socket fd=%d device=%jd inode=%jd", keep_open(socket->watch.fd), (intmax_t)socket->device,
+		    (intmax_t)socket->inode);
 		write_bytes(to, "address", &socket->configured.at, socket->configured.length);
 		write_name(to, id, listener->nth);
 	}
@@ -363,7 +364,10 @@ static bool is_kind(const char *line, const char *kind) {
 }
 
 static void restore_socket(const char *line) {
-	struct listening_socket socket = {.watch.fd = read_fd(line), .configured = read_endpoint(line, "address")};
+	struct listening_socket socket = {.watch.fd = read_fd(line),
+	    .configured = read_endpoint(line, "address"),
+	    .device = (dev_t)read_number(line, "device", 0),
+	    .inode = (ino_t)read_number(line, "inode", 0)};
 	listener_restore_socket(name_of(line), (size_t)read_number(line, "nth", 0), &socket);
 }
 

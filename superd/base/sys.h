@@ -28,6 +28,9 @@ ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length);
 ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size);
 void sys_peek_sender(int fd, struct endpoint *sender);
 
+/* the path of a UNIX-domain socket */
+int sys_set_path(const char *path, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid);
+
 /* for loop.c */
 int sys_poller_open(void);
 int sys_poller_add(struct watch *watch);

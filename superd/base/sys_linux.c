@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -65,6 +66,33 @@ void sys_peek_sender(int fd, struct endpoint *sender) {
 	char none;
 	sender->length = sizeof sender->at;
 	if (recvfrom(fd, &none, 0, MSG_PEEK | MSG_DONTWAIT, &sender->at.any, &sender->length) < 0) sender->length = 0;
+}
+
+/* O_PATH names the file that is there now. A link is opened itself, and is never superd's socket. */
+static int set_opened_path(int fd, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid) {
+	char opened[40];
+	struct stat about;
+	if (fstat(fd, &about) < 0) return -1;
+	if (about.st_dev != device || about.st_ino != inode) {
+		errno = EEXIST;
+		return -1;
+	}
+	snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
+	if ((about.st_mode & 07777) != mode && chmod(opened, mode) < 0) return -1;
+	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
+}
+
+/*
+ * Sets the mode and the owner of a path, if it is still the file with that device and inode. Returns 0, or -1 and errno:
+ * EEXIST if another file is there.
+ */
+int sys_set_path(const char *path, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid) {
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0) return -1;
+	int result = set_opened_path(fd, device, inode, mode, uid, gid), saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
 }
 
 static int poller = -1;

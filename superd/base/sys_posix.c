@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 static int not_here(void) {
 	errno = ENOSYS;
@@ -66,6 +67,18 @@ void sys_peek_sender(int fd, struct endpoint *sender) {
 	char none;
 	sender->length = sizeof sender->at;
 	if (recvfrom(fd, &none, 0, MSG_PEEK, &sender->at.any, &sender->length) < 0) sender->length = 0;
+}
+
+/* POSIX cannot open the path of a socket. Between the check and the change, another file but a link could be put there. */
+int sys_set_path(const char *path, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid) {
+	struct stat about;
+	if (lstat(path, &about) < 0) return -1;
+	if (about.st_dev != device || about.st_ino != inode) {
+		errno = EEXIST;
+		return -1;
+	}
+	if ((about.st_mode & 07777) != mode && fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) < 0) return -1;
+	return fchownat(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW);
 }
 
 static struct {

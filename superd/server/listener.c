@@ -255,7 +255,7 @@ static void start(struct listener *listener) {
 		addr_format(&socket->address, text);
 		if (is_new) log_notice("listening %s %s", listener->service->id, text);
 		socket->watch.ready = on_readable;
-		if (socket_set_up(socket, listener->service) < 0 || loop_watch(&socket->watch) < 0)
+		if (loop_watch(&socket->watch) < 0 || socket_set_up(socket, listener->service) < 0)
 			log_warning("%s: %s: %s", listener->service->id, text, strerror(errno));
 	}
 	on_changed(listener);

@@ -13,6 +13,8 @@ struct listening_socket {
 	struct listener *listener;           /* NULL: none has had it so far */
 	struct endpoint configured, address; /* as configured, and as it is: the kernel may have chosen the port */
 	bool is_passed;                      /* by a supervisor */
+	dev_t device;                        /* with inode: of the path that superd bound */
+	ino_t inode;                         /* 0: there is no such path */
 };
 
 /* A run of refusals for one reason, logged at its begin and end. */

@@ -27,10 +27,15 @@ static int move_up(int fd) {
 	return copy;
 }
 
-/* Notes the address that an open socket has. */
+/* Notes the address that an open socket has, and of a path that is superd's the device and inode, unless they are known. */
 void socket_identify(struct listening_socket *socket) {
+	struct stat about;
 	addr_read_local(socket->watch.fd, &socket->address);
 	socket->is_passed = inherited_is_passed(&socket->address);
+	if (socket->address.at.any.sa_family != AF_UNIX || socket->is_passed || socket->inode != 0) return;
+	if (lstat(socket->address.at.un.sun_path, &about) < 0 || !S_ISSOCK(about.st_mode)) return;
+	socket->device = about.st_dev;
+	socket->inode = about.st_ino;
 }
 
 /* Whether an IPv6 socket for every interface takes IPv4, or not, as the service needs it. That cannot be changed later. */
@@ -102,13 +107,14 @@ static int open_bound(const struct service *service, const struct endpoint *addr
 	return -1;
 }
 
-/* Sets who may connect at a path that is superd's. */
+/* Sets who may connect at a path that is superd's. The owner is superd itself, unless the service names one. */
 static int set_path(const struct listening_socket *socket, const struct service *service) {
 	const struct identity *user = &service->socket_user;
-	const char *path = socket->address.at.un.sun_path;
-	if (socket->address.at.any.sa_family != AF_UNIX || socket->is_passed) return 0;
-	if (chmod(path, (mode_t)service->socket_mode) < 0) return -1;
-	return user->set ? chown(path, user->uid, user->group_set ? user->gid : (gid_t)-1) : 0;
+	uid_t uid = user->set ? user->uid : geteuid();
+	gid_t gid = user->group_set ? user->gid : getegid();
+	mode_t mode = (mode_t)service->socket_mode;
+	if (socket->inode == 0) return 0;
+	return sys_set_path(socket->address.at.un.sun_path, socket->device, socket->inode, mode, uid, gid);
 }
 
 /*
@@ -170,11 +176,15 @@ int socket_check(const struct listening_socket *socket, const struct service *se
 	return 0;
 }
 
-/* Closes the socket, and removes its path. */
+/* Closes the socket. Its path is removed, unless another server has bound its own socket there. */
 void socket_close(struct listening_socket *socket) {
+	const char *path = socket->address.at.un.sun_path;
+	struct stat about;
 	if (socket->watch.fd < 0) return;
 	loop_unwatch(&socket->watch);
-	if (socket->address.at.any.sa_family == AF_UNIX && !socket->is_passed) unlink(socket->address.at.un.sun_path);
+	bool is_there = socket->inode != 0 && lstat(path, &about) == 0;
+	if (is_there && about.st_dev == socket->device && about.st_ino == socket->inode) unlink(path);
 	close(socket->watch.fd);
 	socket->watch.fd = -1;
+	socket->inode = 0;
 }

@@ -1,0 +1,100 @@
+# The path of a UNIX-domain socket: who else uses it, or puts something else there.
+
+load ../lib/superd
+load ../lib/client
+
+setup() {
+	SOCKET=$BATS_TEST_TMPDIR/socket
+}
+
+teardown() {
+	remove_public_folder
+}
+
+# write_config [LINE...]: a service at the path, for everyone.
+write_config() {
+	print_service a "bind = $SOCKET" 'socket_mode = 0666' "$@" >"$CONF"
+}
+
+# replace_with_link: a folder of nobody's has the socket, and there nobody puts a link to a file of root's, $PRECIOUS.
+replace_with_link() {
+	make_public_folder
+	mkdir "$PUBLIC/folder"
+	chown nobody "$PUBLIC/folder"
+	SOCKET=$PUBLIC/folder/socket
+	PRECIOUS=$PUBLIC/precious
+	install -m 600 /dev/null "$PRECIOUS"
+	write_config 'socket_user = nobody'
+	start_superd -c "$CONF"
+	[ "$(stat -c '%a %U' "$SOCKET")" = '666 nobody' ]
+	setpriv --reuid nobody --clear-groups rm "$SOCKET"
+	setpriv --reuid nobody --clear-groups ln -s "$PRECIOUS" "$SOCKET"
+	write_config 'socket_user = nobody' 'nice = 1'
+}
+
+# start_second_superd: the path of superd's socket is removed, and a second superd listens there. Sets FIRST, SECOND.
+start_second_superd() {
+	FIRST=$SUPERD_PID
+	rm "$SOCKET"
+	start_superd -b "$SOCKET" echo second
+	SECOND=$SUPERD_PID
+	SUPERD_PID=$FIRST
+}
+
+assert_second_answers() {
+	run "$CLIENT" "$SOCKET" all
+	assert_output second
+}
+
+@test "socket_mode: another user puts a link at the path, a reload changes neither mode nor owner of its target" {
+	replace_with_link
+	reload_superd
+	[ "$(stat -c '%a %U' "$PRECIOUS")" = '600 root' ]
+	grep -q "^superd: warning: a: $SOCKET: File exists$" "$LOG"
+}
+
+@test "socket_mode: another user puts a link at the path, an upgrade changes neither mode nor owner of its target" {
+	replace_with_link
+	upgrade_superd
+	[ "$(stat -c '%a %U' "$PRECIOUS")" = '600 root' ]
+}
+
+@test "socket_user: a reload leaves it out, the socket is superd's own again" {
+	write_config 'socket_user = nobody:daemon'
+	start_superd -c "$CONF"
+	[ "$(stat -c '%U %G' "$SOCKET")" = 'nobody daemon' ]
+	write_config
+	reload_superd
+	[ "$(stat -c '%U %G' "$SOCKET")" = 'root root' ]
+}
+
+@test "UNIX-domain socket: superd stops, it does not remove the socket of another superd at its path" {
+	start_superd -b "$SOCKET" cat
+	start_second_superd
+	stop_superd
+	assert_second_answers
+}
+
+@test "UNIX-domain socket: superd stops after an upgrade, it does not remove the socket of another superd at its path" {
+	SUPERD_LOG=$BATS_TEST_TMPDIR/first.log
+	write_config
+	start_superd -c "$CONF"
+	SUPERD_LOG=$BATS_TEST_TMPDIR/second.log
+	start_second_superd
+	LOG=$BATS_TEST_TMPDIR/first.log
+	upgrade_superd
+	stop_superd
+	assert_second_answers
+}
+
+@test "UNIX-domain socket: a reload removes its service, it does not remove the socket of another superd at its path" {
+	SUPERD_LOG=$BATS_TEST_TMPDIR/first.log
+	write_config
+	start_superd -c "$CONF"
+	SUPERD_LOG=$BATS_TEST_TMPDIR/second.log
+	start_second_superd
+	LOG=$BATS_TEST_TMPDIR/first.log
+	print_service b >"$CONF"
+	reload_superd
+	assert_second_answers
+}
