@@ -67,7 +67,7 @@ displayed() {
 	mapfile -t addresses < <(sed -n "s/^ListenStream=\(.*\):10100/--listen=\1:$port/p" "$SHARE/cmd.socket")
 	[ "${#addresses[@]}" -eq 2 ]
 	start_background systemd-socket-activate "${addresses[@]}" "${command[@]}" 2>"$BATS_TEST_TMPDIR/log"
-	wait_for_line 'Listening on' # each address of its own
+	wait_for_line 'Listening on' # the first of two lines, one for each address
 	for host in 127.0.0.1 ::1; do
 		run "$CMDC" -h "$host" -p "$port" peer
 		assert_success

@@ -41,7 +41,7 @@ END
 	assert_output six
 }
 
-# without_address COMMAND: superd has a network of its own, in which the command takes one of the loopback addresses away.
+# without_address COMMAND: run superd in its own network namespace, where the command removes one of the loopback addresses.
 without_address() {
 	SUPERD_PREFIX=(unshare -n sh -c "ip link set lo up && $1 && exec \"\$@\"" sh)
 }
