@@ -68,16 +68,20 @@ struct listening_socket *socket_new(const struct service *service, const struct 
 	return socket;
 }
 
-/* Whether a socket may be bound at a path: there is none, or a server that has ended left it. Returns 0, or -1 and errno. */
+/*
+ * Whether a socket may be bound at a path: there is none, or a server that has ended left it. A server that answers, or
+ * whose backlog is full, uses it. Returns 0, or -1 and errno.
+ */
 static int check_path(const struct endpoint *address, int type) {
 	struct stat about;
 	if (address->at.any.sa_family != AF_UNIX || lstat(address->at.un.sun_path, &about) < 0) return 0;
-	int probe = S_ISSOCK(about.st_mode) ? sys_socket(AF_UNIX, type, 0) : -1, failure = EEXIST;
-	if (probe >= 0) {
-		failure = connect(probe, &address->at.any, address->length) < 0 ? errno : EADDRINUSE;
-		close(probe);
-	}
-	errno = failure == EPROTOTYPE ? EADDRINUSE : failure;
+	int probe = S_ISSOCK(about.st_mode) ? sys_socket(AF_UNIX, type, 0) : -1;
+	if (!S_ISSOCK(about.st_mode)) errno = EEXIST;
+	if (probe < 0) return -1;
+	fcntl(probe, F_SETFL, O_NONBLOCK);
+	int failure = connect(probe, &address->at.any, address->length) < 0 ? errno : EADDRINUSE;
+	close(probe);
+	errno = failure == EAGAIN || failure == EPROTOTYPE ? EADDRINUSE : failure;
 	return failure == ECONNREFUSED ? 0 : -1;
 }
 

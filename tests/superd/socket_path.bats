@@ -98,3 +98,22 @@ assert_second_answers() {
 	reload_superd
 	assert_second_answers
 }
+
+@test "UNIX-domain socket: the server there has a full backlog, superd reports that the address is in use and exits" {
+	start_server -b 0 "$SOCKET" fill hold
+	wait_for_server_line '(full)'
+	run --separate-stderr timeout -k 1 "$WAIT_SECONDS" "$SUPERD" -b "$SOCKET" cat
+	assert_equal "$status" 1
+	[[ $stderr == *"$SOCKET: Address already in use"* || $stderr == *"$SOCKET: Address in use"* ]]
+}
+
+@test "UNIX-domain socket: the server at a new service's path has a full backlog, a reload serves the others" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	start_server -b 0 "$SOCKET" fill hold
+	wait_for_server_line '(full)'
+	print_service b "bind = $SOCKET" >>"$CONF"
+	reload_superd
+	grep -q "b: .*$SOCKET: Address .*in use" "$LOG"
+	echoes "$(port_of a)"
+}
