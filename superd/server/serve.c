@@ -261,6 +261,7 @@ static void header_done(struct client *client, enum header_result result) {
 		refuse_client(client, VERDICT_PROXY);
 	} else {
 		client->listener->refused[VERDICT_PROXY]++;
+		metrics_touch();
 		close(client->fd);
 	}
 	update_accepting(client->listener);
