@@ -133,7 +133,7 @@ struct source addr_source_prefix(struct source source, unsigned bits);
 struct timer {
 	int64_t when;
 	void (*due)(struct timer *);
-	struct timer *child, *next, *previous;
+	struct timer *parent, *left, *right; /* zero while it is not set */
 };
 
 /* A descriptor that is polled for input, until the timer if one is set. Embedded in the thing that reads. */

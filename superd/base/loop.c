@@ -6,12 +6,10 @@
 
 #include <time.h>
 
-enum { MOST_READY = 64 };
-
 static struct {
 	struct watch *ready[MOST_READY]; /* of this round, those that are still to be called */
 	int ready_count;
-	struct timer *timers; /* a pairing heap: the root is due first */
+	struct timer top; /* has a skew heap of all timers on its left, so that each has a parent */
 	int64_t now;
 	struct watch signals;
 	pid_t sender;
@@ -66,66 +64,42 @@ pid_t loop_signal_sender(void) {
 	return loop.sender;
 }
 
-/* One heap of two; either may be NULL. */
-static struct timer *merge(struct timer *a, struct timer *b) {
-	if (a == NULL || b == NULL) return a != NULL ? a : b;
-	struct timer *first = b->when < a->when ? b : a, *second = first == a ? b : a;
-	second->next = first->child;
-	if (second->next != NULL) second->next->previous = second;
-	second->previous = first;
-	first->child = second;
-	return first;
-}
-
-/* One heap of a list of them: first pairs, from left to right, then all of those. */
-static struct timer *merge_list(struct timer *list) {
-	struct timer *pairs = NULL, *heap = NULL, *next;
-	while (list != NULL) {
-		struct timer *first = list, *second = list->next;
-		list = second != NULL ? second->next : NULL;
-		first->next = NULL;
-		if (second != NULL) second->next = NULL;
-		first = merge(first, second);
-		first->next = pairs;
-		pairs = first;
+/*
+ * Puts one heap of two, either of which may be NULL, at `*at`, which is a part of `parent`. In a skew heap, each merge swaps
+ * the sides that it passes; that alone keeps the cost of all operations at the logarithm of the number of timers, on average
+ * (Sleator and Tarjan, "Self-adjusting heaps").
+ */
+static void merge(struct timer *parent, struct timer **at, struct timer *a, struct timer *b) {
+	while (a != NULL && b != NULL) {
+		struct timer *first = b->when < a->when ? b : a;
+		b = first == a ? b : a;
+		a = first->right;
+		first->right = first->left;
+		first->parent = parent;
+		*at = parent = first;
+		at = &first->left;
 	}
-	for (; pairs != NULL; pairs = next) {
-		next = pairs->next;
-		pairs->next = NULL;
-		heap = merge(heap, pairs);
-	}
-	return heap;
-}
-
-/* Only timers that are set have a previous one; that of the root is itself. */
-static void set_root(struct timer *root) {
-	loop.timers = root;
-	if (root != NULL) root->previous = root;
+	*at = a != NULL ? a : b;
+	if (*at != NULL) (*at)->parent = parent;
 }
 
 bool loop_timer_is_set(const struct timer *timer) {
-	return timer->previous != NULL;
+	return timer->parent != NULL;
 }
 
 /* The timer will not be called. Nothing happens if it is not set. */
 void loop_cancel_timer(struct timer *timer) {
-	if (!loop_timer_is_set(timer)) return;
-	struct timer *rest = merge_list(timer->child);
-	if (timer != loop.timers) {
-		*(timer->previous->child == timer ? &timer->previous->child : &timer->previous->next) = timer->next;
-		if (timer->next != NULL) timer->next->previous = timer->previous;
-		rest = merge(loop.timers, rest);
-	}
-	set_root(rest);
-	timer->child = timer->next = timer->previous = NULL;
+	struct timer *parent = timer->parent;
+	if (parent == NULL) return;
+	merge(parent, parent->left == timer ? &parent->left : &parent->right, timer->left, timer->right);
+	timer->parent = timer->left = timer->right = NULL;
 }
 
 /* Calls `timer->due` at that time, or as soon as it has passed, and not at an earlier setting; INT64_MAX: never. */
 void loop_set_timer(struct timer *timer, int64_t when) {
 	loop_cancel_timer(timer);
 	timer->when = when;
-	if (when == INT64_MAX) return;
-	set_root(merge(loop.timers, timer));
+	if (when != INT64_MAX) merge(&loop.top, &loop.top.left, loop.top.left, timer);
 }
 
 /* Polls `watch->fd` for input, and calls `watch->ready` when there is some. Returns 0, or -1 and errno. */
@@ -146,8 +120,7 @@ void loop_unwatch(struct watch *watch) {
 }
 
 static void call_timers(void) {
-	while (loop.timers != NULL && loop.timers->when <= loop.now) {
-		struct timer *timer = loop.timers;
+	for (struct timer *timer; (timer = loop.top.left) != NULL && timer->when <= loop.now;) {
 		loop_cancel_timer(timer);
 		timer->due(timer);
 	}
@@ -158,10 +131,9 @@ static void call_timers(void) {
  * what is to be called. Returns how many descriptors were ready.
  */
 int loop_run_once(bool only_look) {
-	int64_t span = loop.timers == NULL ? -1 : loop.timers->when - loop.now;
-	if (loop.timers != NULL && span < 0) span = 0;
-	int timeout = only_look ? 0 : span > INT_MAX ? INT_MAX : (int)span;
-	int count = sys_poller_wait(loop.ready, MOST_READY, timeout);
+	int64_t span = loop.top.left != NULL ? loop.top.left->when - loop.now : INT_MAX;
+	if (only_look || span < 0) span = 0;
+	int count = sys_poller_wait(loop.ready, span < INT_MAX ? (int)span : INT_MAX);
 	read_clock();
 	for (loop.ready_count = count; loop.ready_count > 0;) {
 		struct watch *watch = loop.ready[--loop.ready_count];

@@ -7,24 +7,17 @@
 #include <stdarg.h>
 #include <strings.h>
 
-enum { FIRST_BLOCK = 1000, LARGEST_BLOCK = 64 * 1024 };
+enum { FIRST_BLOCK = 2400, LARGEST_BLOCK = 64 * 1024 };
 
-struct block {
-	struct block *next;
+/* A block of memory. The first of an arena is the arena; the others follow it, the newest first. */
+struct arena {
+	struct arena *next;
 	size_t used, size;
 	max_align_t bytes[];
 };
 
-struct arena {
-	struct block *blocks;
-};
-
-static void end_program(void) {
-	exit(EXIT_FAILURE);
-}
-
 /* Called when there is no memory left for an arena. It must not return. */
-void (*mem_exhausted)(void) = end_program;
+void (*mem_exhausted)(void) = abort;
 
 /* Zeroed memory, to be freed with free(3). */
 void *mem_new(size_t size) {
@@ -33,42 +26,38 @@ void *mem_new(size_t size) {
 	return memory;
 }
 
+static struct arena *new_block(size_t size) {
+	struct arena *block = mem_new(sizeof *block + size);
+	block->size = size;
+	return block;
+}
+
 /* A new, empty arena. */
 struct arena *mem_arena_new(void) {
-	return mem_new(sizeof(struct arena));
+	return new_block(FIRST_BLOCK);
 }
 
 /* Frees the arena and all that was taken from it; NULL: nothing. */
 void mem_arena_free(struct arena *arena) {
-	struct block *next;
-	if (arena == NULL) return;
-	for (struct block *block = arena->blocks; block != NULL; block = next) {
-		next = block->next;
-		free(block);
+	for (struct arena *next; arena != NULL; arena = next) {
+		next = arena->next;
+		free(arena);
 	}
-	free(arena);
-}
-
-/* A block with room for `size` bytes: twice as large as the one before it, within bounds. */
-static struct block *add_block(struct arena *arena, size_t size) {
-	size_t room = arena->blocks == NULL ? FIRST_BLOCK : 2 * arena->blocks->size;
-	if (room > LARGEST_BLOCK) room = LARGEST_BLOCK;
-	if (room < size) room = size;
-	struct block *block = mem_new(sizeof *block + room);
-	*block = (struct block){.next = arena->blocks, .size = room};
-	arena->blocks = block;
-	return block;
 }
 
 /* `size` zeroed bytes that live as long as the arena. Never NULL. */
 void *mem_alloc(struct arena *arena, size_t size) {
 	const size_t unit = sizeof(max_align_t);
 	size_t rounded = (size + unit - 1) / unit * unit;
-	struct block *block = arena->blocks;
-	if (block == NULL || block->size - block->used < rounded) block = add_block(arena, rounded);
-	void *memory = (char *)block->bytes + block->used;
+	struct arena *block = arena->next != NULL ? arena->next : arena;
+	if (block->size - block->used < rounded) {
+		size_t room = block->size < LARGEST_BLOCK / 2 ? 2 * block->size : LARGEST_BLOCK;
+		block = new_block(room > rounded ? room : rounded);
+		block->next = arena->next;
+		arena->next = block;
+	}
 	block->used += rounded;
-	return memory;
+	return (char *)block->bytes + block->used - rounded;
 }
 
 /* The array of `count` elements with room for one more and a NULL after it: as it is, or a copy twice as large. */

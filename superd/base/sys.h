@@ -32,10 +32,11 @@ void sys_peek_sender(int fd, struct endpoint *sender);
 int sys_set_path(const char *path, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid);
 
 /* for loop.c */
+enum { MOST_READY = 64 };
 int sys_poller_open(void);
 int sys_poller_add(struct watch *watch);
 void sys_poller_remove(struct watch *watch);
-int sys_poller_wait(struct watch **ready, int most, int timeout);
+int sys_poller_wait(struct watch *ready[MOST_READY], int timeout);
 void sys_default_signals(void);
 int sys_signals_open(const sigset_t *signals);
 int sys_signal_read(int fd, pid_t *sender);

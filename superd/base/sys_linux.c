@@ -20,8 +20,6 @@
 #define SYS_close_range (-1) /* Linux 5.9; at exec 5.11 */
 #endif
 
-enum { MOST_EVENTS = 64 };
-
 /* A pipe, closed on exec, that is read without waiting. Returns 0, or -1 and errno. */
 int sys_pipe(int ends[2]) {
 	return pipe2(ends, O_CLOEXEC) < 0 ? -1 : fcntl(ends[0], F_SETFL, O_NONBLOCK);
@@ -114,10 +112,10 @@ void sys_poller_remove(struct watch *watch) {
 	epoll_ctl(poller, EPOLL_CTL_DEL, watch->fd, NULL);
 }
 
-/* Waits for at most `timeout` milliseconds (-1: without limit) until a descriptor is ready. Returns how many are. */
-int sys_poller_wait(struct watch **ready, int most, int timeout) {
-	struct epoll_event events[MOST_EVENTS];
-	int count = epoll_wait(poller, events, most < MOST_EVENTS ? most : MOST_EVENTS, timeout);
+/* Waits for at most `timeout` milliseconds until a descriptor is ready. Returns how many are. */
+int sys_poller_wait(struct watch *ready[MOST_READY], int timeout) {
+	struct epoll_event events[MOST_READY];
+	int count = epoll_wait(poller, events, MOST_READY, timeout);
 	for (int i = 0; i < count; i++) ready[i] = events[i].data.ptr;
 	return count < 0 ? 0 : count;
 }
@@ -128,7 +126,7 @@ int sys_poller_wait(struct watch **ready, int most, int timeout) {
  */
 void sys_default_signals(void) {
 	static const uint64_t action[8]; /* at least the kernel's struct: SIG_DFL, no flags, no mask */
-	for (int number = 1; number <= 64; number++) syscall(SYS_rt_sigaction, number, action, NULL, sizeof *action);
+	for (int number = 1; number < _NSIG; number++) syscall(SYS_rt_sigaction, number, action, NULL, _NSIG / 8);
 }
 
 /* A descriptor that is readable when one of `signals`, which are blocked, has arrived. Returns -1 and errno on failure. */

@@ -116,7 +116,7 @@ void sys_poller_remove(struct watch *watch) {
 }
 
 /* The signals are open only here, so that one that arrives earlier wakes poll(2) at once. */
-int sys_poller_wait(struct watch **ready, int most, int timeout) {
+int sys_poller_wait(struct watch *ready[MOST_READY], int timeout) {
 	static size_t begin; /* where to look first, so that every descriptor has its turn */
 	sigset_t open, blocked;
 	int found = 0;
@@ -126,7 +126,7 @@ int sys_poller_wait(struct watch **ready, int most, int timeout) {
 	sigprocmask(SIG_SETMASK, &open, &blocked);
 	int count = poll(poller.polls, (nfds_t)poller.count, timeout);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
-	for (size_t i = 0; i < poller.count && found < count && found < most; i++) {
+	for (size_t i = 0; i < poller.count && found < count && found < MOST_READY; i++) {
 		size_t slot = (begin + i) % poller.count;
 		if (poller.polls[slot].revents != 0) ready[found++] = poller.watches[slot];
 	}

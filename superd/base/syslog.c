@@ -22,22 +22,18 @@ const struct named_value syslog_levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_
 
 static int fd = -1;
 
+/* Closes the connection to the system's log. The next line opens it again. */
+void syslog_close(void) {
+	if (fd >= 0) close(fd);
+	fd = -1;
+}
+
 /* Returns 0, or -1 and errno. */
 static int reopen(void) {
 	struct endpoint log = {.at.un = {.sun_family = AF_UNIX, .sun_path = "/dev/log"}, .length = sizeof log.at.un};
 	syslog_close();
 	fd = sys_socket(AF_UNIX, SOCK_DGRAM, 0);
-	if (fd >= 0 && connect(fd, &log.at.any, log.length) == 0) return 0;
-	int saved = errno;
-	syslog_close();
-	errno = saved;
-	return -1;
-}
-
-/* Closes the connection to the system's log. The next line opens it again. */
-void syslog_close(void) {
-	if (fd >= 0) close(fd);
-	fd = -1;
+	return fd < 0 ? -1 : connect(fd, &log.at.any, log.length);
 }
 
 /* Writes a line, with its facility and level. Returns 0, or -1 if it is lost. */
