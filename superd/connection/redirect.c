@@ -19,47 +19,39 @@ struct direction {
 
 static struct direction there, back;
 
-static bool is_empty(const struct direction *direction) {
-	return direction->begin == direction->end;
-}
-
-/* Reads if there is nothing to write, else writes, without waiting. Returns -1 if the connection was reset. */
-static int move(struct direction *direction, short from_events, short to_events) {
-	if (is_empty(direction) && from_events != 0) {
-		ssize_t length = sys_receive_nonblocking(direction->from, direction->bytes, sizeof direction->bytes);
+/* Reads if there is nothing to write, and writes, without waiting. Returns -1 if the connection was reset. */
+static int move(struct direction *direction) {
+	ssize_t length = 0;
+	if (direction->begin == direction->end && !direction->is_shut) {
+		length = sys_receive_nonblocking(direction->from, direction->bytes, sizeof direction->bytes);
 		direction->is_shut = length == 0;
 		if (length == 0) shutdown(direction->to, SHUT_WR);
-		if (length < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
 		direction->begin = 0;
-		direction->end = (size_t)length;
-		direction->total += (unsigned long long)length;
-	} else if (!is_empty(direction) && to_events != 0) {
-		ssize_t length = sys_send_nonblocking(
-		    direction->to, direction->bytes + direction->begin, direction->end - direction->begin);
-		if (length < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
-		direction->begin += (size_t)length;
+		direction->end = length > 0 ? (size_t)length : 0;
+		direction->total += direction->end;
 	}
-	return 0;
+	if (direction->begin < direction->end) {
+		length = sys_send_nonblocking(
+		    direction->to, direction->bytes + direction->begin, direction->end - direction->begin);
+		direction->begin += length > 0 ? (size_t)length : 0;
+	}
+	return length < 0 && errno != EAGAIN && errno != EINTR ? -1 : 0;
 }
 
-/* What to wait for on the descriptor that `in` reads from and `out` writes to. */
-static short wanted(const struct direction *in, const struct direction *out) {
-	return (short)((!in->is_shut && is_empty(in) ? POLLIN : 0) | (is_empty(out) ? 0 : POLLOUT));
+/* What to wait for on the descriptor that `in` reads from and `out` writes to; for nothing, a hang-up would wake poll. */
+static struct pollfd poll_of(const struct direction *in, const struct direction *out) {
+	bool reads = in->begin == in->end && !in->is_shut, writes = out->begin < out->end;
+	return (struct pollfd){
+	    .fd = reads || writes ? in->from : -1, .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0))};
 }
 
 static int pass(int remote) {
 	there.from = back.to = STDIN_FILENO;
 	there.to = back.from = remote;
 	while (!there.is_shut || !back.is_shut) {
-		struct pollfd polls[] = {{.fd = STDIN_FILENO, .events = wanted(&there, &back)},
-		    {.fd = remote, .events = wanted(&back, &there)}};
-		for (int i = 0; i < 2; i++)
-			polls[i].fd =
-			    polls[i].events != 0 ? polls[i].fd : -1; /* a hang-up would wake poll for nothing */
+		struct pollfd polls[] = {poll_of(&there, &back), poll_of(&back, &there)};
 		if (poll(polls, 2, -1) < 0 && errno != EINTR) return -1;
-		if ((!there.is_shut && move(&there, polls[0].revents, polls[1].revents) < 0) ||
-		    (!back.is_shut && move(&back, polls[1].revents, polls[0].revents) < 0))
-			return -1;
+		if (move(&there) < 0 || move(&back) < 0) return -1;
 	}
 	return 0;
 }
