@@ -15,7 +15,7 @@
 #define FIRST_LINE "superd-state 1"
 #define LAST_LINE "end"
 
-enum { CHECK_TIMEOUT_MS = 10 * 1000, REASON_SIZE = 400 };
+enum { CHECK_TIMEOUT_MS = 10 * 1000, MOST_WAITS = 100, REASON_SIZE = 400 };
 
 extern char **environ;
 
@@ -108,16 +108,15 @@ static void write_child(FILE *to, const struct child *child) {
 
 /* Writes the connections of a listener that wait for their client, or for a child. */
 static void write_waiting(FILE *to, const struct listener *listener) {
-	struct header_bytes read;
 	for (const struct client *client = listener->pending_first; client != NULL; client = client->next) {
 		fputs("pending", to);
 		write_client(to, client);
 	}
 	for (const struct waiting *waiting = listener->headers.first; waiting != NULL; waiting = waiting->next) {
-		const struct client *client = proxy_bytes_read(waiting, &read);
-		fprintf(to, "header deadline=%" PRId64 " length=%zu", read.deadline, read.length);
-		write_bytes(to, "bytes", read.bytes, sizeof read.bytes);
-		write_client(to, client);
+		const struct header *header = proxy_header(waiting);
+		fprintf(to, "header deadline=%" PRId64 " length=%zu", header->deadline, header->length);
+		write_bytes(to, "bytes", header->bytes, sizeof header->bytes);
+		write_client(to, &header->client);
 	}
 	for (const struct waiting *waiting = listener->lingering.first; waiting != NULL; waiting = waiting->next) {
 		fprintf(
@@ -232,9 +231,9 @@ bool upgrade_is_due(void) {
 /* Executes the superd on disk. Returns only if that fails, and then nothing has changed. */
 void upgrade_execute(void) {
 	upgrade.is_due = false;
-	while (spawn_is_starting()) spawn_wait();
+	int waits = MOST_WAITS;
 	for (struct child *child = child_next(NULL); child != NULL; child = child_next(child))
-		spawn_assume_started(child);
+		spawn_hand_over(child, &waits);
 	FILE *file = write_state();
 	if (file != NULL) execve(upgrade.path, upgrade.argv, environ);
 	log_error("upgrade cancelled: %s: %s", file == NULL ? "temporary file" : upgrade.path, strerror(errno));
@@ -336,11 +335,11 @@ static void restore_question(const char *line, struct listener *listener) {
 }
 
 static void restore_header(const char *line, struct listener *listener) {
-	struct client client = read_client(line, listener);
-	struct header_bytes read = {
-	    .length = (size_t)read_number(line, "length", 0), .deadline = read_number(line, "deadline", loop_now())};
-	read_bytes(line, "bytes", read.bytes, sizeof read.bytes);
-	serve_restore_header(&client, &read);
+	struct header header = {.client = read_client(line, listener),
+	    .deadline = read_number(line, "deadline", 0),
+	    .length = (size_t)read_number(line, "length", 0)};
+	read_bytes(line, "bytes", header.bytes, sizeof header.bytes);
+	serve_restore_header(&header);
 }
 
 static void restore_pending(const char *line, struct listener *listener) {

@@ -76,14 +76,15 @@ void waiting_limit(struct waiting_list *list, int64_t deadline);
 /* proxy.c: the PROXY protocol header. One that ends before its first byte is none: a probe. */
 enum header_result { HEADER_GOOD, HEADER_BAD, HEADER_NONE };
 enum { HEADER_BYTES = 107 }; /* a line of version 1; of version 2, all that is used */
-struct header_bytes {
-	size_t length; /* read so far, and perhaps more than are here */
-	int64_t deadline;
+struct header {
+	struct client client; /* that has connected */
+	int64_t deadline;     /* 0: not set yet */
+	size_t length;        /* read so far, and perhaps more than are here */
 	char bytes[HEADER_BYTES];
 };
-void proxy_read_header(struct waiting_list *list, const struct client *client, const struct header_bytes *read,
+void proxy_read_header(struct waiting_list *list, const struct header *header,
     void (*done)(struct client *client, enum header_result result));
-const struct client *proxy_bytes_read(const struct waiting *waiting, struct header_bytes *read);
+const struct header *proxy_header(const struct waiting *waiting);
 
 /* spawn.c: from a client to its program */
 int spawn_start(
@@ -92,7 +93,7 @@ bool spawn_is_starting(void);
 void spawn_collect(void);
 void spawn_wait(void);
 void spawn_note_end(struct child *child);
-void spawn_assume_started(struct child *child);
+void spawn_hand_over(struct child *child, int *waits);
 
 /* child.c: the running children */
 void child_add(struct child *child);

@@ -6,14 +6,12 @@
 
 #include <arpa/inet.h>
 
-enum { SHORTEST = 15, V1_MAX = HEADER_BYTES, V2_HEAD = 16, SKIPPED = 512, HEADER_TIMEOUT_MS = 3000, MAX_WAITING = 256 };
+enum { SHORTEST = 15, V2_HEAD = 16, SKIPPED = 512, HEADER_TIMEOUT_MS = 3000, MAX_WAITING = 256 };
 
 struct header_read {
 	struct waiting waiting;
-	struct client client;
+	struct header header;
 	void (*done)(struct client *client, enum header_result result);
-	size_t length;                /* read so far */
-	char bytes[V1_MAX + SKIPPED]; /* what comes after the first V1_MAX bytes is read over what came before it */
 };
 
 static const char v1_signature[] = "PROXY ", v2_signature[] = "\r\n\r\n\0\r\nQUIT\n";
@@ -34,22 +32,16 @@ static bool read_v1_address(struct endpoint *endpoint, int family, const char *h
 }
 
 /* PROXY TCP4|TCP6 SOURCE DESTINATION SOURCEPORT DESTINATIONPORT, or PROXY UNKNOWN and anything. */
-static int parse_v1(char *line, struct client *client) {
+static bool parse_v1(char *line, struct client *client) {
 	char *words[7] = {NULL}, *rest;
 	size_t count = 0;
 	for (char *word = strtok_r(line, " ", &rest); word != NULL && count < 7; word = strtok_r(NULL, " ", &rest))
 		words[count++] = word;
-	if (count >= 2 && strcmp(words[1], "UNKNOWN") == 0) return 0;
-	int family = count == 6 && strcmp(words[1], "TCP4") == 0   ? AF_INET
-		     : count == 6 && strcmp(words[1], "TCP6") == 0 ? AF_INET6
-								   : 0;
-	struct endpoint peer, local;
-	if (family == 0 || !read_v1_address(&peer, family, words[2], words[4]) ||
-	    !read_v1_address(&local, family, words[3], words[5]))
-		return -1;
-	client->peer = peer;
-	client->local = local;
-	return 0;
+	if (count >= 2 && strcmp(words[1], "UNKNOWN") == 0) return true;
+	if (count != 6 || (strcmp(words[1], "TCP4") != 0 && strcmp(words[1], "TCP6") != 0)) return false;
+	int family = strcmp(words[1], "TCP4") == 0 ? AF_INET : AF_INET6;
+	return read_v1_address(&client->peer, family, words[2], words[4]) &&
+	       read_v1_address(&client->local, family, words[3], words[5]);
 }
 
 static unsigned number_at(const char *bytes) {
@@ -61,52 +53,55 @@ static size_t v2_length(const char *bytes) {
 }
 
 /* LOCAL and families other than TCP's leave the connection's own addresses; whatever follows the addresses is skipped. */
-static int parse_v2(const char *bytes, struct client *client) {
-	int command = bytes[12] & 0x0f, version = (bytes[12] >> 4) & 0x0f, transport = (unsigned char)bytes[13];
-	size_t length = v2_length(bytes) - V2_HEAD;
-	if (version != 2 || command > 1) return -1;
-	if (command == 0 || (transport != 0x11 && transport != 0x21)) return 0;
-	int family = transport == 0x11 ? AF_INET : AF_INET6;
+static bool parse_v2(const char *bytes, struct client *client) {
+	enum { V2_LOCAL = 0x20, V2_PROXY = 0x21, V2_TCP4 = 0x11, V2_TCP6 = 0x21 };
+	int family = bytes[13] == V2_TCP4 ? AF_INET : AF_INET6;
 	size_t size = family == AF_INET ? 4 : 16;
-	const char *addresses = bytes + V2_HEAD;
-	if (length < 2 * size + 4) return -1;
-	memcpy(make_endpoint(&client->peer, family, number_at(addresses + 2 * size)), addresses, size);
-	memcpy(make_endpoint(&client->local, family, number_at(addresses + 2 * size + 2)), addresses + size, size);
-	return 0;
+	const char *source = bytes + V2_HEAD, *ports = source + 2 * size;
+	if (bytes[12] == V2_LOCAL) return true;
+	if (bytes[12] != V2_PROXY) return false;
+	if (family == AF_INET6 && bytes[13] != V2_TCP6) return true;
+	if (v2_length(bytes) < V2_HEAD + 2 * size + 4) return false;
+	memcpy(make_endpoint(&client->peer, family, number_at(ports)), source, size);
+	memcpy(make_endpoint(&client->local, family, number_at(ports + 2)), source + size, size);
+	return true;
 }
 
-static bool has_signature(const struct header_read *header, const char *signature, size_t size) {
+static bool is_v1(const struct header *header) {
+	return header->bytes[0] == v1_signature[0];
+}
+
+/* Whether the bytes so far are those of a signature. */
+static bool has_signature(const struct header *header) {
+	const char *signature = is_v1(header) ? v1_signature : v2_signature;
+	size_t size = is_v1(header) ? sizeof v1_signature - 1 : sizeof v2_signature - 1;
 	return memcmp(header->bytes, signature, header->length < size ? header->length : size) == 0;
 }
 
-static bool is_v1(const struct header_read *header) {
-	return has_signature(header, v1_signature, sizeof v1_signature - 1);
-}
-
-static bool is_v2(const struct header_read *header) {
-	return has_signature(header, v2_signature, sizeof v2_signature - 1);
-}
-
 /* How many more bytes belong to the header for certain; 0 when it is whole. A line is read byte by byte to its end. */
-static size_t wanted(const struct header_read *header) {
+static size_t wanted(const struct header *header) {
 	if (header->length < SHORTEST) return SHORTEST - header->length;
-	if (is_v1(header)) return header->length < V1_MAX && header->bytes[header->length - 1] != '\n';
+	if (is_v1(header)) return header->length < HEADER_BYTES && header->bytes[header->length - 1] != '\n';
 	return header->length < V2_HEAD ? V2_HEAD - header->length : v2_length(header->bytes) - header->length;
 }
 
-static int parse(struct header_read *header) {
-	if (is_v2(header)) return parse_v2(header->bytes, &header->client);
+/* Reads the client's addresses from a whole header. Returns whether it is good. */
+static bool parse(struct header *header, struct client *client) {
+	if (!is_v1(header)) return parse_v2(header->bytes, client);
 	char *end = header->bytes + header->length - 2;
-	if (memcmp(end, "\r\n", 2) != 0 || memchr(header->bytes, '\0', header->length) != NULL) return -1;
+	if (memcmp(end, "\r\n", 2) != 0 || memchr(header->bytes, '\0', header->length) != NULL) return false;
 	*end = '\0';
-	return parse_v1(header->bytes, &header->client);
+	return parse_v1(header->bytes, client);
 }
 
-static void finish(struct header_read *header, enum header_result result) {
-	struct client client = header->client;
-	void (*done)(struct client *, enum header_result) = header->done;
-	waiting_remove(&header->waiting);
-	free(header);
+/* Ends with the client that a good header names, or else the one that has connected. */
+static void finish(struct header_read *read, enum header_result result) {
+	struct client client = read->header.client, named = client;
+	void (*done)(struct client *, enum header_result) = read->done;
+	if (result == HEADER_GOOD && !parse(&read->header, &named)) result = HEADER_BAD;
+	if (result == HEADER_GOOD) client = named;
+	waiting_remove(&read->waiting);
+	free(read);
 	client.source = addr_source(&client.peer, client.uid);
 	done(&client, result);
 }
@@ -115,52 +110,52 @@ static void time_out(struct timer *timer) {
 	finish(CONTAINER(timer, struct header_read, waiting.watch.timer), HEADER_BAD);
 }
 
-/* Reads what belongs to the header and has arrived. */
+/* Reads what belongs to the header and has arrived. What of it is longer than any line is of no use. */
 static void read_header(struct watch *watch) {
-	struct header_read *header = CONTAINER(watch, struct header_read, waiting.watch);
+	char skipped[SKIPPED];
+	struct header_read *read = CONTAINER(watch, struct header_read, waiting.watch);
+	struct header *header = &read->header;
 	for (size_t size; (size = wanted(header)) > 0;) {
-		size_t begin = header->length < V1_MAX ? header->length : V1_MAX;
-		size_t room = sizeof header->bytes - begin;
-		ssize_t count = sys_receive_nonblocking(watch->fd, header->bytes + begin, size < room ? size : room);
+		bool is_used = header->length < HEADER_BYTES;
+		size_t room = is_used ? HEADER_BYTES - header->length : sizeof skipped;
+		ssize_t count = sys_receive_nonblocking(
+		    watch->fd, is_used ? header->bytes + header->length : skipped, size < room ? size : room);
 		if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
 		header->length += count > 0 ? (size_t)count : 0;
-		if (count <= 0 || (!is_v1(header) && !is_v2(header))) {
-			finish(header, header->length > 0 ? HEADER_BAD : HEADER_NONE);
+		if (count <= 0 || !has_signature(header)) {
+			finish(read, header->length > 0 ? HEADER_BAD : HEADER_NONE);
 			return;
 		}
 	}
-	finish(header, parse(header) == 0 ? HEADER_GOOD : HEADER_BAD);
+	finish(read, HEADER_GOOD);
 }
 
 /*
- * Reads the header of a client that connects through a proxy, and calls `done` with the client that the header names.
- * `list` holds the clients of one service whose header is awaited; past MAX_WAITING, the oldest one's header is bad.
- * `read` are the bytes of the header that an earlier superd has read, if there are any. Without memory, the header is bad.
+ * Reads a header of which nothing has been read yet, or that an earlier superd has begun to read, and calls `done` with the
+ * client that it names, if it is good. `list` holds those of one service; past MAX_WAITING, the oldest one is bad. Without
+ * memory, the header is bad.
  */
-void proxy_read_header(struct waiting_list *list, const struct client *client, const struct header_bytes *read,
+void proxy_read_header(struct waiting_list *list, const struct header *header,
     void (*done)(struct client *client, enum header_result result)) {
-	struct header_read *header = calloc(1, sizeof *header);
-	int64_t deadline = read != NULL ? read->deadline : loop_now() + HEADER_TIMEOUT_MS;
-	if (header != NULL) {
-		header->client = *client;
-		header->done = done;
-		header->length = read != NULL ? read->length : 0;
-		if (read != NULL) memcpy(header->bytes, read->bytes, sizeof read->bytes);
-		header->waiting.watch = (struct watch){.fd = client->fd, .ready = read_header, .timer.due = time_out};
+	struct header_read *read = calloc(1, sizeof *read);
+	int64_t deadline = header->deadline > 0 ? header->deadline : loop_now() + HEADER_TIMEOUT_MS;
+	if (read != NULL) {
+		read->waiting.watch =
+		    (struct watch){.fd = header->client.fd, .ready = read_header, .timer.due = time_out};
+		read->header = *header;
+		read->header.deadline = deadline;
+		read->done = done;
 	}
-	if (header == NULL || waiting_add(list, &header->waiting, deadline) < 0) {
-		struct client unnamed = *client;
-		free(header);
-		done(&unnamed, HEADER_BAD);
+	if (read == NULL || waiting_add(list, &read->waiting, deadline) < 0) {
+		struct client client = header->client;
+		free(read);
+		done(&client, HEADER_BAD);
 		return;
 	}
 	waiting_end(list, MAX_WAITING);
 }
 
-/* The client of a header that is awaited, and what has been read of the header. */
-const struct client *proxy_bytes_read(const struct waiting *waiting, struct header_bytes *read) {
-	const struct header_read *header = CONTAINER(waiting, struct header_read, waiting);
-	*read = (struct header_bytes){.length = header->length, .deadline = waiting->watch.timer.when};
-	memcpy(read->bytes, header->bytes, sizeof read->bytes);
-	return &header->client;
+/* The header that such a connection waits for, with what has been read of it. */
+const struct header *proxy_header(const struct waiting *waiting) {
+	return &CONTAINER(waiting, struct header_read, waiting)->header;
 }

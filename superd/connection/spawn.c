@@ -60,7 +60,7 @@ static struct launch *quick[MAX_QUICK];
 
 static size_t quick_count;
 
-static struct launch *unused;
+static struct launch *unused; /* those of quick children, at most MAX_QUICK */
 
 static void set_limits(struct launch *launch) {
 	const struct service *service = launch->service;
@@ -192,12 +192,14 @@ static int set_environment(struct launch *launch) {
 	return 0;
 }
 
-static void remove_quick(const struct launch *launch) {
+/* Returns whether it was one of the quick ones. */
+static bool remove_quick(const struct launch *launch) {
 	size_t i = 0;
 	while (i < quick_count && quick[i] != launch) i++;
-	if (i == quick_count) return;
+	if (i == quick_count) return false;
 	quick_count--;
 	memmove(&quick[i], &quick[i + 1], (quick_count - i) * sizeof(struct launch *));
+	return true;
 }
 
 /*
@@ -212,11 +214,15 @@ static void finish(struct launch *launch) {
 			 (failure.step != NULL && child->started != NULL);
 	if (!is_needed) close(client.fd);
 	service_release(launch->service);
-	remove_quick(launch);
-	loop_cancel_timer(&launch->timer);
-	launch->next = unused;
-	unused = launch;
 	child->launch = NULL;
+	loop_cancel_timer(&launch->timer);
+	if (remove_quick(launch)) {
+		launch->next = unused;
+		unused = launch;
+	} else {
+		free(launch->environment);
+		free(launch);
+	}
 	if (child->started != NULL) child->started(&client, child, failure.step != NULL ? &failure : NULL);
 }
 
@@ -267,15 +273,23 @@ void spawn_note_end(struct child *child) {
 }
 
 /*
- * Calls `started` of a child that has not reached its exec yet: another superd goes on with it. It may still share our
- * descriptors, and those of them that the other superd gets are not closed at exec from now on.
+ * Prepares a child for another superd, which cannot see whether it starts. A child that has not reached its exec yet is waited
+ * for, if it is not older than MOST_SLOW_CHECK_MS, and as long as `*waits` are left. After that, it counts as started. It may
+ * still share our descriptors, and those of them that the other superd gets are not closed at exec from now on.
  */
-void spawn_assume_started(struct child *child) {
-	spawn_started *started = child->started;
-	if (child->launch == NULL || started == NULL) return;
-	child->launch->closes_others = true;
-	child->started = NULL;
-	started(&child->launch->client, child, NULL);
+void spawn_hand_over(struct child *child, int *waits) {
+	struct launch *launch = child->launch;
+	bool is_old = loop_now() - child->began > MOST_SLOW_CHECK_MS;
+	if (launch == NULL) return;
+	for (; task_is_starting(&launch->task) && !is_old && *waits > 0; --*waits) task_wait(&launch->task);
+	if (!task_is_starting(&launch->task)) {
+		finish(launch);
+	} else if (child->started != NULL) {
+		spawn_started *started = child->started;
+		child->started = NULL;
+		launch->closes_others = true;
+		started(&launch->client, child, NULL);
+	}
 }
 
 /*
@@ -287,14 +301,17 @@ int spawn_start(
     struct service *service, const struct client *client, struct child *child, struct task_failure *failure) {
 	static int lowest = INT_MAX; /* of the clients' descriptors: below it, there is none of another client */
 	while (quick_count == MAX_QUICK) spawn_wait();
-	if (unused == NULL) unused = calloc(1, sizeof *unused);
-	struct launch *launch = unused;
 	*failure = (struct task_failure){"memory", ENOMEM};
-	if (launch == NULL) return -1;
+	if (unused == NULL) {
+		if ((unused = malloc(sizeof *unused)) == NULL) return -1; /* of its stack, few pages are ever touched */
+		unused->next = NULL;
+		unused->environment = NULL;
+	}
+	struct launch *launch = unused;
 	launch->service = service;
 	launch->client = *client;
 	launch->child = child;
-	launch->timer.due = check_slow;
+	launch->timer = (struct timer){.due = check_slow};
 	launch->closes_others = client->fd != lowest;
 	if (client->fd < lowest) lowest = client->fd;
 	launch->limits_stderr = service->change_user && service->stderr_to == STDERR_LOG && is_stderr_readable();

@@ -36,7 +36,6 @@ static void count_refusal(const struct client *client, enum verdict verdict) {
 	struct listener *listener = client->listener;
 	struct refusal_run *run = &listener->refusal_runs[verdict];
 	listener->refused[verdict]++;
-	metrics_touch();
 	if (verdict_kinds[verdict].logged_each_time || run->refused == 0) log_fail(listener->service, client, verdict);
 	if (verdict_kinds[verdict].logged_each_time) return;
 	if (run->refused++ == 0) run->began = loop_now();

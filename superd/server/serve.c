@@ -261,7 +261,6 @@ static void header_done(struct client *client, enum header_result result) {
 		refuse_client(client, VERDICT_PROXY);
 	} else {
 		client->listener->refused[VERDICT_PROXY]++;
-		metrics_touch();
 		close(client->fd);
 	}
 	update_accepting(client->listener);
@@ -340,7 +339,7 @@ static bool serve_one(const struct listening_socket *socket) {
 	if (!service->wait) listener->accepted++;
 	metrics_touch();
 	if (!service->wait && addr_list_matches(&service->proxy_from, client.source))
-		proxy_read_header(&listener->headers, &client, NULL, header_done);
+		proxy_read_header(&listener->headers, &(struct header){.client = client}, header_done);
 	else
 		handle_client(&client);
 	update_accepting(listener);
@@ -383,8 +382,8 @@ void serve_restore_pending(const struct client *client) {
 }
 
 /* Goes on reading the PROXY header of a client that an earlier superd had accepted. */
-void serve_restore_header(const struct client *client, const struct header_bytes *read) {
-	proxy_read_header(&client->listener->headers, client, read, header_done);
+void serve_restore_header(const struct header *header) {
+	proxy_read_header(&header->client.listener->headers, header, header_done);
 }
 
 /* Lets a connection linger whose program an earlier superd had started. */

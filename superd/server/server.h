@@ -87,7 +87,7 @@ void listener_free_retired(void);
 void serve_open_all(void);
 void serve_restore_child(struct listener *listener, const struct child *child);
 void serve_restore_pending(const struct client *client);
-void serve_restore_header(const struct client *client, const struct header_bytes *read);
+void serve_restore_header(const struct header *header);
 void serve_restore_lingering(struct listener *listener, int fd, int64_t deadline);
 bool serve_is_idle(void);
 long serve_drain_time(void);

@@ -156,14 +156,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	int ends[2];
 	if (size < 1 || size > INPUT_MAX) return 0;
 	require(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-	struct client client = {.fd = ends[0], .uid = (uid_t)-1};
-	client.peer.at.in.sin_family = client.local.at.in.sin_family = AF_INET;
-	client.peer.length = client.local.length = sizeof client.peer.at.in;
+	struct header header = {.client = {.fd = ends[0], .uid = (uid_t)-1}};
+	struct client *client = &header.client;
+	client->peer.at.in.sin_family = client->local.at.in.sin_family = AF_INET;
+	client->peer.length = client->local.length = sizeof client->peer.at.in;
 	memset(&verdict, 0, sizeof verdict);
 	unsigned state = data[0];
 	data++, size--;
 
-	proxy_read_header(&list, &client, NULL, header_done);
+	proxy_read_header(&list, &header, header_done);
 	require(list.count == 1);
 	size_t sent = send_pieces(ends[1], data, size, state);
 	close(ends[1]);

@@ -144,7 +144,7 @@ assert_three_descriptors() {
 	print_open_service dgram wait=yes socket_type=dgram user=nobody stderr=log server=/bin/dd \
 		server_args='of=/dev/null count=1' >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
-	tamper setsid delay_enter=1s
+	tamper setsid delay_enter=4s
 	printf hello >"/dev/udp/127.0.0.1/$(port_of dgram)"
 	wait_until has_children 1
 	signal_and_wait TERM stopping
@@ -181,11 +181,11 @@ assert_three_descriptors() {
 		print_open_service proxied proxy_from=127.0.0.1
 	} >"$CONF"
 	start_superd -c "$CONF"
+	tamper execve delay_enter=60s -P "$BATS_TEST_TMPDIR/slow"
 	start_background "$CLIENT" "$(port_of proxied)" "file:$BATS_TEST_TMPDIR/go" 'send:PROXY UNKNOWN\r\nhello\n' shut all \
 		>"$BATS_TEST_TMPDIR/reply"
 	client=$BG_PID
 	wait_until has_sockets 3
-	tamper execve delay_enter=60s -P "$BATS_TEST_TMPDIR/slow"
 	start_background "$CLIENT" "$(port_of slow)" hold
 	wait_until has_children 1
 	touch "$BATS_TEST_TMPDIR/go"
@@ -404,6 +404,20 @@ time.sleep(1000)' "$PORT"
 	assert_upgrade_cancelled 'Permission denied'
 	wait_until is_gone "$client"
 	has_sockets 1
+}
+
+@test "upgrade: the file of a program that starts slowly is open for writing, its client is served later (Linux)" {
+	cp /bin/cat "$BATS_TEST_TMPDIR/busy"
+	start_superd -p 0 -b 127.0.0.1 "$BATS_TEST_TMPDIR/busy"
+	exec 6>>"$BATS_TEST_TMPDIR/busy"
+	tamper execve delay_enter=300ms 6>&-
+	start_background "$CLIENT" "$PORT" 'send:here\n' line >"$BATS_TEST_TMPDIR/line" 6>&-
+	client=$BG_PID
+	wait_until has_children 1
+	upgrade_superd 6>&-
+	exec 6>&-
+	wait "$client"
+	[ "$(cat "$BATS_TEST_TMPDIR/line")" = here ]
 }
 
 @test "process 1: orphans exit, superd reaps them and logs only its own programs" {
