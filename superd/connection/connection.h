@@ -7,21 +7,6 @@
 
 #include "../config/config.h"
 
-/* The result of the admission checks. */
-/* clang-format off */
-enum verdict {
-	VERDICT_ALLOW, VERDICT_ADDRESS, VERDICT_TIME, VERDICT_LOAD, VERDICT_SERVICE_LIMIT, VERDICT_PER_SOURCE_LIMIT,
-	VERDICT_CPS, VERDICT_PER_SOURCE_CPS, VERDICT_SENSOR, VERDICT_PROXY, VERDICT_FORK, VERDICTS
-};
-/* clang-format on */
-
-/* FAIL's word, which is the metrics' reason too; and whether it is logged each time, or once for a run of refusals. */
-struct verdict_kind {
-	const char *word;
-	bool logged_each_time;
-};
-extern const struct verdict_kind verdict_kinds[VERDICTS];
-
 struct listener;
 
 /* A client, from accept to the child. */
@@ -113,8 +98,8 @@ int redirect_run(const struct service *service);
 /* log_service.c: the lines of a service's log */
 void log_start(const struct service *service, const struct client *client, pid_t pid);
 void log_exit(const struct service *service, const struct child *child, int status);
-void log_fail(const struct service *service, const struct client *client, enum verdict verdict);
-void log_refusal_run(const struct service *service, enum verdict verdict, unsigned long refused, int64_t span);
+void log_fail(const struct service *service, const struct client *client, const char *reason);
+void log_refusal_run(const struct service *service, const char *reason, unsigned long refused, int64_t span);
 void log_traffic(const struct service *service, unsigned long long in, unsigned long long out);
 void log_file_prepare(const struct service *service);
 void log_files_reopen(void);

@@ -11,20 +11,6 @@
 
 enum { PART = 300 };
 
-/* xinetd's words, where xinetd has one. */
-const struct verdict_kind verdict_kinds[VERDICTS] = {
-    [VERDICT_ADDRESS] = {.word = "address", .logged_each_time = true},
-    [VERDICT_TIME] = {.word = "time", .logged_each_time = true},
-    [VERDICT_LOAD] = {.word = "load"},
-    [VERDICT_SERVICE_LIMIT] = {.word = "service_limit"},
-    [VERDICT_PER_SOURCE_LIMIT] = {.word = "per_source_limit", .logged_each_time = true},
-    [VERDICT_CPS] = {.word = "cps"},
-    [VERDICT_PER_SOURCE_CPS] = {.word = "per_source_cps", .logged_each_time = true},
-    [VERDICT_SENSOR] = {.word = "sensor", .logged_each_time = true},
-    [VERDICT_PROXY] = {.word = "proxy", .logged_each_time = true},
-    [VERDICT_FORK] = {.word = "fork"},
-};
-
 /*
  * A file of log_type, opened once for all services that name it. Past the soft limit there is a warning, past the hard limit
  * nothing is written.
@@ -168,13 +154,13 @@ void log_exit(const struct service *service, const struct child *child, int stat
 	write_line(service, true, "EXIT: %.100s%s", service->id, line);
 }
 
-/* FAIL: ID WORD from=ADDRESS; nothing stands after from=. */
-void log_fail(const struct service *service, const struct client *client, enum verdict verdict) {
+/* FAIL: ID REASON from=ADDRESS; nothing stands after from=. */
+void log_fail(const struct service *service, const struct client *client, const char *reason) {
 	char peer[ADDR_TEXT];
 	if (service->log_on_failure == 0) return;
 	bool has_host = service->log_on_failure & LOG_ITEM_HOST;
-	write_line(service, false, "FAIL: %.100s %s%s%s", service->id, verdict_kinds[verdict].word,
-	    has_host ? " from=" : "", has_host ? format_peer(client, peer) : "");
+	write_line(service, false, "FAIL: %.100s %s%s%s", service->id, reason, has_host ? " from=" : "",
+	    has_host ? format_peer(client, peer) : "");
 }
 
 /* What a redirection passed on in each direction, in bytes. */
@@ -184,8 +170,8 @@ void log_traffic(const struct service *service, unsigned long long in, unsigned 
 }
 
 /* The end of a run of refusals, of which only the first was logged; `span` in milliseconds. */
-void log_refusal_run(const struct service *service, enum verdict verdict, unsigned long refused, int64_t span) {
+void log_refusal_run(const struct service *service, const char *reason, unsigned long refused, int64_t span) {
 	if (service->log_on_failure == 0) return;
-	write_line(service, false, "%s ended: %.100s refused=%lu duration=%ld(sec)", verdict_kinds[verdict].word,
-	    service->id, refused, (long)(span / 1000));
+	write_line(service, false, "%s ended: %.100s refused=%lu duration=%ld(sec)", reason, service->id, refused,
+	    (long)(span / 1000));
 }

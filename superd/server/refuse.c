@@ -6,6 +6,20 @@
 
 enum { RUN_GAP_MS = 1000, RETRY_MS = 1000, UNREAD_SIZE = 65536 };
 
+/* xinetd's words, where xinetd has one. */
+const struct verdict_kind verdict_kinds[VERDICTS] = {
+    [VERDICT_ADDRESS] = {.word = "address", .logged_each_time = true},
+    [VERDICT_TIME] = {.word = "time", .logged_each_time = true},
+    [VERDICT_LOAD] = {.word = "load"},
+    [VERDICT_SERVICE_LIMIT] = {.word = "service_limit"},
+    [VERDICT_PER_SOURCE_LIMIT] = {.word = "per_source_limit", .logged_each_time = true},
+    [VERDICT_CPS] = {.word = "cps"},
+    [VERDICT_PER_SOURCE_CPS] = {.word = "per_source_cps", .logged_each_time = true},
+    [VERDICT_SENSOR] = {.word = "sensor", .logged_each_time = true},
+    [VERDICT_PROXY] = {.word = "proxy", .logged_each_time = true},
+    [VERDICT_FORK] = {.word = "fork"},
+};
+
 /* Closes a connection so that what was sent arrives: unread data would reset it. */
 static void close_gently(int fd) {
 	static char unread[UNREAD_SIZE];
@@ -24,7 +38,8 @@ static void end_refusal_runs(struct timer *timer) {
 		int64_t over = run->last + RUN_GAP_MS;
 		if (verdict == VERDICT_CPS && over < listener->closed_until) over = listener->closed_until;
 		if (loop_now() >= over) {
-			log_refusal_run(listener->service, verdict, run->refused, run->last - run->began);
+			log_refusal_run(
+			    listener->service, verdict_kinds[verdict].word, run->refused, run->last - run->began);
 			run->refused = 0;
 		} else if (over < again)
 			again = over;
@@ -34,10 +49,11 @@ static void end_refusal_runs(struct timer *timer) {
 
 static void count_refusal(const struct client *client, enum verdict verdict) {
 	struct listener *listener = client->listener;
+	const struct verdict_kind *kind = &verdict_kinds[verdict];
 	struct refusal_run *run = &listener->refusal_runs[verdict];
 	listener->refused[verdict]++;
-	if (verdict_kinds[verdict].logged_each_time || run->refused == 0) log_fail(listener->service, client, verdict);
-	if (verdict_kinds[verdict].logged_each_time) return;
+	if (kind->logged_each_time || run->refused == 0) log_fail(listener->service, client, kind->word);
+	if (kind->logged_each_time) return;
 	if (run->refused++ == 0) run->began = loop_now();
 	run->last = loop_now();
 	listener->refusal_timer.due = end_refusal_runs;

@@ -7,6 +7,21 @@
 
 #include "../connection/connection.h"
 
+/* The result of the admission checks. */
+/* clang-format off */
+enum verdict {
+	VERDICT_ALLOW, VERDICT_ADDRESS, VERDICT_TIME, VERDICT_LOAD, VERDICT_SERVICE_LIMIT, VERDICT_PER_SOURCE_LIMIT,
+	VERDICT_CPS, VERDICT_PER_SOURCE_CPS, VERDICT_SENSOR, VERDICT_PROXY, VERDICT_FORK, VERDICTS
+};
+/* clang-format on */
+
+/* FAIL's word, which is the metrics' reason too; and whether it is logged each time, or once for a run of refusals. */
+struct verdict_kind {
+	const char *word;
+	bool logged_each_time;
+};
+extern const struct verdict_kind verdict_kinds[VERDICTS];
+
 struct listening_socket {
 	struct watch watch; /* fd -1: the address is not there yet */
 	struct listening_socket *next;

@@ -5,12 +5,12 @@ load ../lib/client
 load ../lib/fault
 
 # build_version NAME: build superd from a copy of its sources, changed as stdin's sed script has it for upgrade.c and
-# connection.h: $BATS_FILE_TMPDIR/NAME/superd/superd.
+# server.h: $BATS_FILE_TMPDIR/NAME/superd/superd.
 build_version() {
 	local tree=$BATS_FILE_TMPDIR/$1
 	mkdir "$tree"
 	cp -r "$ROOT/superd" "$ROOT/Makefile" "$tree/"
-	sed -i -f - "$tree/superd/upgrade.c" "$tree/superd/connection/connection.h"
+	sed -i -f - "$tree/superd/upgrade.c" "$tree/superd/server/server.h"
 	make -s -C "$tree" superd/superd CFLAGS=-O1 HARDEN=-fPIE 2>&1 || return
 	! diff -rq "$ROOT/superd" "$tree/superd" --exclude=superd >/dev/null || return
 }
