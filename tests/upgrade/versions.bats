@@ -25,8 +25,8 @@ setup_file() {
 		s/"child pid=/"child colour=red pid=/
 		s/"pending fd=/"pending colour=red fd=/
 		s/"lingering fd=/"lingering colour=red fd=/
-		s/second_began/second_start/g
-		s/->second_start/->second_began/g
+		s/second_began=/second_start=/
+		s/"second_began"/"second_start"/
 		s/fprintf(to, "%s\\n", LAST_LINE)/fprintf(to, "garden colour=green\\n%s\\n", LAST_LINE)/
 		s/VERDICT_ALLOW, VERDICT_ADDRESS, VERDICT_TIME,/VERDICT_ALLOW, VERDICT_TIME, VERDICT_ADDRESS,/
 	EOF
