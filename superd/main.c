@@ -68,7 +68,7 @@ static void end_without_memory(void) {
 }
 
 int main(int argc, char **argv) {
-	struct error error;
+	struct error error = {.text = ""};
 	tidy_descriptors();
 	int restored = upgrade_restore_early(&error);
 	options_read(&options, argc, argv);

@@ -260,8 +260,9 @@ static int64_t read_number(const char *line, const char *key, int64_t unless_set
 static size_t read_bytes(const char *line, const char *key, void *bytes, size_t size) {
 	const char *digits = value_of(line, key);
 	size_t length = 0;
-	for (unsigned byte; digits != NULL && length < size && digits[0] > ' ' && digits[1] > ' '; digits += 2)
-		if (sscanf(digits, "%2x", &byte) == 1) ((unsigned char *)bytes)[length++] = (unsigned char)byte;
+	for (; digits != NULL && length < size && digits[0] > ' ' && digits[1] > ' '; digits += 2)
+		((unsigned char *)bytes)[length++] =
+		    (unsigned char)strtoul((char[]){digits[0], digits[1], '\0'}, NULL, 16);
 	return length;
 }
 

@@ -11,7 +11,7 @@ static struct hash_link **bucket_of(const struct hash *hash, uint64_t key) {
 }
 
 static void resize(struct hash *hash, size_t size) {
-	struct hash larger = {.buckets = calloc(size, sizeof *larger.buckets), .size = size, .count = hash->count};
+	struct hash larger = {.buckets = calloc(size, sizeof(struct hash_link *)), .size = size, .count = hash->count};
 	if (larger.buckets == NULL) return;
 	for (size_t i = 0; i < hash->size; i++)
 		for (struct hash_link *link = hash->buckets[i], *next; link != NULL; link = next) {

@@ -82,7 +82,7 @@ static void write_line(int priority, const char *text) {
 		snprintf(line, sizeof line, "%swarning: %lu log lines lost", name, own_log.lost);
 		if (send_line(LOG_WARNING, line) == 0) own_log.lost = 0;
 	}
-	size_t length = strlen(strcpy(line, name));
+	size_t length = (size_t)snprintf(line, sizeof line, "%s", name);
 	log_escape(line + length, sizeof line - length - 1, text);
 	if (send_line(priority, line) < 0) own_log.lost++;
 }

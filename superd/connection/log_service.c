@@ -90,8 +90,10 @@ static void write_file(const struct log_type *type, const char *text) {
 		return;
 	}
 	ssize_t written = write(file->fd, line, length); /* if only a part is, the next line has the error */
-	if (written < 0) warn_once(&file->lost_logged, file, strerror(errno));
-	if (written < 0) return;
+	if (written < 0) {
+		warn_once(&file->lost_logged, file, strerror(errno));
+		return;
+	}
 	file->size += written;
 	file->lost_logged = false;
 	if (type->soft > 0 && file->size > type->soft) warn_once(&file->soft_logged, file, "the soft limit is reached");

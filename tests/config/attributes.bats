@@ -385,14 +385,14 @@ write_each() {
 		printf '}\n'
 	} >"$folder/defaults"
 	printf 'defaults\n{\ninterface %s\n}\n' "$1" >"$folder/interface"
-	for name in $(cut -f 1 "$BATS_TEST_TMPDIR/attributes"); do
+	cut -f 1 "$BATS_TEST_TMPDIR/attributes" | while read -r name; do
 		print_service "$name" "$name $1" | sed 's/^\t//'
 	done >"$folder/services"
 }
 
 @test "superd -A scope: every attribute, defaults and services accept it as its row says" {
 	write_attributes
-	write_each =
+	write_each '='
 	assert_attributes 'not an attribute of defaults' 'scope == "service"'
 	assert_attributes 'an attribute of defaults only' 'scope == "defaults"'
 }
@@ -407,7 +407,7 @@ write_each() {
 
 @test "superd -A: every attribute, no value is an error, but for a set and for server_args" {
 	write_attributes
-	write_each =
+	write_each '='
 	rm "$BATS_TEST_TMPDIR/each"/{defaults,interface}
 	assert_attributes 'needs ' 'scope != "defaults" && index(operators, "+=") == 0 && name != "server_args"'
 }

@@ -236,7 +236,7 @@ while time.monotonic() < end:
 }
 
 @test "privileges: superd has inheritable capabilities, a program of another user has none in any set (Linux)" {
-	SUPERD_PREFIX=(setpriv --inh-caps=+chown,+net_raw)
+	SUPERD_PREFIX=(setpriv '--inh-caps=+chown,+net_raw')
 	start_superd -p 0 -u nobody grep -E '^Cap(Inh|Prm|Eff|Amb)' /proc/self/status
 	run ask "$PORT" </dev/null
 	assert_output $'CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapAmb:\t0000000000000000'

@@ -1,4 +1,6 @@
 # The path of a UNIX-domain socket: who else uses it, or puts something else there.
+#
+# shellcheck disable=SC2154 # run sets them
 
 load ../lib/superd
 load ../lib/client
