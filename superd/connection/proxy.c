@@ -112,7 +112,7 @@ static void time_out(struct timer *timer) {
 
 /* Reads what belongs to the header and has arrived. What of it is longer than any line is of no use. */
 static void read_header(struct watch *watch) {
-	char skipped[SKIPPED];
+	char skipped[SKIPPED] = "";
 	struct header_read *read = CONTAINER(watch, struct header_read, waiting.watch);
 	struct header *header = &read->header;
 	for (size_t size; (size = wanted(header)) > 0;) {
