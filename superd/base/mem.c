@@ -22,7 +22,10 @@ void (*mem_exhausted)(void) = abort;
 /* Zeroed memory, to be freed with free(3). */
 void *mem_new(size_t size) {
 	void *memory = calloc(1, size);
-	if (memory == NULL) mem_exhausted();
+	if (memory == NULL) {
+		mem_exhausted();
+		abort();
+	}
 	return memory;
 }
 

@@ -33,7 +33,10 @@ static int find_program(
 	struct stat about;
 	const char *found = strchr(program, '/') != NULL ? program : command_find_in_path(arena, program);
 	*path = found;
-	if (found == NULL) return error_set(error, "%s: no such program in PATH", program);
+	if (found == NULL) {
+		error_set(error, "%s: no such program in PATH", program);
+		return -1;
+	}
 	if (stat(found, &about) < 0) return error_set(error, "%s: %s", found, strerror(errno));
 	if (!S_ISDIR(about.st_mode)) return 0;
 	char *folder = mem_copy(arena, found);
