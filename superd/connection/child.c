@@ -106,7 +106,7 @@ static void reap_each(void) {
 	pid_t *pids = malloc(children.count * sizeof *pids);
 	for (struct child *child = child_next(NULL); child != NULL && pids != NULL; child = child_next(child))
 		pids[count++] = child->pid;
-	while (count > 0) reap(pids[--count]);
+	while (pids != NULL && count > 0) reap(pids[--count]);
 	free(pids);
 }
 
