@@ -104,9 +104,10 @@ static bool reap(pid_t pid) {
 static void reap_each(void) {
 	size_t count = 0;
 	pid_t *pids = malloc(children.count * sizeof *pids);
-	for (struct child *child = child_next(NULL); child != NULL && pids != NULL; child = child_next(child))
+	if (pids == NULL) return;
+	for (struct child *child = child_next(NULL); child != NULL; child = child_next(child))
 		pids[count++] = child->pid;
-	while (pids != NULL && count > 0) reap(pids[--count]);
+	while (count > 0) reap(pids[--count]);
 	free(pids);
 }
 
