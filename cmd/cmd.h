@@ -77,6 +77,7 @@ enum { SIGNAL_GUARD_MS = 1000 };
 
 long long signal_clock(void);
 void signal_handle(int number, int flags, void (*handler)(int));
+void signal_default_reserved(void);
 void signal_open_limit(void (*action)(void));
 void signal_limit(unsigned seconds);
 void signal_begin_guard(void);

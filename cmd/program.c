@@ -80,6 +80,7 @@ int program_open(unsigned seconds) {
 		fcntl(child_pipe[i], F_SETFL, O_NONBLOCK);
 	}
 	time_limit = seconds;
+	signal_default_reserved();
 	launch_lower_cpu_limit();
 	signal_open_limit(on_time_limit);
 	signal_handle(SIGCHLD, SA_RESTART | SA_NOCLDSTOP, on_child);

@@ -2,12 +2,17 @@
  * Signal handlers, and what SIGALRM is for: the time limit of a program, and an end to calls that would block for as
  * long as nobody reads the screen. Both may be on at the same time, so the timer is set to what comes first.
  */
-/* For setitimer(2). */
+/* For setitimer(2) and syscall(2). */
 #define _XOPEN_SOURCE 700 /* NOLINT(bugprone-reserved-identifier,cert-dcl37-c) */
+#define _DEFAULT_SOURCE   /* NOLINT(bugprone-reserved-identifier,cert-dcl37-c) */
 
 #include <errno.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #include "cmd.h"
 
@@ -36,6 +41,18 @@ void signal_handle(int number, int flags, void (*handler)(int)) {
 	sigemptyset(&set);
 	sigaddset(&set, number);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/*
+ * Gives the signals 32 and 33 their default again: GNU make leaves them ignored in what it starts. By the system call, since
+ * libc keeps these two to itself.
+ */
+void signal_default_reserved(void) {
+#ifdef __linux__
+	static const long action[8]; /* at least the kernel's struct: SIG_DFL, no flags, no mask */
+
+	for (int number = 32; number <= 33; number++) syscall(SYS_rt_sigaction, number, action, NULL, _NSIG / 8);
+#endif
 }
 
 /* 0 milliseconds turn the timer off. */

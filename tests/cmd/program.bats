@@ -399,7 +399,7 @@ cmd: $COMMANDS/second: its interpreter '$COMMANDS/lost': No such file or directo
 @test "cmd programs: the client closes the pipe while the program writes, the session ends with status 1" {
 	write_command endless <<<'exec yes'
 	local status=0
-	{ echo endless; sleep 600 3>&- & echo $! >"$BATS_TEST_TMPDIR/pids"; wait; } |
+	{ echo endless; start_background sleep 600; wait "$BG_PID"; } |
 		{ run_cmd -t 0 || echo $? >"$BATS_TEST_TMPDIR/status"; } | head -n 1 >"$BATS_TEST_TMPDIR/replies" &
 	wait_until test -s "$BATS_TEST_TMPDIR/status"
 	[ "$(cat "$BATS_TEST_TMPDIR/status")" -eq 1 ]

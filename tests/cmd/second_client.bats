@@ -8,8 +8,8 @@ setup() {
 	mkdir "$COMMANDS"
 }
 
-# python CODE: run it with `client`, a client that is connected to cmd under superd, and the names of lib/cmd_client.py.
-python() {
+# run_client CODE: run it with `client`, a client that is connected to cmd under superd, and the names of lib/cmd_client.py.
+run_client() {
 	timeout "$WAIT_SECONDS" python3 -B -c "
 import sys
 sys.path.insert(0, '$LIB')
@@ -25,7 +25,7 @@ $1"
 
 @test "second client: any text, echo returns it unchanged" {
 	start_superd -p 0 "$CMD"
-	run python '
+	run run_client '
 for text in b"hello", b"", b"a<>b", b"<", b">", b"\xff\x1b\t", b"\r x", "é".encode():
     assert client.ask("echo", text) == Reply([], text), text'
 	assert_success
@@ -33,7 +33,7 @@ for text in b"hello", b"", b"a<>b", b"<", b">", b"\xff\x1b\t", b"\r x", "é".enc
 
 @test "second client: each command, its reply is what cmd(7) describes" {
 	start_superd -p 0 "$CMD"
-	run python '
+	run run_client '
 import re
 assert client.ask("printf", "hi").result == b"hi"
 assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", client.ask("time").result)
@@ -49,7 +49,7 @@ for name in names:
 
 @test "second client: exit, cmd replies and then ends the session" {
 	start_superd -p 0 "$CMD"
-	run python '
+	run run_client '
 assert client.ask("exit").result == b"bye"
 assert client.stream.read() == b""'
 	assert_success
@@ -57,7 +57,7 @@ assert client.stream.read() == b""'
 
 @test "second client: errors, they have the codes of cmd(7) and the session continues" {
 	start_superd -p 0 "$CMD"
-	run python '
+	run run_client '
 assert error("nosuch") == (b"unknown", b"nosuch", [])
 assert error("exit", "now") == (b"usage", b"exit", [])
 assert error("printf") == (b"usage", b"printf<>TEXT", [])
@@ -74,7 +74,7 @@ assert client.ask("echo", "still").result == b"still"'
 
 @test "second client: 2,000 requests without waiting, the replies arrive in order" {
 	start_superd -p 0 "$CMD"
-	run python '
+	run run_client '
 for i in range(2000):
     client.send("echo", str(i))
 for i in range(2000):
@@ -84,7 +84,7 @@ for i in range(2000):
 
 @test "second client: CR, empty lines and a last line without LF, cmd frames them as cmd(7) describes" {
 	start_superd -p 0 "$CMD"
-	run python '
+	run run_client '
 client.socket.sendall(b"\n\r\necho<>a\r\n\necho<>b\r\r\necho<>c")
 client.end()
 assert [client.receive().result for _ in range(3)] == [b"a", b"b\r", b"c"]
@@ -94,7 +94,7 @@ assert client.stream.read() == b""'
 
 @test "second client: the idle time expires, cmd sends the error without a request and ends the session" {
 	start_superd -p 0 "$CMD" -i 1
-	run python '
+	run run_client '
 client.socket.sendall(b"echo<>par")
 try:
     client.receive()
@@ -121,7 +121,7 @@ except CommandError as idle:
 		sleep 60
 	END
 	start_superd -p 0 "$CMD" -t 2 -d "$COMMANDS"
-	run python '
+	run run_client '
 assert client.ask("arguments", "a b", "", "$(id)") == Reply([b"3", b"a b", b"", b"$(id)", b"no newline"], None)
 assert client.ask("arguments").lines == [b"0", b"no newline"]
 assert client.ask("arguments", "a<>b").lines == [b"2", b"a", b"b", b"no newline"]

@@ -43,14 +43,14 @@ start_haproxy() {
 		-e "s|192.0.2.11:10100|$BACK:${PORTS[one]}|; s|192.0.2.12:10100|$BACK:${PORTS[two]}|" \
 		-e "s|192.0.2.13:10100|$BACK:${PORTS[three]}|" "$EXAMPLES/haproxy.cfg" >"$config"
 	start_background haproxy -db -f "$config" >"$BATS_TEST_TMPDIR/haproxy.log" 2>&1
-	haproxy_listens() { [ -n "$(ss -ltnH "( sport = :$FRONT )")" ] && [ -n "$(stat one status)" ]; }
+	haproxy_listens() { [ -n "$(ss -ltnH "( sport = :$FRONT )")" ] && [ -n "$(server_stat one status)" ]; }
 	wait_until haproxy_listens
 }
 
-# stat SERVER FIELD: print that field of HAProxy's statistics.
-stat() {
+# server_stat SERVER FIELD: print that field of HAProxy's statistics.
+server_stat() {
 	echo 'show stat' | nc -N -U "$STATS" |
-		awk -F , -v server="$1" -v field="$2" 'NR == 1 { while ($column != field) column++ } $2 == server { print $column }'
+		awk -F , -v server="$1" -v field="$2" 'NR == 1 { while ($column != field && column < NF) column++ } $2 == server { print $column }'
 }
 
 # begin_load: start clients that connect until end_load; end_load: stop them, and assert that every client was served.
@@ -87,7 +87,7 @@ serve_on() {
 # checks_well NAME: the last check has succeeded. A star means that another is running. If a busy machine was too slow for one,
 # another follows.
 checks_well() {
-	stat "$1" check_status | grep -x -e 'L7OK' -e '\* L7OK'
+	server_stat "$1" check_status | grep -x -e 'L7OK' -e '\* L7OK'
 }
 
 @test "HAProxy cluster: health checks with PROXY headers, cmd answers them and superd refuses nothing" {
@@ -110,7 +110,7 @@ checks_well() {
 	upgrade_superd
 	run "$EXAMPLES/haproxy-drain" "$STATS" superds/one
 	assert_success
-	run stat one status
+	run server_stat one status
 	assert_output DRAIN
 	switch_to one
 	stop_superd
@@ -134,14 +134,14 @@ checks_well() {
 
 @test "HAProxy cluster: a server has stopped before the next check, every client is served" {
 	start_haproxy 's/inter 2s/inter 1h/'
-	wait_for_checks() { [[ $(stat one check_status) = L7OK ]]; }
+	wait_for_checks() { [[ $(server_stat one check_status) = L7OK ]]; }
 	wait_until wait_for_checks
 	switch_to one
 	stop_superd
 	run "$LOAD" -e -c 8 -n 100 "$FRONT"
 	assert_output 'served=100 refused=0 empty=0 reset=0 wrong=0 late=0'
-	[ "$(stat one wredis)" -gt 0 ]
-	run stat one status
+	[ "$(server_stat one wredis)" -gt 0 ]
+	run server_stat one status
 	assert_output --partial UP
 }
 

@@ -163,17 +163,17 @@ served_addresses() {
 	END
 	)
 	path=$BATS_TEST_TMPDIR/socket
-	write() {
+	write_configuration() {
 		print_service a "server = $options" "$@" >"$CONF"
 		print_service b "bind = $path" "socket_mode = $MODE" >>"$CONF"
 	}
-	MODE=0666 write
+	MODE=0666 write_configuration
 	start_superd -c "$CONF"
 	assert_equal "$("$CLIENT" "$PORT" all) $(stat -c %a "$path")" '0 0 666'
-	MODE=0600 write 'flags = NODELAY KEEPALIVE'
+	MODE=0600 write_configuration 'flags = NODELAY KEEPALIVE'
 	send_hup
 	assert_equal "$("$CLIENT" "$PORT" all) $(stat -c %a "$path")" '1 1 600'
-	MODE=0660 write 'flags = KEEPALIVE'
+	MODE=0660 write_configuration 'flags = KEEPALIVE'
 	send_hup
 	assert_equal "$("$CLIENT" "$PORT" all) $(stat -c %a "$path")" '0 1 660'
 }

@@ -310,16 +310,16 @@ is_zombie() {
 @test "upgrade: a service listens at more and then at fewer addresses, it does" {
 	local port
 	port=$(free_port)
-	write() {
+	write_configuration() {
 		printf '%s\n' 'service a' '{' 'type = UNLISTED' "port = $port" 'socket_type = stream' 'wait = no' \
 			'user = root' 'server = /bin/cat' "$@" '}' >"$CONF"
 	}
-	write 'bind = 127.0.0.1'
+	write_configuration 'bind = 127.0.0.1'
 	start_superd -c "$CONF"
-	write
+	write_configuration
 	upgrade_superd
 	[ "$(ask "$PORT" 127.0.0.2 <<<more)" = more ]
-	write 'bind = 127.0.0.1'
+	write_configuration 'bind = 127.0.0.1'
 	upgrade_superd
 	[ "$(ask "$PORT" <<<fewer)" = fewer ]
 	run ask "$PORT" 127.0.0.2 <<<fewer

@@ -32,8 +32,8 @@ setup_file() {
 	EOF
 }
 
-# install FILE: superd on disk is that one from now on.
-install() {
+# put_on_disk FILE: superd on disk is that one from now on.
+put_on_disk() {
 	cp "$1" "$SUPERD.new"
 	mv "$SUPERD.new" "$SUPERD"
 }
@@ -86,7 +86,7 @@ assert_everything() {
 
 @test "upgrade: the new superd's state has other keys and another order of reasons, it takes everything over" {
 	start_everything
-	install "$OTHER"
+	put_on_disk "$OTHER"
 	upgrade_superd 6>&-
 	assert_everything
 }
@@ -95,7 +95,7 @@ assert_everything() {
 	local own=$SUPERD
 	SUPERD=$OTHER
 	start_everything
-	install "$own"
+	put_on_disk "$own"
 	upgrade_superd 6>&-
 	assert_everything
 }
@@ -103,9 +103,9 @@ assert_everything() {
 @test "upgrade: from this version to another and back, everything is still there" {
 	local own=$SUPERD
 	start_everything
-	install "$OTHER"
+	put_on_disk "$OTHER"
 	upgrade_superd 6>&-
-	install "$own"
+	put_on_disk "$own"
 	upgrade_superd 6>&-
 	assert_everything
 }

@@ -342,12 +342,13 @@ without() {
 @test "side by side, flood: the rate of cps is exceeded, both servers refuse clients for a while" {
 	arrange_sample flood
 	conversation() {
-		local i
+		local i pids=()
 		# All at the same time, within one second; so they are logged in any order.
 		for i in 1 2 3 4 5 6; do
 			tell_program "${PORTS[0]}" 'exit 0' | head -n 1 &
+			pids+=($!)
 		done
-		wait
+		wait "${pids[@]}"
 		wait_for_programs
 	}
 	adapt() {
