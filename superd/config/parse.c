@@ -8,6 +8,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 enum { FILE_MAX_SIZE = 16 * 1024 * 1024, FILES = 20000 };
 
 struct reader {
@@ -35,6 +37,11 @@ static char *next_word(char **text) {
 	return word;
 }
 
+/* Whether a line's words end here, with the line or a comment. */
+static bool is_end(const char *word) {
+	return *word == '\0' || *word == '#';
+}
+
 /* Adds an empty block to the end of the configuration. The name must stay in memory. */
 struct block *parse_add_block(struct config *config, const char *name, const struct location *location) {
 	struct block *block = mem_alloc(config->loading, sizeof *block);
@@ -59,12 +66,12 @@ static void begin_block(struct reader *reader, struct block *block, char *rest) 
 	const char *brace = next_word(&rest);
 	reader->block = block;
 	reader->is_open = strcmp(brace, "{") == 0;
-	if (*block->name == '\0' || strcmp(block->name, "{") == 0) {
+	if (is_end(block->name) || strcmp(block->name, "{") == 0) {
 		wrong(reader, "a service without a name");
 		reader->config->broken = true; /* it cannot be known which one */
-	} else if (!reader->is_open && *brace != '\0')
+	} else if (!reader->is_open && !is_end(brace))
 		wrong(reader, "expected '{' instead of '%.100s'", brace);
-	else if (*next_word(&rest) != '\0')
+	else if (reader->is_open && !is_end(next_word(&rest)))
 		wrong(reader, "nothing may follow the '{'");
 }
 
@@ -96,9 +103,9 @@ static void read_top(struct reader *reader, char *line) {
 		begin_defaults(reader, rest);
 	else if (strcasecmp(word, "include") == 0 || strcasecmp(word, "includedir") == 0) {
 		const char *path = next_word(&rest);
-		if (*path == '\0')
+		if (is_end(path))
 			wrong(reader, "a path is missing after '%.100s'", word);
-		else if (*next_word(&rest) != '\0')
+		else if (!is_end(next_word(&rest)))
 			wrong(reader, "too many paths after '%.100s'", word);
 		else
 			(strlen(word) == 7 ? read_file : read_directory)(reader, path);
@@ -138,14 +145,23 @@ static bool begins_block(const char *line) {
 	size_t length = strcspn(line, " \t");
 	const char *rest = line + length + strspn(line + length, " \t");
 	return (strncasecmp(line, "service", 7) == 0 && length == 7 && strchr("=+-", *rest) == NULL) ||
-	       (strncasecmp(line, "defaults", 8) == 0 && length == 8 && (*rest == '\0' || *rest == '{'));
+	       (strncasecmp(line, "defaults", 8) == 0 && length == 8 && strchr("{#", *rest) != NULL);
+}
+
+/* Whether nothing but the brace is in the line, and maybe a comment. */
+static bool is_brace(const char *line, char brace) {
+	return *line == brace && is_end(line + 1 + strspn(line + 1, " \t"));
 }
 
 static void read_line(struct reader *reader, char *line) {
 	size_t length = strlen(line);
 	while (length > 0 && strchr(" \t\r", line[length - 1]) != NULL) line[--length] = '\0';
+	if (strncmp(line, BYTE_ORDER_MARK, 3) == 0) {
+		wrong(reader, "a byte order mark, which is skipped only where a file begins");
+		line += 3;
+	}
 	line += strspn(line, " \t");
-	if (*line == '\0' || *line == '#') return;
+	if (is_end(line)) return;
 	if (reader->block != NULL && begins_block(line)) {
 		wrong(reader, "'%c' is missing before '%.100s'", reader->is_open ? '}' : '{', line);
 		reader->block = NULL;
@@ -153,9 +169,9 @@ static void read_line(struct reader *reader, char *line) {
 	if (reader->block == NULL)
 		read_top(reader, line);
 	else if (!reader->is_open) {
-		if (strcmp(line, "{") != 0) wrong(reader, "expected '{' instead of '%.100s'", line);
+		if (!is_brace(line, '{')) wrong(reader, "expected '{' instead of '%.100s'", line);
 		reader->is_open = true;
-	} else if (strcmp(line, "}") == 0)
+	} else if (is_brace(line, '}'))
 		reader->block = NULL;
 	else if (read_assignment(reader, line) == NULL)
 		wrong(reader, "expected ATTRIBUTE = VALUE instead of '%.100s'", line);
@@ -173,6 +189,7 @@ static void read_text(struct reader *reader, FILE *file) {
 	char *line = mem_alloc(reader->config->loading, length + 1), *end = line + length, *newline;
 	memcpy(line, text, length);
 	*end = '\n';
+	if (strncmp(line, BYTE_ORDER_MARK, 3) == 0) line += 3;
 	for (; line <= end; line = newline + 1) {
 		newline = memchr(line, '\n', (size_t)(end - line) + 1);
 		*newline = '\0';
