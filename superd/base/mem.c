@@ -120,7 +120,7 @@ void text_add(char *text, size_t size, const char *format, ...) {
 	va_end(arguments);
 }
 
-/* The decimal number at *text, of at most `digits` digits and up to `max`. Moves *text past it. Returns -1 if it is none. */
+/* The decimal number at *text, of at most `digits` digits (18 or fewer) and up to `max`. Moves *text past it. Returns -1 if it is none. */
 int64_t text_read_number(const char **text, size_t digits, int64_t max) {
 	size_t length = strspn(*text, "0123456789");
 	int64_t number = 0;

@@ -32,8 +32,8 @@ struct child {
 	struct hash_link link; /* by pid */
 	struct timer timer;
 	struct listener *listener; /* NULL: of no service */
+	struct launch *launch;     /* spawn.c's, until the child has started */
 	pid_t pid;
-	struct launch *launch; /* spawn.c's, until the child has started */
 	int linger_fd;
 	struct client *asking;   /* the client of a question to the DNS, or NULL */
 	int64_t began, deadline; /* at the deadline TERM is sent, and KILL_GRACE_MS later KILL */

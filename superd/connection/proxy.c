@@ -26,7 +26,7 @@ static void *make_endpoint(struct endpoint *endpoint, int family, unsigned port)
 
 /* The address and the port in version 1's words. */
 static bool read_v1_address(struct endpoint *endpoint, int family, const char *host, const char *port) {
-	int64_t number = text_read_number(&port, strlen(port), 65535);
+	int64_t number = text_read_number(&port, 5, 65535);
 	if (number < 0 || *port != '\0') return false;
 	return inet_pton(family, host, make_endpoint(endpoint, family, (unsigned)number)) == 1;
 }

@@ -214,6 +214,18 @@ static int start(const struct client *client, bool must_ask, struct task_failure
 	return -1;
 }
 
+/* Where descriptors are short, ends the oldest lingering connection of each service. Returns whether there was one. */
+static bool free_descriptors(int error_number) {
+	bool has_ended = false;
+	if (error_number != EMFILE && error_number != ENFILE) return false;
+	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
+		if (listener->lingering.count == 0) continue;
+		waiting_end(&listener->lingering, listener->lingering.count - 1);
+		has_ended = true;
+	}
+	return has_ended;
+}
+
 /*
  * Starts the program of an admitted client, now or after it was pending; or a child that asks the DNS whether the client is
  * admitted, and whose answer question_ended gets.
@@ -226,7 +238,9 @@ static void start_child(const struct client *client) {
 	bool is_alone = child_count() == 0;
 	bool may_wait = !must_ask && !service->wait && !(service->flags & FLAG_NORETRY);
 	if (may_wait && !has_room(listener) && pending_add(client) == 0) return;
-	if (start(client, must_ask, &failure) < 0)
+	int result = start(client, must_ask, &failure);
+	if (result < 0 && free_descriptors(failure.error_number)) result = start(client, must_ask, &failure);
+	if (result < 0)
 		start_failed(client, &failure);
 	else if (is_alone)
 		spawn_wait();
@@ -266,22 +280,10 @@ static void header_done(struct client *client, enum header_result result) {
 	update_accepting(client->listener);
 }
 
-/* Ends the oldest lingering connection of each service, for their descriptors. Returns whether there was one. */
-static bool end_lingering(void) {
-	bool has_ended = false;
-	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
-		if (listener->lingering.count == 0) continue;
-		waiting_end(&listener->lingering, listener->lingering.count - 1);
-		has_ended = true;
-	}
-	return has_ended;
-}
-
 /* Accepts a connection, and notes its addresses. Returns 0, or -1 if there is none. */
 static int accept_client(struct client *client) {
 	int fd = sys_accept(client->fd, &client->peer);
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && end_lingering())
-		fd = sys_accept(client->fd, &client->peer);
+	if (fd < 0 && free_descriptors(errno)) fd = sys_accept(client->fd, &client->peer);
 	client->fd = fd;
 	if (client->fd < 0) {
 		struct task_failure failure = {"accept", errno};

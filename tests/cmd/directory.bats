@@ -211,8 +211,8 @@ program_is_starting() {
 	ln -s "$other/hop/program" "$COMMANDS/linked"
 
 	mkfifo "$BATS_TEST_TMPDIR/in"
-	# The leak sanitizer cannot check a process that strace traces.
-	ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0" strace -f -o /dev/null \
+	disable_leak_check
+	strace -f -o /dev/null \
 		-e trace=execve -e inject=execve:delay_enter=4000000 \
 		"$CMD" -d "$COMMANDS" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/replies" 2>"$BATS_TEST_TMPDIR/screen" 3>&- &
 	CMD_PID=$!

@@ -489,11 +489,6 @@ count_descriptors() {
 	close_cmd
 }
 
-# disable_leak_check: the leak sanitizer cannot check a process that strace traces.
-disable_leak_check() {
-	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
-}
-
 @test "cmd programs: fork fails, cmd replies with the error and continues the session" {
 	write_command quick <<<'echo quick'
 	disable_leak_check

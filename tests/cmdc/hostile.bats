@@ -242,8 +242,7 @@ sys.exit(subprocess.run(sys.argv[1:], stdout=writer).returncode)' "$@"
 @test "cmdc signals: a signal interrupts each second system call, cmdc repeats it (Linux)" {
 	local calls=poll,ppoll,sendto,recvfrom
 	start_server - accept line 'send:ok<>x\n' close
-	# The leak sanitizer cannot check a process that strace traces.
-	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+	disable_leak_check
 	run --separate-stderr timeout "$WAIT_SECONDS" strace -o /dev/null -e trace="$calls" -e inject="$calls:error=EINTR:when=1+2" \
 		"$CMDC" -h 127.0.0.1 -p "$PORT" < <(echo x)
 	assert_success

@@ -115,6 +115,11 @@ is_gone() {
 	! kill -0 "$1" 2>/dev/null
 }
 
+# disable_leak_check: the leak sanitizer cannot check a process that strace traces. Call it before the process starts.
+disable_leak_check() {
+	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+}
+
 # free_port: print a port that is free now, for servers that do not support port 0.
 free_port() {
 	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'

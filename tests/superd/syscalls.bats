@@ -13,8 +13,7 @@ listens_at_some_port() {
 trace_connections() {
 	local i
 	TRACE=$BATS_TEST_TMPDIR/trace
-	# The leak sanitizer cannot check a process that strace traces.
-	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
+	disable_leak_check
 	SUPERD_PREFIX=(strace -D -f -q -o "$TRACE")
 	launch_superd -q -p 0 -b 127.0.0.1 /bin/true
 	wait_until listens_at_some_port
