@@ -238,8 +238,8 @@ static void start_child(const struct client *client) {
 	bool is_alone = child_count() == 0;
 	bool may_wait = !must_ask && !service->wait && !(service->flags & FLAG_NORETRY);
 	if (may_wait && !has_room(listener) && pending_add(client) == 0) return;
-	int result = start(client, must_ask, &failure);
-	if (result < 0 && free_descriptors(failure.error_number)) result = start(client, must_ask, &failure);
+	int result;
+	while ((result = start(client, must_ask, &failure)) < 0 && free_descriptors(failure.error_number)) continue;
 	if (result < 0)
 		start_failed(client, &failure);
 	else if (is_alone)
