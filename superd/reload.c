@@ -30,12 +30,11 @@ static void match_services(struct config *config) {
 	for (size_t i = 0; i < config->count; i++) {
 		struct service *service = config->services[i];
 		struct listener *listener = find_best_match(service);
-		if (listener == NULL) listener = listener_new(service->id);
+		if (listener == NULL) listener = listener_new(service);
+		bool is_same = listener->has_service && listener->service->fingerprint == service->fingerprint;
 		config->services[i] = NULL;
-		listener->change = CHANGE_NEW;
-		if (listener_has_service(listener)) listener->change = CHANGE_SERVICE;
-		if (listener->service->fingerprint == service->fingerprint) listener->change = CHANGE_NONE;
-		if (listener->change != CHANGE_NONE) {
+		listener->change = is_same ? CHANGE_NONE : listener->has_service ? CHANGE_SERVICE : CHANGE_NEW;
+		if (!is_same) {
 			listener->next_service = service;
 			continue;
 		}
@@ -49,7 +48,7 @@ static void keep_failed(const struct config *config) {
 	struct listener *listener;
 	for (size_t i = 0; i < config->failed.count; i++)
 		for (size_t nth = 0; (listener = listener_find(config->failed.word[i], nth)) != NULL; nth++) {
-			if (listener->change != CHANGE_UNDECIDED || !listener_has_service(listener)) continue;
+			if (listener->change != CHANGE_UNDECIDED || !listener->has_service) continue;
 			log_warning("%s has errors; the running configuration is kept", config->failed.word[i]);
 			listener->change = CHANGE_KEPT;
 			break;
@@ -61,7 +60,7 @@ static size_t retire_removed(void) {
 	size_t removed = 0;
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		if (listener->retired || listener->change != CHANGE_UNDECIDED) continue;
-		if (listener_has_service(listener)) log_notice("%s has been removed", listener->service->id);
+		if (listener->has_service) log_notice("%s has been removed", listener->service->id);
 		removed++;
 		listener_retire(listener);
 	}
@@ -77,7 +76,7 @@ static void finish(size_t changes[CHANGES]) {
 		changes[listener->change]++;
 		if (listener->change == CHANGE_SERVICE) log_detail("%s has changed", listener->service->id);
 		if (listener->next_service != NULL) service_release(listener->next_service);
-		if (!listener->retired && !listener_has_service(listener)) listener_retire(listener);
+		if (!listener->retired && !listener->has_service) listener_retire(listener);
 		listener->next_service = NULL;
 		listener->change = CHANGE_UNDECIDED;
 	}

@@ -7,7 +7,8 @@
 #include <stdarg.h>
 #include <strings.h>
 
-enum { FIRST_BLOCK = 2400, LARGEST_BLOCK = 64 * 1024 };
+/* Most services fit into the first block; the few words more that others have do not cost as much again. */
+enum { FIRST_BLOCK = 1800, SECOND_BLOCK = 512, LARGEST_BLOCK = 256 * 1024 };
 
 /* A block of memory. The first of an arena is the arena; the others follow it, the newest first. */
 struct arena {
@@ -54,7 +55,8 @@ void *mem_alloc(struct arena *arena, size_t size) {
 	size_t rounded = (size + unit - 1) / unit * unit;
 	struct arena *block = arena->next != NULL ? arena->next : arena;
 	if (block->size - block->used < rounded) {
-		size_t room = block->size < LARGEST_BLOCK / 2 ? 2 * block->size : LARGEST_BLOCK;
+		size_t room = 2 * block->size < LARGEST_BLOCK ? 2 * block->size : LARGEST_BLOCK;
+		if (block == arena) room = SECOND_BLOCK;
 		block = new_block(room > rounded ? room : rounded);
 		block->next = arena->next;
 		arena->next = block;

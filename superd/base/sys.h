@@ -57,4 +57,7 @@ size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t *
 uid_t sys_peer_uid(int fd);
 long sys_load(void);
 
+/* the memory that has been freed goes back to the system, where that is possible */
+void sys_trim_memory(void);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -248,4 +249,11 @@ uid_t sys_peer_uid(int fd) {
 long sys_load(void) {
 	double load;
 	return getloadavg(&load, 1) == 1 ? (long)(load * 100) : -1;
+}
+
+/* musl gives large blocks back when they are freed. */
+void sys_trim_memory(void) {
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }

@@ -23,9 +23,10 @@ static unsigned wildcard_bits(uint32_t address) {
 	return bits == 0 ? 0 : V4 + bits;
 }
 
-/* Adds a prefix of the word, which is in the list's arena. */
+/* Adds a prefix of the word. Only the word of a rule that matches nothing is kept: a list can be very long. */
 static void add_rule(
     const struct reading *in, struct address_list *list, const char *word, struct source source, unsigned bits) {
+	if (bits == MATCHES_NOTHING) word = mem_copy(in->arena, word);
 	list->rules = mem_grow(in->arena, list->rules, list->count, sizeof *list->rules);
 	list->rules[list->count++] = (struct address_rule){word, addr_source_prefix(source, bits), bits};
 }
@@ -110,7 +111,7 @@ static int read_word(const struct reading *in, struct address_list *list, const 
 int addr_read_list(void *field, const struct reading *in) {
 	struct address_list list = in->first > 0 ? *(struct address_list *)field : (struct address_list){.set = true};
 	for (size_t i = in->first; i < in->count; i++)
-		if (read_word(in, &list, mem_copy(in->arena, in->word[i])) < 0) return -1;
+		if (read_word(in, &list, in->word[i]) < 0) return -1;
 	list.words = in->count;
 	*(struct address_list *)field = list;
 	return 0;

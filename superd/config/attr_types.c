@@ -159,6 +159,8 @@ static int user_read(void *field, const struct reading *in) {
 	struct identity user = {.word = mem_copy(in->arena, word), .uid = (uid_t)id, .gid = (gid_t)id, .set = true};
 	if (entry != NULL) {
 		user.name = mem_copy(in->arena, entry->pw_name);
+		user.home = mem_copy(in->arena, entry->pw_dir);
+		user.shell = mem_copy(in->arena, entry->pw_shell);
 		user.uid = entry->pw_uid;
 		user.gid = entry->pw_gid;
 	}

@@ -99,4 +99,5 @@ void config_free(struct config *config) {
 	service_release(config->common);
 	hash_free(&config->slots);
 	mem_arena_free(config->loading);
+	sys_trim_memory();
 }

@@ -24,10 +24,10 @@ struct assignment {
 	struct location location;
 };
 
-/* One prefix of an address list, and the word that it is from. A .domain, or a name without an address, matches nothing. */
+/* One prefix of an address list. A .domain, or a name without an address, matches nothing. */
 enum { MATCHES_NOTHING = 1000 };
 struct address_rule {
-	const char *word;
+	const char *word; /* that it is from: once the configuration is loaded, only of a rule that matches nothing */
 	struct source source;
 	unsigned bits;
 };
@@ -53,7 +53,7 @@ struct rate {
 
 /* A name that was looked up when the configuration was loaded: a user with its group, or a group. */
 struct identity {
-	const char *word, *name;
+	const char *word, *name, *home, *shell; /* NULL but for `word`: the user has no entry in /etc/passwd */
 	uid_t uid;
 	gid_t gid;
 	bool set, group_set;

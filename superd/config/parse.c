@@ -177,17 +177,26 @@ static void read_line(struct reader *reader, char *line) {
 		wrong(reader, "expected ATTRIBUTE = VALUE instead of '%.100s'", line);
 }
 
+/* The text of the whole file, which has room for a byte more. Returns NULL if it cannot be read, which is logged. */
+static char *read_whole(const struct reader *reader, FILE *file, size_t *length) {
+	struct arena *loading = reader->config->loading;
+	size_t size = reader->about.st_size < FILE_MAX_SIZE ? (size_t)reader->about.st_size : 0, room = size + 1;
+	char *text = mem_alloc(loading, room);
+	while ((size = fread(text + *length, 1, room - *length, file)) > 0 && (*length += size) == room) {
+		if (room > FILE_MAX_SIZE) break;
+		room *= 2;
+		text = memcpy(mem_alloc(loading, room), text, *length);
+	}
+	if (*length < room && !ferror(file)) return text;
+	wrong(reader->outer, "%s: '%.100s'", ferror(file) ? "cannot be read" : "larger than 16 MiB", reader->here.file);
+	return NULL;
+}
+
 /* Reads the whole file. The last line may end without a newline. */
 static void read_text(struct reader *reader, FILE *file) {
-	static char text[FILE_MAX_SIZE + 1]; /* of which only as much is ever touched as the largest file has */
-	size_t length = fread(text, 1, sizeof text, file);
-	if (ferror(file) || length > FILE_MAX_SIZE) {
-		wrong(reader->outer, "%s: '%.100s'", ferror(file) ? "cannot be read" : "larger than 16 MiB",
-		    reader->here.file);
-		return;
-	}
-	char *line = mem_alloc(reader->config->loading, length + 1), *end = line + length, *newline;
-	memcpy(line, text, length);
+	size_t length = 0;
+	char *line = read_whole(reader, file, &length), *end = line + length, *newline;
+	if (line == NULL) return;
 	*end = '\n';
 	if (strncmp(line, BYTE_ORDER_MARK, 3) == 0) line += 3;
 	for (; line <= end; line = newline + 1) {
@@ -210,7 +219,7 @@ static bool is_being_read(const struct reader *reader, const struct stat *about)
 
 static void read_file(const struct reader *outer, const char *path) {
 	struct config *config = outer->config;
-	struct reader reader = {.config = config, .here = {mem_copy(config->loading, path), 0}, .outer = outer};
+	struct reader reader = {.config = config, .here = {mem_copy(config->common->arena, path), 0}, .outer = outer};
 	if (config->files++ == FILES) wrong(outer, "more than %d files in one configuration", FILES);
 	if (config->files > FILES) return; /* includes that fan out could go on for ever */
 	FILE *file = fopen(path, "r");

@@ -24,7 +24,7 @@ struct service *service_new(struct service *defaults, const char *name, const st
 	service->arena = arena;
 	service->references = 1;
 	service->name = mem_copy(arena, name);
-	service->location = (struct location){mem_copy(arena, location->file), location->line};
+	service->location = *location;
 	attr_begin(service);
 	return service;
 }
@@ -269,21 +269,36 @@ static bool is_named(const char **word, const char *variable) {
 	return false;
 }
 
-/* superd's own variables, as far as they are passed on, and those of `env`, of which the last of a name is used. */
+/*
+ * superd's own variables, as far as they are passed on, and those of `env`, of which the last of a name is used. Those of
+ * another user than superd's own are the user's. Services that set none share one array, through `defaults`.
+ */
 static int resolve_environment(struct service *service) {
-	const struct words *env = &service->env, *passenv = &service->passenv;
-	size_t room = env->count + 1, count = 0;
+	static const char *names[] = {"HOME", "USER", "LOGNAME", "SHELL", NULL};
+	const struct identity *user = &service->user;
+	const char *values[] = {user->home, user->name, user->name, user->shell};
+	const struct words *env = &service->env, *passenv = &service->passenv, *common = &service->defaults->passenv;
+	bool is_other_user = user->set && user->uid != geteuid();
+	bool is_own_set = env->count > 0 || passenv->set != common->set || passenv->word != common->word;
+	bool is_shared = !is_other_user && !is_own_set;
+	size_t room = env->count + LENGTH(names), count = 0;
+	if (is_shared && service->environment != NULL) return 0;
+	struct service *owner = is_shared ? service->defaults : service;
 	for (char **variable = environ; *variable != NULL; variable++) room++;
-	const char **variables = mem_alloc(service->arena, room * sizeof(void *));
+	const char **variables = mem_alloc(owner->arena, room * sizeof(void *));
 	for (char **variable = environ; *variable != NULL; variable++)
 		if (!is_named(own_variables, *variable) && !is_named(env->word, *variable) &&
+		    !(is_other_user && is_named(names, *variable)) &&
 		    (!passenv->set || is_named(passenv->word, *variable)))
 			variables[count++] = *variable;
 	for (size_t i = 0; i < env->count; i++)
 		if (!is_named(own_variables, env->word[i]) && !is_named(env->word + i + 1, env->word[i]))
 			variables[count++] = env->word[i];
-	service->environment = (char **)(void *)variables;
-	service->environment_count = count;
+	for (size_t i = 0; is_other_user && names[i] != NULL; i++)
+		if (values[i] != NULL && !is_named(env->word, names[i]))
+			variables[count++] = mem_print(service->arena, "%s=%s", names[i], values[i]);
+	service->environment = owner->environment = (char **)(void *)variables;
+	service->environment_count = owner->environment_count = count;
 	return 0;
 }
 

@@ -43,12 +43,11 @@ struct listener *listener_find(const char *id, size_t nth) {
 	return NULL;
 }
 
-/* A listener without sockets. Until listener_open_all gives it a service, it has one with nothing but an id. */
-struct listener *listener_new(const char *id) {
+/* A listener without sockets, for a service that listener_open_all will give it. Until then that is only its id. */
+struct listener *listener_new(struct service *service) {
 	struct listener *listener = mem_new(sizeof *listener);
-	listener->service = service_new(NULL, id, &(struct location){"an earlier configuration", 0});
-	listener->service->id = listener->service->name;
-	listener->service->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
+	const char *id = service->id;
+	listener->service = service_retain(service);
 	while (listener_find(id, listener->nth) != NULL) listener->nth++;
 	hash_add(&by_id, &listener->link, hash_of(id));
 	*last = listener;
@@ -56,9 +55,14 @@ struct listener *listener_new(const char *id) {
 	return listener;
 }
 
-/* Whether the listener has more of a service than its id. */
-bool listener_has_service(const struct listener *listener) {
-	return listener->service->address_count > 0;
+/* A listener with a service that has nothing but an id. */
+static struct listener *new_without_service(const char *id) {
+	struct service *service = service_new(NULL, id, &(struct location){"an earlier configuration", 0});
+	service->id = service->name;
+	service->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
+	struct listener *listener = listener_new(service);
+	service_release(service);
+	return listener;
 }
 
 /* The service is not configured any more. The listener stays for its children; listener_open_all closes its sockets. */
@@ -74,7 +78,7 @@ void listener_retire(struct listener *listener) {
 struct listener *listener_of_earlier(const char *id, size_t nth) {
 	struct listener *listener = listener_find(id, nth);
 	if (listener == NULL) {
-		listener = listener_new(id);
+		listener = new_without_service(id);
 		listener_retire(listener);
 	}
 	return listener;
@@ -99,7 +103,7 @@ static void close_sockets(struct listening_socket **list) {
 void listener_restore_socket(const char *id, size_t nth, const struct listening_socket *restored) {
 	struct listening_socket *socket = mem_new(sizeof *socket);
 	struct listener *listener;
-	while ((listener = listener_find(id, nth)) == NULL) listener_new(id);
+	while ((listener = listener_find(id, nth)) == NULL) new_without_service(id);
 	*socket = *restored;
 	socket->listener = listener;
 	socket_identify(socket);
@@ -227,8 +231,8 @@ static void give_up_sockets(struct listener *listener) {
 static bool fail(struct listener *listener, const struct error *error) {
 	log_error_at(&listener->next_service->location, "%s: %s", listener->next_service->id, error->text);
 	listener->change = CHANGE_FAILED;
-	if (!listener_has_service(listener)) give_up_sockets(listener);
-	return listener_has_service(listener);
+	if (!listener->has_service) give_up_sockets(listener);
+	return listener->has_service;
 }
 
 /* Gives every listener the sockets back that it had, and opens again what those need that go on with their service. */
@@ -286,6 +290,7 @@ void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct 
 			service_release(listener->service);
 			listener->service = listener->next_service;
 			listener->next_service = NULL;
+			listener->has_service = true;
 			limits_forget(listener);
 		}
 		start(listener);

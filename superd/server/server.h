@@ -53,6 +53,7 @@ struct listener {
 	struct service *service, *next_service; /* next_service: from a reload, until it is served */
 	enum change change;
 	struct listening_socket *sockets;
+	bool has_service;                             /* `service` has been served: it is more than an id */
 	bool retired, paused;                         /* retired: without sockets, until its last child has ended */
 	long running, questions;                      /* children that run the program; that ask the DNS */
 	struct client *pending_first, **pending_last; /* admitted clients for which no child could be started yet */
@@ -86,9 +87,8 @@ void socket_close(struct listening_socket *socket);
 /* listener.c: a service at work */
 struct listener *listener_first(void);
 struct listener *listener_find(const char *id, size_t nth);
-struct listener *listener_new(const char *id);
+struct listener *listener_new(struct service *service);
 struct listener *listener_of_earlier(const char *id, size_t nth);
-bool listener_has_service(const struct listener *listener);
 void listener_restore_socket(const char *id, size_t nth, const struct listening_socket *restored);
 void listener_retire(struct listener *listener);
 void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct listener *));

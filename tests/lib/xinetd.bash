@@ -59,9 +59,9 @@ stop_inetd() {
 	wait_until is_gone "$INETD_PID"
 }
 
-# normalise: copy stdin without pids, times and free ports, and without the three intended differences of superd: it
-# shows an IPv4 client of a dual-stack socket as IPv4, it logs the client's port, and it passes the client's address to the
-# program in more variables than REMOTE_HOST (ATTRIBUTES, "in superd").
+# normalise: copy stdin without pids, times and free ports, and without the four intended differences of superd: it
+# shows an IPv4 client of a dual-stack socket as IPv4, it logs the client's port, it passes the client's address to the
+# program in more variables than REMOTE_HOST, and HOME, USER, LOGNAME and SHELL are those of the program's user.
 normalise() {
 	local i expressions=()
 	for i in "${!PORTS[@]}"; do
@@ -70,7 +70,7 @@ normalise() {
 	sed -E -e "s#$PUBLIC#PUBLIC#g" -e 's#^[0-9]{2}/[0-9]{2}/[0-9]{2}@[0-9]{2}(:[0-9]{2}){2}: #TIME #' \
 		-e 's/pid=[0-9]+/pid=N/; s/duration=[0-9]+/duration=N/' -e 's/::ffff://' \
 		-e 's/^(TIME START.* from=[^ ]+) port=[0-9]+$/\1/' \
-		-e '/^env (PROTO|TCP(LOCAL|REMOTE)(IP|PORT)|REMOTE_(ADDR|PORT))=/d' "${expressions[@]}"
+		-e '/^env (PROTO|TCP(LOCAL|REMOTE)(IP|PORT)|REMOTE_(ADDR|PORT)|HOME|USER|LOGNAME|SHELL)=/d' "${expressions[@]}"
 }
 
 # print_service_logs: print the log files of the services, one after the other.

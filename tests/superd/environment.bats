@@ -70,6 +70,26 @@ print_environment() {
 	refute_output --partial evil
 }
 
+@test "environment: another user, HOME, USER, LOGNAME and SHELL are that user's, whatever superd's own are" {
+	SUPERD_PREFIX=(env HOME=/root USER=root LOGNAME=root SHELL=/bin/sh)
+	run print_environment 127.0.0.1 -u nobody -o passenv=
+	IFS=: read -r _ _ _ _ _ home shell <<<"$(getent passwd nobody)"
+	assert_line "HOME=$home"
+	assert_line USER=nobody
+	assert_line LOGNAME=nobody
+	assert_line "SHELL=$shell"
+	run print_environment 127.0.0.1 -u nobody -o env='HOME=/x SHELL=/y'
+	assert_line HOME=/x
+	assert_line USER=nobody
+	assert_line SHELL=/y
+	[ "$(grep -cE '^(HOME|USER|LOGNAME|SHELL)=' <<<"$output")" -eq 4 ]
+	run print_environment 127.0.0.1 -u 4000123
+	refute_line --regexp '^(HOME|USER|LOGNAME|SHELL)='
+	run print_environment 127.0.0.1
+	assert_line HOME=/root
+	assert_line SHELL=/bin/sh
+}
+
 @test "environment: env sets variables that exist, each name is there once" {
 	start_superd -p 0 -o env=REMOTE_ADDR=1 -o env+=PATH=/bin env -0
 	ask "$PORT" </dev/null | tr '\n\0' ' \n' | cut -d = -f 1 >"$BATS_TEST_TMPDIR/names"

@@ -27,6 +27,11 @@ idle_descriptors() {
 	superd_descriptors
 }
 
+# memory_kilobytes: print how much memory superd shares with no other process.
+memory_kilobytes() {
+	awk '/^Private_Dirty/ { print $2 }' "/proc/$SUPERD_PID/smaps_rollup"
+}
+
 # assert_clean_end: superd exits with status 0, and valgrind has found nothing.
 assert_clean_end() {
 	status=0
@@ -100,19 +105,70 @@ assert_clean_end() {
 		done
 	} >"$CONF"
 	start_superd -c "$CONF"
-	memory() { awk '/^Private_Dirty/ { print $2 }' "/proc/$SUPERD_PID/smaps_rollup"; }
 	for _ in 1 2 3; do
 		reload_superd
 	done
-	before=$(memory)
+	before=$(memory_kilobytes)
 	for n in {1..20}; do
 		sed -i "s/nice = .*/nice = $n/" "$CONF"
 		reload_superd
 	done
-	after=$(memory)
+	after=$(memory_kilobytes)
 	log_has 20 'reloaded: 0 new, 50 changed'
 	echo "$((after - before)) KB"
 	is_sanitized || ((after - before <= 200))
+}
+
+# measure_services SERVICES: start superd with that many, reload it three times. Sets `started` and `reloaded`, its memory in KB.
+measure_services() {
+	local n
+	for ((n = 0; n < $1; n++)); do
+		printf 'service s%d\n{\n\ttype = UNLISTED\n\tport = 0\n\tbind = 127.0.0.1\n\tsocket_type = stream\n\twait = no\n' "$n"
+		printf '\tuser = root\n\tserver = /bin/cat\n\tserver_args = %d\n}\n' "$n"
+	done >"$CONF"
+	start_superd -P "$BATS_TEST_TMPDIR/pid" -c "$CONF"
+	wait_until test -s "$BATS_TEST_TMPDIR/pid"
+	started=$(memory_kilobytes)
+	for _ in 1 2 3; do
+		reload_superd
+		reloaded=$(memory_kilobytes)
+	done
+	stop_superd
+}
+
+@test "leaks: 1,000 and 3,000 services, superd needs at most 4 KB for each and keeps nothing of a reload" {
+	is_sanitized && skip 'a sanitizer has memory of its own'
+	measure_services 1000
+	first=$started
+	measure_services 3000
+	echo "1,000: $first KB, 3,000: $started KB, after reloads: $reloaded KB"
+	((started - first <= 8000))
+	((reloaded - started <= 400))
+}
+
+@test "leaks: 100,000 prefixes in defaults, superd needs at most 10 MB for them and keeps nothing of a reload" {
+	is_sanitized && skip 'a sanitizer has memory of its own'
+	measure_services 1
+	first=$started
+	rest=$(cat "$CONF")
+	{
+		echo 'defaults'
+		echo '{'
+		for n in {1..20}; do
+			printf '\tno_access += %s\n' "$(printf "$n.%s.0/24 " {0..49}.{0..99})"
+		done
+		echo '}'
+		echo "$rest"
+	} >"$CONF"
+	start_superd -c "$CONF"
+	reload_superd
+	started=$(memory_kilobytes)
+	reload_superd
+	reload_superd
+	reloaded=$(memory_kilobytes)
+	echo "none: $first KB, 100,000: $started KB, after reloads: $reloaded KB"
+	((started - first <= 10240))
+	((reloaded - started <= 400))
 }
 
 @test "leaks: a shortage and a failed upgrade, no memory and no descriptor is left" {
