@@ -17,6 +17,7 @@ static bool is_within(const struct address_list *list, const char *name) {
 	size_t length = strlen(name);
 	for (size_t i = 0; i < list->count; i++) {
 		const char *word = list->rules[i].word;
+		if (list->rules[i].bits != MATCHES_NOTHING) continue;
 		if (word[0] == '.' && strlen(word) < length && strcasecmp(name + length - strlen(word), word) == 0)
 			return true;
 	}
