@@ -4,6 +4,8 @@
  */
 #include "superd.h"
 
+static const char nothing_runs[] = "nothing runs, because of the error in defaults";
+
 /* How well a new service matches a listener with the same id; 0: the listener already has its service. */
 static int match_score(const struct listener *listener, const struct service *service) {
 	if (listener->change != CHANGE_UNDECIDED) return 0;
@@ -129,6 +131,7 @@ int reload_check(const struct options *options) {
 	config_load(options, &config);
 	bool is_table = isatty(STDOUT_FILENO) == 1 && config.count > 0;
 	if (is_table) terminal_print_services(&config);
+	if (config.defaults_broken) log_error("%s", nothing_runs);
 	for (size_t i = 0; i < config.count && !is_table; i++) attr_print_service(config.services[i], stdout);
 	bool is_good = config.errors == 0 && fflush(stdout) == 0;
 	if (upgrade_is_successor()) is_good &= can_take_over(&config);
@@ -159,8 +162,8 @@ int reload_start(const struct options *options) {
 	retire_removed();
 	serve_open_all();
 	finish(changes);
-	if (listener_first() == NULL && options->program == NULL && !config.defaults_broken)
-		log_error("there is no service to run");
+	if (listener_first() == NULL && options->program == NULL)
+		log_error("%s", config.defaults_broken ? nothing_runs : "there is no service to run");
 	config_free(&config);
 	if (listener_first() == NULL || (!upgrade_is_successor() && count_unused() > 0)) return -1;
 	describe_services();

@@ -56,6 +56,7 @@ bool sys_has_no_new_privs(void);
 size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups);
 uid_t sys_peer_uid(int fd);
 long sys_load(void);
+unsigned long long sys_most_descriptors(void);
 
 /* the memory that has been freed goes back to the system, where that is possible */
 void sys_trim_memory(void);

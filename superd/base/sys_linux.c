@@ -251,6 +251,16 @@ long sys_load(void) {
 	return getloadavg(&load, 1) == 1 ? (long)(load * 100) : -1;
 }
 
+/* The most descriptors that a process may have, whatever its limits are. */
+unsigned long long sys_most_descriptors(void) {
+	unsigned long long most = ULLONG_MAX;
+	FILE *file = fopen("/proc/sys/fs/nr_open", "r");
+	if (file == NULL) return most;
+	if (fscanf(file, "%llu", &most) != 1) most = ULLONG_MAX;
+	fclose(file);
+	return most;
+}
+
 /* musl gives large blocks back when they are freed. */
 void sys_trim_memory(void) {
 #ifdef __GLIBC__

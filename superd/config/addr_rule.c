@@ -16,16 +16,31 @@ static struct source source_v4(uint32_t address) {
 	return (struct source){0, UINT64_C(0xffff) << 32 | address};
 }
 
-/* The bits of an IPv4 address whose trailing zero octets are wildcards; 0.0.0.0 is every address, IPv6 too. */
-static unsigned wildcard_bits(uint32_t address) {
+static bool is_v4(struct source source) {
+	return source.high == 0 && source.low >> 32 == 0xffff;
+}
+
+/*
+ * The bits of an IPv4 prefix. 0.0.0.0/0 is every IPv4 address in only_from, as under xinetd, which refuses IPv6 then, and
+ * elsewhere every address at all, the stricter reading.
+ */
+static unsigned v4_bits(const struct reading *in, uint32_t address, unsigned bits) {
+	bool is_all = bits == 0 && address == 0 && in->attr->field != offsetof(struct service, only_from);
+	return is_all ? 0 : V4 + bits;
+}
+
+/* The same of an IPv4 address whose trailing zero octets are wildcards. */
+static unsigned wildcard_bits(const struct reading *in, uint32_t address) {
 	unsigned bits = 32;
 	while (bits > 0 && (address >> (32 - bits) & 0xff) == 0) bits -= 8;
-	return bits == 0 ? 0 : V4 + bits;
+	return v4_bits(in, address, bits);
 }
 
 /* Adds a prefix of the word. Only the word of a rule that matches nothing is kept: a list can be very long. */
 static void add_rule(
     const struct reading *in, struct address_list *list, const char *word, struct source source, unsigned bits) {
+	list->has_all_ipv4 |= bits == V4;
+	list->has_ipv6 |= !is_v4(source);
 	if (bits == MATCHES_NOTHING) word = mem_copy(in->arena, word);
 	list->rules = mem_grow(in->arena, list->rules, list->count, sizeof *list->rules);
 	list->rules[list->count++] = (struct address_rule){word, addr_source_prefix(source, bits), bits};
@@ -36,18 +51,18 @@ static int read_numeric(const struct reading *in, struct address_list *list, con
 	char mapped[64], first = word[strcspn(word, ".:/")];
 	struct endpoint address = {.at.in6.sin6_family = AF_INET6};
 	int length = (int)strcspn(word, "/");
-	bool is_v4 = first == '.';
-	if (length >= INET6_ADDRSTRLEN || (!is_v4 && first != ':')) return 0;
-	snprintf(mapped, sizeof mapped, "%s%.*s", is_v4 ? "::ffff:" : "", length, word);
+	bool is_dotted = first == '.';
+	if (length >= INET6_ADDRSTRLEN || (!is_dotted && first != ':')) return 0;
+	snprintf(mapped, sizeof mapped, "%s%.*s", is_dotted ? "::ffff:" : "", length, word);
 	if (inet_pton(AF_INET6, mapped, &address.at.in6.sin6_addr) != 1) return 0;
 	struct source source = addr_source(&address, 0);
-	unsigned head = is_v4 ? V4 : 0, bits = is_v4 ? wildcard_bits((uint32_t)source.low) : 128;
+	unsigned most = is_dotted ? 32 : 128, bits = is_dotted ? wildcard_bits(in, (uint32_t)source.low) : 128;
 	if (word[length] == '/') {
 		const char *text = word + length + 1;
-		int64_t number = text_read_number(&text, 3, 128 - head);
+		int64_t number = text_read_number(&text, 3, most);
 		if (number < 0 || *text != '\0')
-			return error_set(in->error, "'%s': the prefix length is a number up to %u", word, 128 - head);
-		bits = number == 0 && (uint32_t)source.low == 0 ? 0 : head + (unsigned)number;
+			return error_set(in->error, "'%s': the prefix length is a number up to %u", word, most);
+		bits = is_dotted ? v4_bits(in, (uint32_t)source.low, (unsigned)number) : (unsigned)number;
 	}
 	add_rule(in, list, word, source, bits);
 	return 1;
@@ -82,7 +97,7 @@ static void read_name(const struct reading *in, struct address_list *list, const
 	if (network != NULL && network->n_addrtype == AF_INET) {
 		uint32_t address = network->n_net;
 		while (address != 0 && (address & 0xff000000) == 0) address <<= 8;
-		add_rule(in, list, word, source_v4(address), wildcard_bits(address));
+		add_rule(in, list, word, source_v4(address), wildcard_bits(in, address));
 		return;
 	}
 	int count = addr_resolve(in->arena, word, NULL, &found, &error);
@@ -128,12 +143,12 @@ void addr_print_list(const void *field, FILE *to) {
 			bytes[j] = (unsigned char)(rule->source.high >> (56 - 8 * j));
 			bytes[j + 8] = (unsigned char)(rule->source.low >> (56 - 8 * j));
 		}
-		bool is_v4 = rule->bits > V4 && rule->source.high == 0 && rule->source.low >> 32 == 0xffff;
-		inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? bytes + 12 : bytes, text, sizeof text);
-		if (rule->bits == MATCHES_NOTHING)
+		bool is_mapped = rule->bits > V4 && is_v4(rule->source);
+		inet_ntop(is_mapped ? AF_INET : AF_INET6, is_mapped ? bytes + 12 : bytes, text, sizeof text);
+		if (rule->bits == MATCHES_NOTHING || rule->bits == V4)
 			fprintf(to, " %s", rule->word);
 		else
-			fprintf(to, " %s/%u", text, is_v4 ? rule->bits - V4 : rule->bits);
+			fprintf(to, " %s/%u", text, is_mapped ? rule->bits - V4 : rule->bits);
 	}
 }
 

@@ -7,18 +7,19 @@
 #include <stdarg.h>
 #include <strings.h>
 
+#define NOT_IN_DEFAULTS "not an attribute of defaults"
+
 #define F(member) offsetof(struct service, member)
 
-/* The words that rows take; one that does nothing is 0. */
+/* The words that rows take; one that does nothing, or with which a service is left out, is 0. */
 static const struct named_value yes_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
 static const struct named_value socket_types[] = {
     {"stream", SOCK_STREAM}, {"dgram", SOCK_DGRAM}, {"raw", SOCK_RAW}, {"seqpacket", SOCK_SEQPACKET}, {NULL, 0}};
-static const struct named_value service_types[] = {{"INTERNAL", TYPE_INTERNAL}, {"UNLISTED", TYPE_UNLISTED},
-    {"RPC", TYPE_RPC}, {"TCPMUX", TYPE_TCPMUX}, {"TCPMUXPLUS", TYPE_TCPMUX}, {NULL, 0}};
+static const struct named_value service_types[] = {
+    {"INTERNAL", TYPE_INTERNAL}, {"UNLISTED", TYPE_UNLISTED}, {"RPC", 0}, {"TCPMUX", 0}, {"TCPMUXPLUS", 0}, {NULL, 0}};
 static const struct named_value flags[] = {{"REUSE", 0}, {"NAMEINARGS", FLAG_NAMEINARGS}, {"NODELAY", FLAG_NODELAY},
-    {"KEEPALIVE", FLAG_KEEPALIVE}, {"IPv4", FLAG_IPV4}, {"IPv6", FLAG_IPV6}, {"NORETRY", FLAG_NORETRY},
-    {"IDONLY", FLAG_IDONLY}, {"NOLIBWRAP", 0}, {"SENSOR", FLAG_SENSOR}, {"INTERCEPT", FLAG_INTERCEPT},
-    {"LABELED", FLAG_LABELED}, {NULL, 0}};
+    {"KEEPALIVE", FLAG_KEEPALIVE}, {"IPv4", FLAG_IPV4}, {"IPv6", FLAG_IPV6}, {"NORETRY", FLAG_NORETRY}, {"IDONLY", 0},
+    {"NOLIBWRAP", 0}, {"SENSOR", FLAG_SENSOR}, {"INTERCEPT", 0}, {"LABELED", 0}, {NULL, 0}};
 static const struct named_value success_items[] = {{"PID", LOG_ITEM_PID}, {"HOST", LOG_ITEM_HOST},
     {"USERID", LOG_ITEM_NO_FIELD}, {"EXIT", LOG_ITEM_EXIT}, {"DURATION", LOG_ITEM_DURATION},
     {"TRAFFIC", LOG_ITEM_TRAFFIC}, {NULL, 0}};
@@ -41,8 +42,8 @@ static const struct attr table[] = {
 	{.name = "protocol", .type = &attr_text, .field = F(protocol), .scope = IN_SERVICE, .doc = "a name in /etc/protocols; unless set: the socket_type's"},
 	{.name = "wait", .type = &attr_word, .field = F(wait), .scope = IN_SERVICE, .words = yes_no, .doc = "yes: one program gets the listening socket itself"},
 	{.name = "port", .type = &attr_number, .field = F(port), .scope = IN_SERVICE, .max = 65535, .doc = "the port; 0: the kernel chooses; unless set: as /etc/services has it"},
-	{.name = "bind", .type = &attr_hosts, .field = F(bind), .scope = IN_SERVICE, .doc = "where to listen: addresses, host names, * or a path; unless set: every interface"},
-	{.name = "interface", .type = &attr_hosts, .field = F(bind), .scope = IN_SERVICE, .doc = "another name for bind"},
+	{.name = "bind", .type = &attr_hosts, .field = F(bind), .scope = IN_BOTH, .doc = "where to listen: addresses, host names, * or a path; unless set: every interface"},
+	{.name = "interface", .type = &attr_hosts, .field = F(bind), .scope = IN_BOTH, .doc = "another name for bind"},
 	{.name = "v6only", .type = &attr_word, .field = F(v6only), .scope = IN_BOTH, .default_text = "no", .words = yes_no, .doc = "an IPv6 socket takes no IPv4"},
 	{.name = "backlog", .type = &attr_number, .field = F(backlog), .scope = IN_BOTH, .default_text = "65535", .max = INT_MAX, .doc = "connections that may wait to be accepted, up to the kernel's limit"},
 	{.name = "socket_mode", .type = &attr_octal, .field = F(socket_mode), .scope = IN_SERVICE, .default_text = "0600", .max = 0777, .doc = "the mode of a UNIX-domain socket"},
@@ -76,12 +77,15 @@ static const struct attr table[] = {
 	{.name = "umask", .type = &attr_octal, .field = F(umask), .scope = IN_BOTH, .max = 0777, .doc = "the file mode creation mask; unless set: superd's own and 022"},
 	{.name = "no_new_privs", .type = &attr_word, .field = F(no_new_privs), .scope = IN_BOTH, .default_text = "no", .words = yes_no, .doc = "the program can gain no privilege by exec (Linux)"},
 	{.name = "stderr", .type = &attr_word, .field = F(stderr_to), .scope = IN_BOTH, .default_text = "client", .words = stderr_ways, .doc = "what descriptor 2 is: the connection, or superd's own stderr"},
-	{.name = "rlimit_as", .type = &attr_bytes, .field = F(rlimits[LIMIT_AS]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of address space"},
-	{.name = "rlimit_cpu", .type = &attr_limit, .field = F(rlimits[LIMIT_CPU]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "seconds of processor time"},
-	{.name = "rlimit_data", .type = &attr_bytes, .field = F(rlimits[LIMIT_DATA]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of data"},
-	{.name = "rlimit_files", .type = &attr_limit, .field = F(rlimits[LIMIT_FILES]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "open descriptors"},
-	{.name = "rlimit_rss", .type = &attr_bytes, .field = F(rlimits[LIMIT_RSS]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of resident memory"},
-	{.name = "rlimit_stack", .type = &attr_bytes, .field = F(rlimits[LIMIT_STACK]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of stack"},
+	{.name = "rlimit_as", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_AS]), .scope = IN_BOTH, .min = 1, .max = LONG_MAX, .doc = "bytes of address space"},
+	{.name = "rlimit_core", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_CORE]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of a core file"},
+	{.name = "rlimit_cpu", .type = &attr_rlimit, .field = F(rlimits[LIMIT_CPU]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "seconds of processor time; 0: no limit"},
+	{.name = "rlimit_data", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_DATA]), .scope = IN_BOTH, .min = 1, .max = LONG_MAX, .doc = "bytes of data"},
+	{.name = "rlimit_files", .type = &attr_rlimit, .field = F(rlimits[LIMIT_FILES]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "open descriptors"},
+	{.name = "rlimit_fsize", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_FSIZE]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of a file that the program writes"},
+	{.name = "rlimit_nproc", .type = &attr_rlimit, .field = F(rlimits[LIMIT_NPROC]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "processes of the user"},
+	{.name = "rlimit_rss", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_RSS]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of resident memory"},
+	{.name = "rlimit_stack", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_STACK]), .scope = IN_BOTH, .min = 1, .max = LONG_MAX, .doc = "bytes of stack"},
 	{.name = "time_limit", .type = &attr_number, .field = F(time_limit), .scope = IN_BOTH, .default_text = "0", .max = INT_MAX, .doc = "seconds that a program may run; 0: no limit"},
 	{.name = "drain_time", .type = &attr_number, .field = F(drain_time), .scope = IN_BOTH, .default_text = "30", .max = INT_MAX, .doc = "seconds that a stop waits for programs"},
 	{.name = "linger", .type = &attr_number, .field = F(linger), .scope = IN_BOTH, .default_text = "0", .max = INT_MAX, .doc = "seconds to wait for the client to close after the program has ended"},
@@ -92,6 +96,7 @@ static const struct attr table[] = {
 	{.name = "log_type", .type = &attr_log, .field = F(log_type), .scope = IN_BOTH, .max = LONG_MAX, .doc = "where START, EXIT and FAIL lines go; unless set: superd's log"},
 	{.name = "log_on_success", .type = &attr_bit_set, .field = F(log_on_success), .scope = IN_BOTH, .words = success_items, .doc = "what START and EXIT lines contain"},
 	{.name = "log_on_failure", .type = &attr_bit_set, .field = F(log_on_failure), .scope = IN_BOTH, .words = failure_items, .doc = "what FAIL lines contain"},
+	{.name = "no_log_from", .type = &attr_addresses, .field = F(no_log_from), .scope = IN_BOTH, .doc = "clients whose START and EXIT are not logged, and whose refusals are only counted"},
 
 	{.name = "libwrap", .type = &attr_ignored, .field = F(libwrap), .scope = IN_SERVICE, .doc = "ignored, with a warning: superd does not read hosts.allow and hosts.deny"},
 	{.name = "mdns", .type = &attr_ignored, .field = F(mdns), .scope = IN_BOTH, .words = yes_no, .doc = "ignored, with a warning: superd does not announce services"},
@@ -113,12 +118,22 @@ static struct assignment **value_of(const struct service *service, const struct 
 	return &service->values[attr - table];
 }
 
-/* Reads the words of a value, from `first` on, into the service. Returns 0, or -1 and an error. */
-static int read_value(struct service *service, const struct attr *attr, size_t first, struct error *error) {
-	const struct assignment *value = *value_of(service, attr);
+/* Reads the words of a value, from `first` on, into a field of the service. Returns 0, or -1 and an error. */
+static int read_words(const struct service *service, const struct attr *attr, const struct assignment *value,
+    size_t first, void *field, struct error *error) {
 	struct reading in = {
 	    service->arena, attr, value->words.word, value->words.count, first, &value->location, error};
-	return attr->type->read((char *)service + attr->field, &in);
+	return attr->type->read(field, &in);
+}
+
+static int read_value(struct service *service, const struct attr *attr, size_t first, struct error *error) {
+	return read_words(service, attr, *value_of(service, attr), first, (char *)service + attr->field, error);
+}
+
+/* Whether the attribute has no meaning in `defaults` of a file, nor any for access, so that xinetd's files may have it. */
+static bool is_harmless(const struct assignment *assignment) {
+	const struct attr *attr = assignment->attr;
+	return !(attr->scope & IN_DEFAULTS) && assignment->location.line > 0 && attr->field != F(chroot);
 }
 
 /* Whether the attribute takes such an assignment, in `defaults` or in a service. Returns 0, or -1 and an error. */
@@ -126,7 +141,7 @@ static int check(const struct assignment *assignment, bool in_defaults, struct e
 	enum attr_scope scope = assignment->attr->scope;
 	const struct attr_type *type = assignment->attr->type;
 	const struct words *words = &assignment->words;
-	if (in_defaults && !(scope & IN_DEFAULTS)) return error_set(error, "not an attribute of defaults");
+	if (in_defaults && !(scope & IN_DEFAULTS)) return error_set(error, NOT_IN_DEFAULTS);
 	if (!in_defaults && !(scope & IN_SERVICE)) return error_set(error, "an attribute of defaults only");
 	if (assignment->operation != OPERATION_SET && !type->is_set) return error_set(error, "takes only '='");
 	if (words->count < type->least)
@@ -184,8 +199,15 @@ int attr_apply(struct service *service, struct assignment *assignment) {
 		    (*value)->location.line);
 		return 0;
 	}
+	if (in_defaults && is_harmless(assignment)) {
+		log_warning_at(&assignment->location, "%s: " NOT_IN_DEFAULTS "; it is ignored", attr->name);
+		return 0;
+	}
 	if (!attr->type->is_set) *value = assignment;
 	int result = check(assignment, in_defaults, &error);
+	long unknown_words;
+	if (result == 0 && assignment->operation == OPERATION_REMOVE && attr->words != NULL)
+		result = read_words(service, attr, assignment, 0, &unknown_words, &error);
 	if (result == 0 && attr->type->is_set) first = merge(service, assignment, is_own);
 	if (result == 0) result = read_value(service, attr, first, &error);
 	if (result < 0) log_error_at(&assignment->location, "%s: %s", attr->name, error.text);
@@ -241,13 +263,9 @@ int attr_fail(const struct service *service, const char *name, const char *forma
 	return -1;
 }
 
-/* Logs why superd refuses, by design, what an attribute asks for. Returns SERVICE_LEFT_OUT; for the command line, -1. */
-int attr_refuse(const struct service *service, const char *name, const char *text) {
-	if (service->from_command_line)
-		log_error("%s", text);
-	else
-		log_warning_at(location_of(service, name), "%s is left out: %s", service->id, text);
-	return service->from_command_line ? -1 : SERVICE_LEFT_OUT;
+/* Logs a warning about an attribute's value. */
+void attr_warn(const struct service *service, const char *name, const char *text) {
+	log_warning_at(location_of(service, name), "%s: %s", name, text);
 }
 
 /* Prints the whole service in the syntax of a configuration file, while the configuration is loaded. */

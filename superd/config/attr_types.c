@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <strings.h>
+#include <sys/resource.h>
 
 enum { ANY = INT_MAX, BANNER_MAX = 16 * 1024 };
 
@@ -17,6 +18,27 @@ static const struct named_value byte_units[] = {{"", 1}, {"K", 1024}, {"M", 1024
 /* What may stand in place of a number. */
 static const struct named_value unlimited[] = {{"UNLIMITED", UNLIMITED}, {NULL, 0}};
 static const struct named_value deny_words[] = {{"FOREVER", DENY_FOREVER}, {"NEVER", DENY_NEVER}, {NULL, 0}};
+
+/* Not all are in POSIX; where there is none, setrlimit(2) fails. */
+#ifndef RLIMIT_AS
+#define RLIMIT_AS (-1)
+#endif
+#ifndef RLIMIT_NPROC
+#define RLIMIT_NPROC (-1)
+#endif
+#ifndef RLIMIT_RSS
+#define RLIMIT_RSS (-1)
+#endif
+
+const int rlimit_resources[LIMITS] = {[LIMIT_AS] = RLIMIT_AS,
+    [LIMIT_CORE] = RLIMIT_CORE,
+    [LIMIT_CPU] = RLIMIT_CPU,
+    [LIMIT_DATA] = RLIMIT_DATA,
+    [LIMIT_FILES] = RLIMIT_NOFILE,
+    [LIMIT_FSIZE] = RLIMIT_FSIZE,
+    [LIMIT_NPROC] = RLIMIT_NPROC,
+    [LIMIT_RSS] = RLIMIT_RSS,
+    [LIMIT_STACK] = RLIMIT_STACK};
 
 /* The nth word, a whole decimal number from `min` to the row's max, with one of the units. Returns 0, or -1 and an error. */
 static int parse_number(const struct reading *in, size_t nth, const struct named_value *units, long min, long *number) {
@@ -40,6 +62,33 @@ static int number_read(void *field, const struct reading *in) {
 	const struct named_value *word = type->words != NULL ? named_value_find(type->words, in->word[0]) : NULL;
 	if (word == NULL) return parse_number(in, 0, type->units, in->attr->min, field);
 	*(long *)field = word->value;
+	return 0;
+}
+
+/* The most, up to `wanted`, that a child can set. Whether superd may raise its own limit, only an attempt shows. */
+static rlim_t find_allowed(int resource, rlim_t wanted) {
+	struct rlimit own;
+	if (resource == RLIMIT_NOFILE && wanted > sys_most_descriptors()) wanted = sys_most_descriptors();
+	if (getrlimit(resource, &own) < 0 || wanted <= own.rlim_max) return wanted;
+	if (setrlimit(resource, &(struct rlimit){own.rlim_cur, wanted}) < 0) return own.rlim_max;
+	setrlimit(resource, &own);
+	return wanted;
+}
+
+/* A limit, which is cut to what the system allows. As under xinetd, no seconds are no limit. */
+static int rlimit_read(void *field, const struct reading *in) {
+	long *limit = field;
+	size_t kind = (in->attr->field - offsetof(struct service, rlimits)) / sizeof *limit;
+	if (number_read(field, in) < 0) return -1;
+	if (kind == LIMIT_CPU && *limit == 0) *limit = UNSET;
+	if (*limit == UNSET) return 0;
+	rlim_t wanted = *limit == UNLIMITED ? RLIM_INFINITY : (rlim_t)*limit;
+	rlim_t allowed = find_allowed(rlimit_resources[kind], wanted);
+	if (allowed >= wanted) return 0;
+	*limit = allowed < LONG_MAX ? (long)allowed : LONG_MAX;
+	log_warning_at(in->location, "%s: '%s' is more than the system allows superd; %ld is used", in->attr->name,
+	    in->word[0], *limit);
+	in->word[0] = mem_print(in->arena, "%ld", *limit);
 	return 0;
 }
 
@@ -242,7 +291,8 @@ static int redirect_read(void *field, const struct reading *in) {
 /* clang-format off */
 const struct attr_type attr_number = {.values = "NUMBER", .least = 1, .most = 1, .read = number_read, .is_number = true, .units = no_units};
 const struct attr_type attr_limit = {.values = "NUMBER UNLIMITED", .least = 1, .most = 1, .read = number_read, .is_number = true, .units = no_units, .words = unlimited};
-const struct attr_type attr_bytes = {.values = "BYTES UNLIMITED", .least = 1, .most = 1, .read = number_read, .is_number = true, .units = byte_units, .words = unlimited};
+const struct attr_type attr_rlimit = {.values = "NUMBER UNLIMITED", .least = 1, .most = 1, .read = rlimit_read, .is_number = true, .units = no_units, .words = unlimited};
+const struct attr_type attr_rlimit_bytes = {.values = "BYTES UNLIMITED", .least = 1, .most = 1, .read = rlimit_read, .is_number = true, .units = byte_units, .words = unlimited};
 const struct attr_type attr_minutes = {.values = "MINUTES FOREVER NEVER", .least = 1, .most = 1, .read = number_read, .is_number = true, .units = no_units, .words = deny_words};
 const struct attr_type attr_octal = {.values = "OCTAL", .least = 1, .most = 1, .read = octal_read, .is_number = true};
 const struct attr_type attr_load = {.values = "LOAD", .least = 1, .most = 1, .read = load_read, .is_number = true};

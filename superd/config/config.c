@@ -30,6 +30,49 @@ static bool is_switched_off(const struct config *config, const struct block *blo
 	       attr_has_word(config->common, "disabled", id);
 }
 
+/* What superd does not do, by design. A service that asks for it is left out, whatever else is wrong with it. */
+static const struct {
+	const char *name, *word, *service, *text; /* service: only for one of that name */
+} unsupported[] = {
+    {"type", "RPC", NULL, "type = RPC: superd does not speak to a portmapper"},
+    {"type", "TCPMUX", NULL, "type = TCPMUX: superd does not multiplex services on one port"},
+    {"type", "TCPMUXPLUS", NULL, "type = TCPMUX: superd does not multiplex services on one port"},
+    {"type", "INTERNAL", "tcpmux", "superd does not multiplex services on one port"},
+    {"type", "INTERNAL", "servers", "superd tells strangers nothing of its services"},
+    {"type", "INTERNAL", "services", "superd tells strangers nothing of its services"},
+    {"type", "INTERNAL", "xadmin", "superd tells strangers nothing of its services"},
+    {"flags", "IDONLY", NULL, "flags = IDONLY: superd asks no ident server (RFC 1413), whose answer proves nothing"},
+    {"flags", "INTERCEPT", NULL, "flags = INTERCEPT: superd does not read what clients send"},
+    {"flags", "LABELED", NULL, "flags = LABELED: superd does not change SELinux contexts"},
+};
+
+/* Why the assignment has the service left out, or NULL. */
+static const char *find_unsupported(const struct block *block, const struct assignment *assignment) {
+	for (size_t i = 0; i < LENGTH(unsupported); i++) {
+		bool is_meant = unsupported[i].service == NULL || strcasecmp(unsupported[i].service, block->name) == 0;
+		if (!is_meant || strcasecmp(unsupported[i].name, assignment->name) != 0) continue;
+		for (size_t j = 0; j < assignment->words.count; j++)
+			if (strcasecmp(assignment->words.word[j], unsupported[i].word) == 0) return unsupported[i].text;
+	}
+	return NULL;
+}
+
+/* Whether superd leaves the service out by design, which is logged; on the command line it is an error. */
+static bool is_left_out(struct config *config, const struct block *block) {
+	const struct assignment *assignment = block->assignments;
+	const char *text = NULL;
+	for (; assignment != NULL; assignment = assignment->next)
+		if ((text = find_unsupported(block, assignment)) != NULL) break;
+	if (text == NULL) return false;
+	if (assignment->location.line > 0) {
+		log_warning_at(&assignment->location, "%s is left out: %s", find_word(block, "id", block->name), text);
+	} else {
+		log_error("%s", text);
+		config->errors++;
+	}
+	return true;
+}
+
 /* Where it is noted which service has the nth of the service's addresses. */
 static const void **address_slot(struct config *config, const struct service *service, size_t nth) {
 	char text[ADDR_TEXT];
@@ -60,18 +103,14 @@ static int register_addresses(struct config *config, const struct service *servi
 static void read_block(struct config *config, const struct block *block) {
 	struct service *service = service_new(config->common, block->name, &block->location);
 	bool is_good = apply(block, service) && !config->defaults_broken;
-	int result = is_good ? service_resolve(service) : -1;
-	if (result == 0) result = register_addresses(config, service);
-	if (result == 0) {
+	if (is_good && service_resolve(service) == 0 && register_addresses(config, service) == 0) {
 		config->services = mem_grow(config->loading, config->services, config->count, sizeof(void *));
 		config->services[config->count++] = service;
 		return;
 	}
-	if (result < 0) {
-		const char *id = service->id != NULL ? service->id : service->name;
-		words_add(config->loading, &config->failed, mem_copy(config->loading, id));
-		config->errors++;
-	}
+	const char *id = service->id != NULL ? service->id : service->name;
+	words_add(config->loading, &config->failed, mem_copy(config->loading, id));
+	config->errors++;
 	service_release(service);
 }
 
@@ -89,7 +128,7 @@ void config_load(const struct options *options, struct config *config) {
 	config->defaults_broken = !apply(config->defaults, config->common);
 	config->errors += config->defaults_broken;
 	for (const struct block *block = config->defaults->next; block != NULL; block = block->next)
-		if (!is_switched_off(config, block)) read_block(config, block);
+		if (!is_switched_off(config, block) && !is_left_out(config, block)) read_block(config, block);
 }
 
 /* Frees the configuration, and those of its services that are still in its list. */

@@ -11,8 +11,6 @@
 
 enum { UNLIMITED = -1 };
 
-enum rlimit_kind { LIMIT_AS, LIMIT_CPU, LIMIT_DATA, LIMIT_FILES, LIMIT_RSS, LIMIT_STACK, RLIMITS };
-
 /* One assignment as it was written. */
 enum operation { OPERATION_SET, OPERATION_ADD, OPERATION_REMOVE };
 struct assignment {
@@ -35,7 +33,7 @@ struct address_rule {
 struct address_list {
 	struct address_rule *rules;
 	size_t count, words;
-	bool set, domains;
+	bool set, domains, has_all_ipv4, has_ipv6;
 };
 
 struct minutes {
@@ -78,9 +76,11 @@ struct redirect {
 
 /* clang-format off */
 enum service_bit { /* of type and of flags, which have none in common */
-	TYPE_INTERNAL = 1, TYPE_UNLISTED = 2, TYPE_RPC = 4, TYPE_TCPMUX = 8,
-	FLAG_NAMEINARGS = 16, FLAG_NODELAY = 32, FLAG_KEEPALIVE = 64, FLAG_IPV4 = 128, FLAG_IPV6 = 256, FLAG_SENSOR = 512,
-	FLAG_NORETRY = 1024, FLAG_IDONLY = 2048, FLAG_INTERCEPT = 4096, FLAG_LABELED = 8192
+	TYPE_INTERNAL = 1, TYPE_UNLISTED = 2, FLAG_NAMEINARGS = 4, FLAG_NODELAY = 8, FLAG_KEEPALIVE = 16, FLAG_IPV4 = 32,
+	FLAG_IPV6 = 64, FLAG_SENSOR = 128, FLAG_NORETRY = 256
+};
+enum limit {
+	LIMIT_AS, LIMIT_CORE, LIMIT_CPU, LIMIT_DATA, LIMIT_FILES, LIMIT_FSIZE, LIMIT_NPROC, LIMIT_RSS, LIMIT_STACK, LIMITS
 };
 enum log_item {
 	LOG_ITEM_PID = 1, LOG_ITEM_HOST = 2, LOG_ITEM_EXIT = 4, LOG_ITEM_DURATION = 8, LOG_ITEM_TRAFFIC = 16,
@@ -114,7 +114,7 @@ struct service {
 	struct identity socket_user;
 	struct redirect redirect;
 
-	struct address_list only_from, no_access, proxy_from;
+	struct address_list only_from, no_access, proxy_from, no_log_from;
 	struct times access_times;
 	struct rate cps;
 	long deny_time, instances, per_source, per_source_cps, per_source_prefix6, max_load, on_limit;
@@ -122,7 +122,7 @@ struct service {
 	const char *server, *directory, *chroot;
 	struct words server_args, env, passenv;
 	struct identity user, group;
-	long groups, nice, umask, rlimits[RLIMITS], no_new_privs, stderr_to, time_limit, drain_time, linger;
+	long groups, nice, umask, rlimits[LIMITS], no_new_privs, stderr_to, time_limit, drain_time, linger;
 
 	struct banner banner, banner_success, banner_fail;
 	struct log_type log_type;
@@ -201,7 +201,6 @@ void command_read(struct config *config);
 const char *command_find_in_path(struct arena *arena, const char *name);
 
 /* service.c: from attributes to what is ready to run */
-enum { SERVICE_LEFT_OUT = 1 };
 struct service *service_new(struct service *defaults, const char *name, const struct location *location);
 int service_resolve(struct service *service);
 struct service *service_retain(struct service *service);
@@ -213,7 +212,7 @@ int attr_apply(struct service *service, struct assignment *assignment);
 void attr_set(struct service *service, const char *name, const char *text);
 bool attr_has_word(const struct service *service, const char *name, const char *word);
 int attr_fail(const struct service *service, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
-int attr_refuse(const struct service *service, const char *name, const char *text);
+void attr_warn(const struct service *service, const char *name, const char *text);
 void attr_begin(struct service *service);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
@@ -221,6 +220,9 @@ void attr_print_table(FILE *to);
 /* addr_rule.c: how clients match address lists */
 bool addr_list_matches(const struct address_list *list, struct source source);
 bool addr_lists_admit(const struct service *service, struct source source);
+
+/* attr_types.c: the limits as setrlimit(2) knows them */
+extern const int rlimit_resources[LIMITS];
 
 /* lookup.c: what is found by a text */
 const void **lookup_slot(struct config *config, const void *table, const char *text);

@@ -42,25 +42,6 @@ void service_release(struct service *service) {
 	mem_arena_free(service->arena);
 }
 
-/* What xinetd does and superd refuses to do. */
-static int check_refused(struct service *service) {
-	static const struct {
-		long bit;
-		const char *attr, *text;
-	} refused[] = {
-	    {TYPE_RPC, "type", "type = RPC: superd does not speak to a portmapper"},
-	    {TYPE_TCPMUX, "type", "type = TCPMUX: superd does not multiplex services on one port"},
-	    {FLAG_IDONLY, "flags",
-		"flags = IDONLY: superd asks no ident server (RFC 1413), whose answer proves nothing"},
-	    {FLAG_INTERCEPT, "flags", "flags = INTERCEPT: superd does not read what clients send"},
-	    {FLAG_LABELED, "flags", "flags = LABELED: superd does not change SELinux contexts"},
-	};
-	for (size_t i = 0; i < LENGTH(refused); i++)
-		if ((service->type | service->flags) & refused[i].bit)
-			return attr_refuse(service, refused[i].attr, refused[i].text);
-	return 0;
-}
-
 /* The umask, unless set; and whether the child has to change its own, or its directory. */
 static int resolve_umask(struct service *service) {
 	char own_directory[PATH_MAX];
@@ -114,12 +95,16 @@ static int resolve_socket(struct service *service) {
  * datagram is known, but the datagram would have to wait for the DNS.
  */
 static int check_accepting(struct service *service) {
-	const struct address_list *lists[] = {&service->only_from, &service->no_access};
-	const char *names[] = {"only_from", "no_access"};
-	for (size_t i = 0; i < LENGTH(lists) && service->wait; i++) {
-		if (service->socket_type == SOCK_DGRAM && lists[i]->domains)
-			return attr_fail(service, names[i], "a .domain is not for datagrams");
-		if (service->socket_type != SOCK_DGRAM && lists[i]->set)
+	const struct address_list *lists[] = {
+	    &service->only_from, &service->no_access, &service->proxy_from, &service->no_log_from};
+	const char *names[] = {"only_from", "no_access", "proxy_from", "no_log_from"};
+	bool is_dgram = service->socket_type == SOCK_DGRAM;
+	for (size_t i = 0; i < LENGTH(lists); i++) {
+		bool is_access = i < 2;
+		if (lists[i]->domains && (is_dgram || !is_access))
+			return attr_fail(
+			    service, names[i], "a .domain is not for %s", is_dgram ? "datagrams" : "this attribute");
+		if (service->wait && !is_dgram && is_access && lists[i]->set)
 			return attr_fail(service, names[i],
 			    "the program accepts by itself (wait = yes), so superd does not see its clients");
 	}
@@ -129,15 +114,10 @@ static int check_accepting(struct service *service) {
 /* Whether superd itself serves, without a program, and if so, what. */
 static int resolve_internal(struct service *service) {
 	static const struct named_value names[] = {{"echo", INTERNAL_ECHO}, {"discard", INTERNAL_DISCARD},
-	    {"chargen", INTERNAL_CHARGEN}, {"daytime", INTERNAL_DAYTIME}, {"time", INTERNAL_TIME},
-	    {"servers", INTERNAL_NONE}, {"services", INTERNAL_NONE}, {"xadmin", INTERNAL_NONE},
-	    {"tcpmux", INTERNAL_NONE}, {NULL, 0}};
+	    {"chargen", INTERNAL_CHARGEN}, {"daytime", INTERNAL_DAYTIME}, {"time", INTERNAL_TIME}, {NULL, 0}};
 	const struct named_value *internal = named_value_find(names, service->name);
 	bool is_redirect = service->redirect.host != NULL, has_type = service->type & TYPE_INTERNAL;
 	service->is_internal = has_type || service->flags & FLAG_SENSOR || is_redirect;
-	if (has_type && internal != NULL && internal->value == INTERNAL_NONE)
-		return attr_refuse(
-		    service, "type", "superd tells strangers nothing of its services, and multiplexes none");
 	if (is_redirect && (service->socket_type != SOCK_STREAM || service->wait))
 		return attr_fail(service, "redirect", "only for a stream service with wait = no");
 	if (!service->is_internal || is_redirect || service->flags & FLAG_SENSOR) return 0;
@@ -169,17 +149,16 @@ static void add_address(struct service *service, const struct endpoint *address)
 
 /* Whether the flags IPv4 and IPv6 allow an address of that family. Neither of them, or both, allow each. */
 static bool is_wanted_family(const struct service *service, int family) {
-	long wanted = service->flags & (FLAG_IPV4 | FLAG_IPV6);
-	return wanted == 0 || wanted & (family == AF_INET ? FLAG_IPV4 : FLAG_IPV6);
+	long unwanted = family == AF_INET ? FLAG_IPV6 : family == AF_INET6 ? FLAG_IPV4 : 0;
+	return (service->flags & (FLAG_IPV4 | FLAG_IPV6)) != unwanted || unwanted == 0;
 }
 
-/* Adds the addresses of a word of `bind`: of the wanted families, or of the other one if the host has no more. */
+/* Adds the addresses of a word of `bind` that are of the wanted families. */
 static int add_bind(struct service *service, const char *word) {
 	struct arena *loading = service->config->loading;
 	struct endpoint path, *found = &path;
 	struct error error = {.text = ""};
-	size_t before = service->address_count;
-	int count = 1;
+	int count = 1, wanted = 0;
 	if (strcmp(word, "*") == 0) word = is_wanted_family(service, AF_INET6) ? "::" : "0.0.0.0";
 	if (word[0] == '/' && service->socket_type == SOCK_RAW)
 		return attr_fail(service, "bind", "%s: a raw socket has no path", word);
@@ -188,10 +167,35 @@ static int add_bind(struct service *service, const char *word) {
 	else if (addr_from_path(word, &path, &error) < 0)
 		count = -1;
 	if (count < 0) return attr_fail(service, "bind", "%s", error.text);
-	for (int i = 0; i < count; i++)
-		if (is_wanted_family(service, found[i].at.any.sa_family)) add_address(service, &found[i]);
-	for (int i = 0; i < count && service->address_count == before; i++) add_address(service, &found[i]);
-	return 0;
+	for (int i = 0; i < count; i++) {
+		if (!is_wanted_family(service, found[i].at.any.sa_family)) continue;
+		add_address(service, &found[i]);
+		wanted++;
+	}
+	if (wanted > 0) return 0;
+	return attr_fail(service, "bind", "%s has no %s address, which flags ask for", word,
+	    service->flags & FLAG_IPV4 ? "IPv4" : "IPv6");
+}
+
+/*
+ * Beside an IPv4 address, an IPv6 socket for every interface takes IPv6 alone. only_from = 0.0.0.0/0 refuses IPv6 clients, as
+ * under xinetd, which few expect: a warning, once for a list.
+ */
+static void check_families(struct service *service) {
+	const struct address_list *list = &service->only_from;
+	bool has_ipv4 = false, has_ipv6 = false, has_any = false;
+	for (size_t i = 0; i < service->address_count; i++) {
+		int family = service->addresses[i].at.any.sa_family;
+		has_ipv4 |= family == AF_INET;
+		has_ipv6 |= family == AF_INET6;
+		has_any |= family == AF_INET6 && addr_is_wildcard(&service->addresses[i]);
+	}
+	if (has_ipv4 && has_any) attr_set(service, "v6only", "yes");
+	if (!has_ipv6 || !list->has_all_ipv4 || list->has_ipv6) return;
+	const void **warned = lookup_slot(service->config, list->rules, "");
+	if (*warned == NULL)
+		attr_warn(service, "only_from", "0.0.0.0/0 is every IPv4 address; IPv6 clients are refused");
+	*warned = service;
 }
 
 /*
@@ -210,7 +214,9 @@ static int resolve_addresses(struct service *service) {
 	if (!addr_are_paths(&service->bind) && resolve_port(service) < 0) return -1;
 	for (size_t i = 0; i < service->bind.count; i++)
 		if (add_bind(service, service->bind.word[i]) < 0) return -1;
-	return service->bind.set ? 0 : add_bind(service, "*");
+	if (!service->bind.set && add_bind(service, "*") < 0) return -1;
+	check_families(service);
+	return 0;
 }
 
 /* The user and the groups. Only root can change to another user; that is no error while the configuration is only checked. */
@@ -320,9 +326,9 @@ static int take_fingerprint(struct service *service) {
  * superd refuses such a service by design; the reason is logged.
  */
 int service_resolve(struct service *service) {
-	static int (*const steps[])(struct service *) = {check_refused, resolve_umask, check_directories,
-	    resolve_socket, check_accepting, resolve_internal, resolve_addresses, resolve_user, resolve_program,
-	    resolve_environment, take_fingerprint};
+	static int (*const steps[])(struct service *) = {resolve_umask, check_directories, resolve_socket,
+	    check_accepting, resolve_internal, resolve_addresses, resolve_user, resolve_program, resolve_environment,
+	    take_fingerprint};
 	int result = 0;
 	if (service->id == NULL) attr_set(service, "id", service->name);
 	for (size_t i = 0; i < LENGTH(steps) && result == 0; i++) result = steps[i](service);

@@ -135,7 +135,7 @@ void log_start(const struct service *service, const struct client *client, pid_t
 	char peer[ADDR_TEXT], line[PART] = "";
 	long items = service->log_on_success;
 	bool has_port = client->peer.length > 0 && client->peer.at.any.sa_family != AF_UNIX;
-	if (items == 0 || !is_logged(service)) return;
+	if (items == 0 || !is_logged(service) || addr_list_matches(&service->no_log_from, client->source)) return;
 	if (items & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)pid);
 	if (items & LOG_ITEM_HOST) text_add(line, PART, " from=%s", format_peer(client, peer));
 	if (items & LOG_ITEM_HOST && has_port) text_add(line, PART, " port=%u", addr_port(&client->peer));
@@ -147,6 +147,7 @@ void log_exit(const struct service *service, const struct child *child, int stat
 	char line[PART] = "";
 	long items = service->log_on_success, seconds = (long)((loop_now() - child->began) / 1000);
 	if (!(items & (LOG_ITEM_EXIT | LOG_ITEM_DURATION)) || !is_logged(service)) return;
+	if (addr_list_matches(&service->no_log_from, child->source)) return;
 	bool is_signal = WIFSIGNALED(status);
 	if (items & LOG_ITEM_EXIT)
 		text_add(line, PART, is_signal ? " signal=%d" : " status=%d",

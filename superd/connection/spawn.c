@@ -20,27 +20,6 @@ enum {
 	REPORT_FD = STDERR_FILENO + 1
 };
 
-/* Not all are in POSIX; where there is none, setrlimit(2) fails. */
-#ifndef RLIMIT_AS
-#define RLIMIT_AS (-1)
-#endif
-#ifndef RLIMIT_RSS
-#define RLIMIT_RSS (-1)
-#endif
-
-static const struct {
-	const char *step;
-	int resource;
-} rlimits[] = {
-    [LIMIT_AS] = {"setrlimit rlimit_as", RLIMIT_AS},
-    [LIMIT_CPU] = {"setrlimit rlimit_cpu", RLIMIT_CPU},
-    [LIMIT_DATA] = {"setrlimit rlimit_data", RLIMIT_DATA},
-    [LIMIT_FILES] = {"setrlimit rlimit_files", RLIMIT_NOFILE},
-    [LIMIT_RSS] = {"setrlimit rlimit_rss", RLIMIT_RSS},
-    [LIMIT_STACK] = {"setrlimit rlimit_stack", RLIMIT_STACK},
-};
-_Static_assert(LENGTH(rlimits) == RLIMITS, "every limit has its row");
-
 /* A child that has not started yet: all that it needs, which must stay as it is until then. */
 struct launch {
 	struct task task;
@@ -64,11 +43,11 @@ static struct launch *unused; /* those of quick children, at most MAX_QUICK */
 
 static void set_limits(struct launch *launch) {
 	const struct service *service = launch->service;
-	for (int i = 0; i < RLIMITS; i++) {
+	for (int i = 0; i < LIMITS; i++) {
 		if (service->rlimits[i] == UNSET) continue;
 		rlim_t value = service->rlimits[i] == UNLIMITED ? RLIM_INFINITY : (rlim_t)service->rlimits[i];
 		struct rlimit limit = {value, value};
-		if (setrlimit(rlimits[i].resource, &limit) < 0) task_fail(&launch->task, rlimits[i].step);
+		if (setrlimit(rlimit_resources[i], &limit) < 0) task_fail(&launch->task, "setrlimit");
 	}
 	if (service->nice != UNSET && sys_nice((int)service->nice) < 0) task_fail(&launch->task, "nice");
 }

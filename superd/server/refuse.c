@@ -52,6 +52,7 @@ static void count_refusal(const struct client *client, enum verdict verdict) {
 	const struct verdict_kind *kind = &verdict_kinds[verdict];
 	struct refusal_run *run = &listener->refusal_runs[verdict];
 	listener->refused[verdict]++;
+	if (addr_list_matches(&listener->service->no_log_from, client->source)) return;
 	if (kind->logged_each_time || run->refused == 0) log_fail(listener->service, client, kind->word);
 	if (kind->logged_each_time) return;
 	if (run->refused++ == 0) run->began = loop_now();

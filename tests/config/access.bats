@@ -46,19 +46,48 @@ assert_refused() {
 	assert_refused address
 }
 
-@test "only_from: 0.0.0.0, superd serves every client of both families" {
-	start_service 'only_from = 0.0.0.0'
+@test "only_from: 0.0.0.0 or 0.0.0.0/0, superd serves every IPv4 client and no other, with a warning" {
+	for all in 0.0.0.0 0.0.0.0/0; do
+		start_service "only_from = $all"
+		log_has 1 'only_from: 0.0.0.0/0 is every IPv4 address; IPv6 clients are refused'
+		assert_served
+		assert_refused address ::1
+		stop_superd
+	done
+	assert_accepted 'only_from = 0.0.0.0/0'
+}
+
+@test "only_from: 0.0.0.0 in defaults, the warning is there once, and only where a socket takes IPv6" {
+	{
+		printf 'defaults\n{\n\tonly_from = 0.0.0.0\n}\n'
+		print_service a
+		print_service b
+	} >"$CONF"
+	check_config
+	[ "$stderr" = 'conf:3: warning: only_from: 0.0.0.0/0 is every IPv4 address; IPv6 clients are refused' ]
+	sed -i 's/port = 0/&\n\tbind = 127.0.0.1/' "$CONF"
+	check_config
+	[ -z "$stderr" ]
+}
+
+@test "only_from: ::/0, superd serves every client" {
+	start_service 'only_from = ::/0'
 	assert_served
 	assert_served ::1
 }
 
-@test "only_from: 0.0.0.0/0 or ::/0, superd serves every client" {
-	start_service 'only_from = 0.0.0.0/0'
-	assert_served
-	assert_served ::1
-	stop_superd
-	start_service 'only_from = ::/0'
-	assert_served ::1
+@test "no_access: 0.0.0.0, superd refuses every client of both families" {
+	start_service 'no_access = 0.0.0.0'
+	assert_refused address
+	assert_refused address ::1
+	assert_accepted 'no_access = 0.0.0.0/0' 'no_access = ::/0'
+	assert_accepted 'no_access = ::ffff:0:0/96'
+}
+
+@test "addresses: a .domain in proxy_from or no_log_from, which ask no DNS, it is an error" {
+	for name in proxy_from no_log_from; do
+		assert_rejected "$name = .example.org" "$name: a .domain is not for this attribute"
+	done
 }
 
 @test "only_from: prefixes, they match exactly as many bits as they name" {
@@ -294,4 +323,33 @@ start_with_sensor() {
 	assert_success
 	assert_line --regexp '^.*:[0-9]*: warning: interface: already set at line [0-9]*, which is used$'
 	grep -qx 'bind = 127.0.0.1' <<<"$(squeeze_blanks "$output")"
+}
+
+@test "bind: 0.0.0.0 and :: together, each takes its family, from a file and from the command line" {
+	print_service a 'bind = 0.0.0.0 ::' 'log_on_success = HOST' >"$CONF"
+	for options in "-c $CONF" '-p 0 -b 0.0.0.0 -b :: cat' '-p 0 -b :: -b 127.0.0.1 cat'; do
+		read -ra options <<<"$options"
+		start_superd "${options[@]}"
+		wait_until log_has 2 listening
+		echoes "$PORT" 127.0.0.1
+		echoes "$PORT" ::1
+		wait_until log_has 1 'START.*from=127\.0\.0\.1'
+		stop_superd
+	done
+	check_config
+	grep -qx 'v6only = yes' <<<"$(squeeze_blanks "$output")"
+}
+
+@test "flags IPv4 and IPv6: bind has no address of that family, it is an error" {
+	print_service a 'flags = IPv6' 'bind = 127.0.0.1' >"$CONF"
+	assert_config_errors 'conf:10: bind: 127.0.0.1 has no IPv6 address, which flags ask for'
+	print_service a 'flags = IPv4' 'bind = ::1 ::2' >"$CONF"
+	assert_config_errors 'conf:10: bind: ::1 has no IPv4 address, which flags ask for'
+	assert_accepted 'flags = IPv6'
+	print_service a 'flags = IPv6' 'bind = /run/some.sock' >"$CONF"
+	check_config
+	assert_success
+	print_service a 'flags = IPv4 IPv6' 'bind = 127.0.0.1 ::1' >"$CONF"
+	check_config
+	assert_success
 }

@@ -212,3 +212,54 @@ print_state() {
 	mv "$BATS_TEST_TMPDIR/away" "$BATS_TEST_TMPDIR/greet"
 	is_greeted
 }
+
+@test "attributes rlimit_*: bytes with K and M, seconds, numbers and UNLIMITED are accepted" {
+	for name in as core data fsize rss stack; do
+		assert_accepted "rlimit_$name = 512M"
+		assert_accepted "rlimit_$name = 100000k"
+		assert_accepted "rlimit_$name = UNLIMITED"
+		assert_rejected "rlimit_$name = 5G" "rlimit_$name: '5G' is not a number"
+		assert_rejected "rlimit_$name = M" "rlimit_$name: 'M' is not a number"
+	done
+	for name in cpu files nproc; do
+		assert_accepted "rlimit_$name = 64"
+		[ "$name" != cpu ] || assert_accepted "rlimit_$name = unlimited"
+		assert_rejected "rlimit_$name = 5M" "rlimit_$name: '5M' is not a number"
+	done
+}
+
+@test "attribute rlimit_as: a number larger than 64 bits is an error" {
+	assert_rejected 'rlimit_as = 99999999999999999999' \
+		'rlimit_as: 99999999999999999999 is out of range, 1 to 9223372036854775807'
+	print_service a 'rlimit_as = 9223372036854775807M' >"$CONF"
+	check_config
+	assert_failure 1
+}
+
+@test "attributes rlimit_*: 0, it is an error where no program could start, and no limit of rlimit_cpu" {
+	for name in as data stack; do
+		assert_rejected "rlimit_$name = 0" "rlimit_$name: 0 is out of range, 1 to 9223372036854775807"
+	done
+	for name in core cpu files fsize nproc rss; do
+		assert_accepted "rlimit_$name = 0"
+	done
+}
+
+@test "attribute rlimit_files: more than the kernel allows, it is cut with a warning (Linux)" {
+	most=$(cat /proc/sys/fs/nr_open)
+	prlimit --nofile="$most:$most" true 2>/dev/null || most=$(ulimit -Hn)
+	for value in UNLIMITED $((most + 1)); do
+		assert_accepted "rlimit_files = $value" "rlimit_files = $most"
+		[ "$stderr" = "conf:9: warning: rlimit_files: '$value' is more than the system allows superd; $most is used" ]
+	done
+	assert_accepted "rlimit_files = $most"
+	[ -z "$stderr" ]
+}
+
+@test "attribute rlimit_nproc: more than superd's own hard limit without the right to raise it, it is cut with a warning" {
+	run --separate-stderr prlimit --nproc=100:100 setpriv --reuid=100000 --regid=100000 --clear-groups \
+		"$SUPERD" -t -p 0 -o rlimit_nproc=101 cat
+	assert_success
+	[ "$stderr" = "warning: rlimit_nproc: '101' is more than the system allows superd; 100 is used" ]
+	assert_line --regexp 'rlimit_nproc *= 100$'
+}

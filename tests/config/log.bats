@@ -74,6 +74,27 @@ HOST USERID ATTEMPT|superd: FAIL: a address from=127.0.0.1
 END
 }
 
+@test "log_on_success and log_on_failure: -= with a word that does not exist, it is an error" {
+	assert_rejected 'log_on_failure -= RECORD' "log_on_failure: 'RECORD' is none of HOST, USERID, ATTEMPT"
+	assert_rejected 'log_on_success -= HOSTS' "log_on_success: 'HOSTS' is none of PID, HOST, USERID, EXIT, DURATION, TRAFFIC"
+	assert_accepted 'log_on_failure -= HOST' 'log_on_failure ='
+}
+
+@test "no_log_from: START, EXIT and FAIL of these clients are not logged, those of others are, and refusals are counted" {
+	print_open_service a 'log_on_success = HOST EXIT' 'log_on_failure = HOST' 'no_access = 127.0.0.3 127.0.0.4' \
+		'no_log_from = 127.0.0.1 127.0.0.3' >"$CONF"
+	start_superd -m "$BATS_TEST_TMPDIR/metrics" -c "$CONF"
+	for source in 1 2 3 4; do
+		run "$CLIENT" -s "127.0.0.$source" "$PORT" end all
+	done
+	wait_until log_has 1 EXIT
+	log_has 1 START
+	log_has 1 'START: a from=127\.0\.0\.2'
+	wait_until log_has 1 FAIL
+	log_has 1 'FAIL: a address from=127\.0\.0\.4'
+	wait_until metric_is "$BATS_TEST_TMPDIR/metrics" superd_refused_total 'service="a",reason="address"' 2
+}
+
 @test "log_on_success and log_on_failure: not set for a service from a file, nothing is logged" {
 	start_service 'only_from = 127.0.0.1'
 	connect_once

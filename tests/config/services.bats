@@ -36,9 +36,53 @@ log_on_success = EXIT
 log_on_success = HOST EXIT'
 }
 
-@test "errors: an attribute in the wrong kind of block, it is an error" {
-	printf 'defaults\n{\nserver = /bin/cat\n}\n' >"$CONF"
-	assert_config_errors 'conf:3: server: not an attribute of defaults'
+@test "defaults: an attribute of services, it is ignored with a warning, but not chroot" {
+	{
+		printf 'defaults\n{\n\tuser = nosuch\n\tdisable = yes\n\tflags = REUSE NOSUCH\n}\n'
+		print_service a
+	} >"$CONF"
+	check_config
+	assert_success
+	[ "$stderr" = 'conf:3: warning: user: not an attribute of defaults; it is ignored
+conf:4: warning: disable: not an attribute of defaults; it is ignored
+conf:5: warning: flags: not an attribute of defaults; it is ignored' ]
+	sed -i 's/user = nosuch/chroot = \/srv/' "$CONF"
+	assert_config_errors 'conf:3: chroot: not an attribute of defaults' 'nothing runs, because of the error in defaults'
+	print_service a >"$CONF"
+	check_config -o user=root
+	assert_failure 1
+	[ "$stderr" = 'user: not an attribute of defaults
+nothing runs, because of the error in defaults' ]
+}
+
+@test "defaults: a bad value at start, superd says that nothing runs because of it" {
+	{
+		printf 'defaults\n{\n\tnice = x\n}\n'
+		print_service a
+	} >"$CONF"
+	launch_superd -c "$CONF"
+	run wait_superd
+	assert_failure 1
+	log_has 1 'superd: nothing runs, because of the error in defaults'
+	log_has 0 'no service to run'
+}
+
+@test "defaults: bind or interface, services without one of their own are there" {
+	for name in bind interface; do
+		{
+			printf 'defaults\n{\n\t%s = 127.0.0.2\n}\n' "$name"
+			print_service a
+			print_service b 'bind = 127.0.0.3'
+		} >"$CONF"
+		start_superd -c "$CONF"
+		wait_until log_has 2 'listening'
+		log_has 1 'listening a 127\.0\.0\.2:'
+		log_has 1 'listening b 127\.0\.0\.3:'
+		stop_superd
+	done
+}
+
+@test "errors: an attribute of defaults in a service, it is an error" {
 	assert_rejected 'enabled = a' 'enabled: an attribute of defaults only'
 }
 
@@ -144,14 +188,14 @@ service x'
 
 @test "design limits: RPC, TCPMUX and other features that superd does not have, the services are left out with a warning" {
 	{
-		print_service a 'type = RPC' 'rpc_version = 1-2' 'rpc_number = 300'
+		print_service a 'type = RPC' 'rpc_version = 1-2' 'rpc_number = 300' 'group = nosuch' 'nonsense = 1'
 		print_service b 'type = TCPMUX'
 		print_service c 'type = TCPMUXPLUS UNLISTED'
 		print_service d 'flags = IDONLY'
 		print_service e 'flags = INTERCEPT REUSE'
 		print_service f 'flags = LABELED'
 		print_service servers 'type = INTERNAL UNLISTED'
-		print_service services 'type = INTERNAL UNLISTED'
+		print_service services 'type = INTERNAL UNLISTED' 'user = nosuch'
 		print_service xadmin 'type = INTERNAL UNLISTED'
 		print_service tcpmux 'type = INTERNAL'
 		print_service good
@@ -159,6 +203,7 @@ service x'
 	check_config
 	assert_success
 	[ "$(grep -c '^conf:[0-9]*: warning: .* is left out: ' <<<"$stderr")" -eq 10 ]
+	[ "$(wc -l <<<"$stderr")" -eq 10 ]
 	run grep ^service <<<"$output"
 	assert_output 'service good'
 }
