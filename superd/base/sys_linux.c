@@ -31,10 +31,18 @@ int sys_socket(int family, int type, int protocol) {
 	return socket(family, type | SOCK_CLOEXEC, protocol);
 }
 
-/* Accepts a connection, blocking and closed on exec, and notes the peer. Returns the descriptor, or -1 and errno. */
+/*
+ * Accepts a connection, blocking and closed on exec, and notes the peer. An IPv4 client of an IPv6 socket gets an IPv4 socket,
+ * which programs expect, and xinetd gives them; unless the client has already ended its side, when the kernel refuses that.
+ * Returns the descriptor, or -1 and errno.
+ */
 int sys_accept(int fd, struct endpoint *peer) {
+	const int family = AF_INET;
 	peer->length = sizeof peer->at;
-	return accept4(fd, &peer->at.any, &peer->length, SOCK_CLOEXEC);
+	int accepted = accept4(fd, &peer->at.any, &peer->length, SOCK_CLOEXEC);
+	if (accepted >= 0 && peer->at.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer->at.in6.sin6_addr))
+		setsockopt(accepted, IPPROTO_IPV6, IPV6_ADDRFORM, &family, sizeof family);
+	return accepted;
 }
 
 /* The file of the descriptor opened once more for writing, without blocking. Returns the descriptor, or -1 and errno. */

@@ -5,20 +5,21 @@ load ../lib/superd
 load ../lib/client
 
 listens_at_some_port() {
-	PORT=$(ss -Hltnp | sed -n "s/.* 127\.0\.0\.1:\([0-9]*\) .*pid=$SUPERD_PID,.*/\1/p")
+	PORT=$(ss -Hltnp | sed -n "s/.* [^ ]*[1*]\]\{0,1\}:\([0-9][0-9]*\) .*pid=$SUPERD_PID,.*/\1/p")
 	[ -n "$PORT" ]
 }
 
-# trace_connections: trace eleven connections. Sets TRACE, a file with one line per system call, which begins with the process id.
+# trace_connections [ADDRESS [CLIENT]]: trace eleven connections, of that client to a superd that listens at the address. Sets
+# TRACE, a file with one line per system call, which begins with the process id.
 trace_connections() {
 	local i
 	TRACE=$BATS_TEST_TMPDIR/trace
 	disable_leak_check
 	SUPERD_PREFIX=(strace -D -f -q -o "$TRACE")
-	launch_superd -q -p 0 -b 127.0.0.1 /bin/true
+	launch_superd -q -p 0 -b "${1:-127.0.0.1}" /bin/true
 	wait_until listens_at_some_port
 	for i in {1..11}; do
-		ask "$PORT" </dev/null
+		ask "$PORT" "${2:-127.0.0.1}" </dev/null
 		wait_until has_children 0
 	done
 	stop_superd QUIT # it accepts no more clients
@@ -56,6 +57,15 @@ calls_of_children() {
 	echo "$output calls"
 	assert [ "$output" -ge 4 ]
 	assert [ "$output" -le 8 ]
+}
+
+@test "system calls: an IPv4 client of an IPv6 socket, superd makes one more (Linux)" {
+	trace_connections '*' ::1
+	six=$(calls_of_parent | median)
+	trace_connections '*' 127.0.0.1
+	four=$(calls_of_parent | median)
+	echo "$six and $four calls"
+	assert_equal "$four" $((six + 1))
 }
 
 @test "system calls: one child up to exec, it makes at most 7" {

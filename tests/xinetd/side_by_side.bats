@@ -371,3 +371,39 @@ without() {
 	}
 	LASTING=yes side_by_side conversation
 }
+
+# print_families: print a program in Python that prints the kind of its socket and its client, without the port.
+print_families() {
+	cat <<-'PROGRAM'
+		#!/usr/bin/env -S python3 -S
+		import socket, sys
+		connection = socket.socket(fileno=0)
+		print(connection.family.name, connection.getpeername()[0], connection.getsockname()[0], flush=True)
+		sys.stdin.readline()
+	PROGRAM
+}
+
+@test "side by side, families: an IPv4 client of an IPv6 socket, both servers give the program an IPv4 socket (Linux)" {
+	print_families >"$PUBLIC/families"
+	chmod 755 "$PUBLIC/families"
+	CONF=$PUBLIC/conf PORTS=("$(free_port)")
+	mkdir "$PUBLIC/log"
+	print_open_service families "port = ${PORTS[0]}" bind= 'flags = IPv6' "server = $PUBLIC/families" >"$CONF"
+	conversation() {
+		"$CLIENT" "${PORTS[0]}" line 'send:\n' all
+		"$CLIENT" -h ::1 "${PORTS[0]}" line 'send:\n' all
+	}
+	side_by_side conversation
+	run grep AF_ "$PUBLIC/superd.seen"
+	assert_output $'AF_INET 127.0.0.1 127.0.0.1\nAF_INET6 ::1 ::1'
+}
+
+@test "families: -b '*', an IPv4 client, the program has an IPv4 socket (Linux)" {
+	print_families >"$PUBLIC/families"
+	chmod 755 "$PUBLIC/families"
+	start_superd -p 0 -b '*' "$PUBLIC/families"
+	run "$CLIENT" "$PORT" line 'send:\n' all
+	assert_output 'AF_INET 127.0.0.1 127.0.0.1'
+	run "$CLIENT" -h ::1 "$PORT" line 'send:\n' all
+	assert_output 'AF_INET6 ::1 ::1'
+}
