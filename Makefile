@@ -22,7 +22,9 @@ CPPFLAGS =
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 HARDEN = -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
 LDFLAGS = -pie -Wl,-z,relro,-z,now
-COMPILE = $(CC) -std=c11 -D_POSIX_C_SOURCE=200809L $(WARN) -DVERSION='"$(VERSION)"' $(HARDEN) $(CPPFLAGS) $(CFLAGS)
+# Files over 2 GB and times after 2038 on 32-bit machines, too.
+DEFINES = -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+COMPILE = $(CC) -std=c11 $(DEFINES) $(WARN) -DVERSION='"$(VERSION)"' $(HARDEN) $(CPPFLAGS) $(CFLAGS)
 
 PROGRAMS = cmd/cmd superd/superd cmdc/cmdc
 PORT = 10100
@@ -43,9 +45,9 @@ superd/superd: superd/*.[ch] superd/*/*.[ch]
 cmdc/cmdc: cmdc/*.[ch]
 	$(COMPILE) $(LDFLAGS) -o $@ cmdc/*.c $(LDLIBS)
 
-# The release build without shared libraries. `make static CC=musl-gcc` gives the shortest start-up time.
+# Without shared libraries, and position-independent where the compiler can. `make static CC=musl-gcc` gives the shortest start-up time.
 static: clean
-	$(MAKE) HARDEN='-fstack-protector-strong -D_FORTIFY_SOURCE=2' LDFLAGS='-static -Wl,-z,relro,-z,now' all
+	$(MAKE) LDFLAGS="$$(packaging/static-flags '$(CC)') -Wl,-z,relro,-z,now" all
 
 # superd with POSIX.1-2008 only: fork instead of clone, pipes instead of signalfd.
 posix: clean
@@ -67,50 +69,15 @@ valgrind:
 bench:
 	tests/bench/run
 
-# The service files are installed with the paths of the programs and with disable = yes, so make install starts nothing.
+# The service files are installed with disable = yes, so make install starts nothing. One that is there already is kept.
+FOLDERS = DESTDIR='$(DESTDIR)' SYSCONFDIR='$(SYSCONFDIR)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' MANDIR='$(MANDIR)' \
+	DATADIR='$(DATADIR)' ENTRYDIR='$(ENTRYDIR)' UNITDIR='$(UNITDIR)' COMPLETIONDIR='$(COMPLETIONDIR)'
+
 install: all
-	umask 022 && mkdir -p $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR)
-	umask 022 && mkdir -p $(DESTDIR)$(ENTRYDIR) $(DESTDIR)$(SYSCONFDIR)/superd.d
-	install -m 755 cmd/cmd cmdc/cmdc $(DESTDIR)$(BINDIR)
-	install -m 755 superd/superd $(DESTDIR)$(SBINDIR)
-	install -m 755 share/health $(DESTDIR)$(DATADIR)
-	umask 022 && mkdir -p $(DESTDIR)$(UNITDIR)
-	for unit in systemd/*; do \
-		sed 's|/usr/local/sbin|$(SBINDIR)|; s|/etc/|$(SYSCONFDIR)/|g' \
-		    $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} && \
-		chmod 644 $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; \
-	done
-	umask 022 && mkdir -p $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(DATADIR)/examples $(DESTDIR)$(COMPLETIONDIR)
-	install -m 755 commands/* $(DESTDIR)$(DATADIR)/commands
-	install -m 644 completions/* $(DESTDIR)$(COMPLETIONDIR)
-	for file in examples/*; do \
-		mode=644 && if test -x $$file; then mode=755; fi && \
-		sed 's|/usr/local/sbin|$(SBINDIR)|; s|/usr/local/bin|$(BINDIR)|; s|/usr/local/share/superd|$(DATADIR)|' \
-		    $$file >$(DESTDIR)$(DATADIR)/$$file && \
-		chmod $$mode $(DESTDIR)$(DATADIR)/$$file || exit 1; \
-	done
-	for page in man/*.[0-9]; do \
-		umask 022 && mkdir -p $(DESTDIR)$(MANDIR)/man$${page##*.} && \
-		install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; \
-	done
-	for entry in xinetd.d/*; do \
-		sed -e 's|/usr/local/bin|$(BINDIR)|; s|/usr/local/share/superd|$(DATADIR)|' \
-		    -e 's|\(disable[[:blank:]]*=[[:blank:]]*\)no$$|\1yes|' \
-		    $$entry >$(DESTDIR)$(ENTRYDIR)/$${entry##*/} && \
-		chmod 644 $(DESTDIR)$(ENTRYDIR)/$${entry##*/} || exit 1; \
-	done
+	$(FOLDERS) packaging/install install
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/cmd $(DESTDIR)$(BINDIR)/cmdc $(DESTDIR)$(SBINDIR)/superd
-	rm -f $(DESTDIR)$(DATADIR)/health
-	for unit in systemd/*; do rm -f $(DESTDIR)$(UNITDIR)/$${unit##*/}; done
-	for file in commands/* examples/*; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
-	for file in completions/*; do rm -f $(DESTDIR)$(COMPLETIONDIR)/$${file#completions/}; done
-	rmdir $(DESTDIR)$(DATADIR)/commands $(DESTDIR)$(DATADIR)/examples 2>/dev/null || :
-	rmdir $(DESTDIR)$(DATADIR) 2>/dev/null || :
-	for page in man/*.[0-9]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page#man/}; done
-	for entry in xinetd.d/*; do rm -f $(DESTDIR)$(ENTRYDIR)/$${entry##*/}; done
-	rmdir $(DESTDIR)$(SYSCONFDIR)/superd.d 2>/dev/null || :
+	$(FOLDERS) packaging/install uninstall
 
 # build/superd-VERSION.tar.gz: the last commit. The archive of a commit is always the same, byte for byte.
 dist:

@@ -57,6 +57,43 @@ say_their_versions() {
 	assert_line --index 1 --partial 'superd '
 }
 
+@test "Makefile: static with a compiler that can, the programs are position-independent" {
+	build static CC=gcc
+	for program in cmd/cmd superd/superd cmdc/cmdc; do
+		run readelf -hlW "$TREE/$program"
+		assert_line --regexp 'Type: *DYN'
+		refute_output --partial INTERP
+	done
+}
+
+@test "make install: a folder with a blank, an installed page and a unit, they have the paths of the installation" {
+	local root="$BATS_TEST_TMPDIR/with a blank"
+	build install DESTDIR="$root" PREFIX=/opt/superd SYSCONFDIR=/opt/etc
+	run grep -rhoE '/usr/local/(s?bin|share)|/etc/(superd|xinetd)\.d' "$root/opt" --include='*.[0-9]' --include='*.service'
+	refute_line --regexp '^/usr/local'
+	grep -q '^ExecStart=/opt/superd/sbin/superd .* -c /opt/etc/superd.d$' "$root/opt/superd/lib/systemd/system/superd.service"
+	grep -q 'server *= /opt/superd/bin/cmd' "$root/opt/superd/share/man/man5/superd.conf.5"
+	build uninstall DESTDIR="$root" PREFIX=/opt/superd SYSCONFDIR=/opt/etc
+	run find "$root" -type f
+	assert_output ''
+}
+
+@test "make install: the administrator has service files of these names, they are kept, and make uninstall keeps them" {
+	local root=$BATS_TEST_TMPDIR/root
+	mkdir -p "$root/etc/xinetd.d"
+	echo 'service rsync { }' >"$root/etc/xinetd.d/rsync"
+	run build install DESTDIR="$root"
+	assert_line "kept: $root/etc/xinetd.d/rsync"
+	echo '# a change' >>"$root/etc/xinetd.d/cmd"
+	run build install DESTDIR="$root"
+	assert_line "kept: $root/etc/xinetd.d/cmd"
+	run build uninstall DESTDIR="$root"
+	assert_line "kept: $root/etc/xinetd.d/rsync"
+	run find "$root" -type f
+	assert_equal "$(sort <<<"$output")" "$root/etc/xinetd.d/cmd"$'\n'"$root/etc/xinetd.d/rsync"
+	[ "$(cat "$root/etc/xinetd.d/rsync")" = 'service rsync { }' ]
+}
+
 @test "Makefile: targets that are not files, all are in .PHONY" {
 	run comm -23 <(sed -n 's/^\([a-z]*\):.*/\1/p' "$ROOT/Makefile" | sort) \
 		<(sed -n 's/^\.PHONY: //p' "$ROOT/Makefile" | tr ' ' '\n' | sort)
