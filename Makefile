@@ -47,7 +47,7 @@ cmdc/cmdc: cmdc/*.[ch]
 
 # Without shared libraries, and position-independent where the compiler can. `make static CC=musl-gcc` gives the shortest start-up time.
 static: clean
-	$(MAKE) LDFLAGS="$$(packaging/static-flags '$(CC)') -Wl,-z,relro,-z,now" all
+	flags=$$(packaging/static-flags '$(CC)') && $(MAKE) LDFLAGS="$$flags -Wl,-z,relro,-z,now" all
 
 # superd with POSIX.1-2008 only: fork instead of clone, pipes instead of signalfd.
 posix: clean

@@ -103,7 +103,7 @@ serve_clustercheck() {
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/haproxy.cfg")" -eq 10 ]
 	run haproxy -c -f "$BATS_TEST_TMPDIR/haproxy.cfg"
 	assert_success
-	assert_output 'Configuration file is valid'
+	[[ -z $output || $output = 'Configuration file is valid' ]] # HAProxy 3 says nothing
 }
 
 # balance COUNT: start HAProxy with that many servers, which are all this service. It checks each separately, and one check decides.

@@ -33,7 +33,7 @@ displayed() {
 @test "examples haproxy.cfg: HAProxy reads it, there is no warning" {
 	run haproxy -c -f "$SHARE/haproxy.cfg"
 	assert_success
-	assert_output 'Configuration file is valid'
+	[[ -z $output || $output = 'Configuration file is valid' ]] # HAProxy 3 says nothing
 }
 
 @test "examples *.conf: superd -t reads each, there is no message" {

@@ -10,7 +10,7 @@ FILE=$ROOT/examples/Containerfile
 setup_file() {
 	local tree=$BATS_FILE_TMPDIR/tree
 	mkdir "$tree"
-	tar -C "$ROOT" -cf - Makefile cmd superd cmdc examples | tar -C "$tree" -xf -
+	tar -C "$ROOT" -cf - Makefile cmd superd cmdc examples packaging | tar -C "$tree" -xf -
 	# The two steps of the build, with this machine's compiler and static shell.
 	make -s -C "$tree" clean static CC=musl-gcc
 	(cd "$tree" && examples/image "$BATS_FILE_TMPDIR/image" /bin/bash-static)

@@ -172,7 +172,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 		machine_start
 		eval "$(machine_unit superd ExecCondition)"
 		cmdc -p "$PORT" echo hello
-		cmdc -p "$PORT" peer
+		cmdc -h 127.0.0.1 -p "$PORT" peer
 	END
 	assert_success
 	assert_line --index 0 hello
