@@ -5,6 +5,7 @@
 #include "base.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netdb.h>
 
 /* Names are not looked up (-n). */
@@ -65,8 +66,9 @@ bool addr_is_wildcard(const struct endpoint *endpoint) {
 	return endpoint->at.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&endpoint->at.in6.sin6_addr);
 }
 
-/* The address without its port; of a UNIX-domain socket, its path. Returns `text`. */
+/* The address without its port, a link-local one with its interface; of a UNIX-domain socket, its path. Returns `text`. */
 const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEXT]) {
+	char name[IF_NAMESIZE];
 	text[0] = '\0';
 	const struct in6_addr *in6 = &endpoint->at.in6.sin6_addr;
 	if (endpoint->at.any.sa_family == AF_UNIX)
@@ -77,6 +79,9 @@ const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEX
 		inet_ntop(AF_INET, &in6->s6_addr[12], text, ADDR_TEXT);
 	else
 		inet_ntop(AF_INET6, in6, text, ADDR_TEXT);
+	bool has_scope = endpoint->at.any.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(in6);
+	if (has_scope && if_indextoname(endpoint->at.in6.sin6_scope_id, name) != NULL)
+		text_add(text, ADDR_TEXT, "%%%s", name);
 	return text;
 }
 
@@ -104,13 +109,24 @@ static struct source from_bytes(const unsigned char *bytes) {
 	return source;
 }
 
-/* The source that a peer is. A UNIX-domain peer is its user id in 100::/64, which no host has as its address (RFC 6666). */
+/*
+ * The source that a peer is. A UNIX-domain peer is its user id in 100::/64, which no host has as its address (RFC 6666). A
+ * link-local address has the number of its interface in bits 32 to 63, which are zero on the wire.
+ */
 struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
 	switch (endpoint->at.any.sa_family) {
 	case AF_INET: return (struct source){0, UINT64_C(0xffff) << 32 | ntohl(endpoint->at.in.sin_addr.s_addr)};
-	case AF_INET6: return from_bytes(endpoint->at.in6.sin6_addr.s6_addr);
+	case AF_INET6: break;
 	default: return (struct source){UINT64_C(0x100) << 48, uid};
 	}
+	struct source source = from_bytes(endpoint->at.in6.sin6_addr.s6_addr);
+	if (addr_is_link_local(source)) source.high = source.high >> 32 << 32 | endpoint->at.in6.sin6_scope_id;
+	return source;
+}
+
+/* Whether the address is unique only on one interface, fe80::/10 (RFC 4291). */
+bool addr_is_link_local(struct source source) {
+	return source.high >> 54 == 0xfe80 >> 6;
 }
 
 bool addr_source_equal(struct source a, struct source b) {

@@ -6,6 +6,7 @@
 #include "attr.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netdb.h>
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -48,19 +49,24 @@ static void add_rule(
 
 /* An address with or without /BITS. Returns 1 if the word is one, 0 if it is something else, or -1 and an error. */
 static int read_numeric(const struct reading *in, struct address_list *list, const char *word) {
-	char mapped[64], first = word[strcspn(word, ".:/")];
+	char mapped[64], interface[IF_NAMESIZE] = "", first = word[strcspn(word, ".:/")];
 	struct endpoint address = {.at.in6.sin6_family = AF_INET6};
-	int length = (int)strcspn(word, "/");
+	int length = (int)strcspn(word, "%/");
 	bool is_dotted = first == '.';
 	if (length >= INET6_ADDRSTRLEN || (!is_dotted && first != ':')) return 0;
 	snprintf(mapped, sizeof mapped, "%s%.*s", is_dotted ? "::ffff:" : "", length, word);
 	if (inet_pton(AF_INET6, mapped, &address.at.in6.sin6_addr) != 1) return 0;
+	if (sscanf(word + length, "%%%15[^/]", interface) == 1) length += 1 + (int)strlen(interface);
+	address.at.in6.sin6_scope_id = if_nametoindex(interface);
 	struct source source = addr_source(&address, 0);
+	bool has_scope = addr_is_link_local(source) && (uint32_t)source.high != 0;
+	if (*interface != '\0' && !has_scope)
+		return error_set(in->error, "'%s': no such interface, or not a link-local address", word);
 	unsigned most = is_dotted ? 32 : 128, bits = is_dotted ? wildcard_bits(in, (uint32_t)source.low) : 128;
-	if (word[length] == '/') {
+	if (word[length] != '\0') {
 		const char *text = word + length + 1;
 		int64_t number = text_read_number(&text, 3, most);
-		if (number < 0 || *text != '\0')
+		if (number < (has_scope ? 64 : 0) || *text != '\0')
 			return error_set(in->error, "'%s': the prefix length is a number up to %u", word, most);
 		bits = is_dotted ? v4_bits(in, (uint32_t)source.low, (unsigned)number) : (unsigned)number;
 	}
@@ -145,19 +151,26 @@ void addr_print_list(const void *field, FILE *to) {
 		}
 		bool is_mapped = rule->bits > V4 && is_v4(rule->source);
 		inet_ntop(is_mapped ? AF_INET : AF_INET6, is_mapped ? bytes + 12 : bytes, text, sizeof text);
-		if (rule->bits == MATCHES_NOTHING || rule->bits == V4)
+		bool has_scope = addr_is_link_local(rule->source) && (uint32_t)rule->source.high != 0;
+		if (rule->bits == MATCHES_NOTHING || rule->bits == V4 || has_scope)
 			fprintf(to, " %s", rule->word);
 		else
 			fprintf(to, " %s/%u", text, is_mapped ? rule->bits - V4 : rule->bits);
 	}
 }
 
-/* Whether one of the list's addresses is the source's. A .domain is looked up elsewhere (domain.c). */
+/*
+ * Whether one of the list's addresses is the source's; a link-local one is on every interface, unless it names one. A
+ * .domain is looked up elsewhere (domain.c).
+ */
 bool addr_list_matches(const struct address_list *list, struct source source) {
+	struct source anywhere = source;
+	if (addr_is_link_local(source)) anywhere.high = source.high >> 32 << 32;
 	for (size_t i = 0; i < list->count; i++) {
 		const struct address_rule *rule = &list->rules[i];
+		struct source peer = (uint32_t)rule->source.high == 0 ? anywhere : source;
 		if (rule->bits != MATCHES_NOTHING &&
-		    addr_source_equal(addr_source_prefix(source, rule->bits), rule->source))
+		    addr_source_equal(addr_source_prefix(peer, rule->bits), rule->source))
 			return true;
 	}
 	return false;

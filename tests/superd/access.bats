@@ -154,3 +154,61 @@ assert_refused() {
 	run grep reset "$BATS_TEST_TMPDIR/replies"
 	assert_failure
 }
+
+# start_link_local OPTION...: start superd in its own network namespace, where lo has fe80::1 and fe80::2, with a program that prints
+# its variables and then waits.
+start_link_local() {
+	SUPERD_PREFIX=(unshare -n sh -c 'ip link set lo up && ip address add fe80::1/64 dev lo && ip address add fe80::2/64 dev lo &&
+		exec "$@"' sh)
+	start_superd -p 0 -b fe80::1%lo "$@" sh -c 'env; exec cat'
+}
+
+# ask_link_local SOURCE: print what the program sends to a client with that address.
+ask_link_local() {
+	nsenter -t "$SUPERD_PID" -n nc -N -s "$1" fe80::1%lo "$PORT" </dev/null
+}
+
+@test "link-local addresses: the log and the variables have the interface" {
+	start_link_local
+	log_has 1 'listening sh \[fe80::1%lo\]:'
+	run ask_link_local fe80::2%lo
+	assert_line TCPREMOTEIP=fe80::2%lo
+	assert_line TCPLOCALIP=fe80::1%lo
+	assert_line REMOTE_HOST=fe80::2%lo
+	wait_for_line 'START: sh pid=[0-9]* from=fe80::2%lo port='
+}
+
+@test "link-local addresses: per_source, each neighbour is one source" {
+	start_link_local -o per_source=1
+	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -h fe80::1%lo "$PORT" line hold
+	wait_for_line START
+	run ask_link_local fe80::2%lo
+	assert_line TCPREMOTEIP=fe80::2%lo
+	run ask_link_local fe80::1%lo
+	wait_for_line 'FAIL: sh per_source_limit from=fe80::1%lo$'
+	log_has 1 FAIL
+}
+
+@test "link-local addresses: only_from with and without the interface, and an unknown interface" {
+	start_link_local -o 'only_from=fe80::2%lo fe80::8000:0:0:0%lo/66'
+	run ask_link_local fe80::2%lo
+	assert_line TCPREMOTEIP=fe80::2%lo
+	run ask_link_local fe80::1%lo
+	wait_for_line 'FAIL: sh address from=fe80::1%lo$'
+	stop_superd
+	for network in fe80::/10 fe80::/64 fe80::%lo/64 fe80::2 ::/0; do
+		start_link_local -o "only_from=$network"
+		run ask_link_local fe80::2%lo
+		assert_line TCPREMOTEIP=fe80::2%lo
+		stop_superd
+	done
+	run --separate-stderr "$SUPERD" -t -p 0 -o only_from=fe80::%lo/64 cat
+	assert_line --regexp 'only_from *= fe80::%lo/64$'
+	for wrong in fe80::2%nosuch 2001:db8::1%lo; do
+		run "$SUPERD" -t -p 0 -o "only_from=$wrong" cat
+		assert_failure
+		assert_output "only_from: '$wrong': no such interface, or not a link-local address"
+	done
+	run "$SUPERD" -t -p 0 -o only_from=fe80::%lo/10 cat
+	assert_failure
+}
