@@ -247,7 +247,7 @@ bool attr_has_word(const struct service *service, const char *name, const char *
 }
 
 /* Where an attribute was set, or else where the service begins. */
-static const struct location *location_of(const struct service *service, const char *name) {
+const struct location *attr_location(const struct service *service, const char *name) {
 	const struct assignment *value = *value_of(service, attr_find(name));
 	return value != NULL && value->location.file != NULL ? &value->location : &service->location;
 }
@@ -259,13 +259,8 @@ int attr_fail(const struct service *service, const char *name, const char *forma
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	log_error_at(location_of(service, name), "%s: %s", name, text);
+	log_error_at(attr_location(service, name), "%s: %s", name, text);
 	return -1;
-}
-
-/* Logs a warning about an attribute's value. */
-void attr_warn(const struct service *service, const char *name, const char *text) {
-	log_warning_at(location_of(service, name), "%s: %s", name, text);
 }
 
 /* Prints the whole service in the syntax of a configuration file, while the configuration is loaded. */

@@ -212,7 +212,7 @@ int attr_apply(struct service *service, struct assignment *assignment);
 void attr_set(struct service *service, const char *name, const char *text);
 bool attr_has_word(const struct service *service, const char *name, const char *word);
 int attr_fail(const struct service *service, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
-void attr_warn(const struct service *service, const char *name, const char *text);
+const struct location *attr_location(const struct service *service, const char *name);
 void attr_begin(struct service *service);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
@@ -223,6 +223,9 @@ bool addr_lists_admit(const struct service *service, struct source source);
 
 /* attr_types.c: the limits as setrlimit(2) knows them */
 extern const int rlimit_resources[LIMITS];
+
+/* trust.c: what others could change */
+void trust_check(struct config *config, const char *path, uid_t user, const struct location *location);
 
 /* lookup.c: what is found by a text */
 const void **lookup_slot(struct config *config, const void *table, const char *text);

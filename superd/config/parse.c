@@ -227,8 +227,10 @@ static void read_file(const struct reader *outer, const char *path) {
 		wrong(outer, "%.300s: %s", path, strerror(file == NULL ? errno : EISDIR));
 	else if (is_being_read(outer, &reader.about))
 		wrong(outer, "'%.100s' includes itself", path);
-	else
+	else {
+		trust_check(config, path, 0, &outer->here);
 		read_text(&reader, file);
+	}
 	if (file != NULL) fclose(file);
 }
 

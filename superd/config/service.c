@@ -194,7 +194,8 @@ static void check_families(struct service *service) {
 	if (!has_ipv6 || !list->has_all_ipv4 || list->has_ipv6) return;
 	const void **warned = lookup_slot(service->config, list->rules, "");
 	if (*warned == NULL)
-		attr_warn(service, "only_from", "0.0.0.0/0 is every IPv4 address; IPv6 clients are refused");
+		log_warning_at(attr_location(service, "only_from"),
+		    "only_from: 0.0.0.0/0 is every IPv4 address; IPv6 clients are refused");
 	*warned = service;
 }
 
@@ -249,6 +250,8 @@ static int resolve_program(struct service *service) {
 	if (stat(path, &about) < 0) return attr_fail(service, "server", "%s: %s", path, strerror(errno));
 	if (!S_ISREG(about.st_mode)) return attr_fail(service, "server", "%s: not a regular file", path);
 	if (access(path, X_OK) < 0) return attr_fail(service, "server", "%s: not executable", path);
+	uid_t user = service->user.set ? service->user.uid : 0;
+	trust_check(service->config, path, user, attr_location(service, "server"));
 	if (service->flags & FLAG_NAMEINARGS && service->server_args.count == 0)
 		return attr_fail(service, "flags", "NAMEINARGS needs the name in server_args");
 	struct words argv = {0};

@@ -1,0 +1,40 @@
+/*
+ * trust: what a superd that is root reads or executes, and another user could change: a warning for each file and directory.
+ */
+#include "config.h"
+
+#include <sys/stat.h>
+
+enum { STICKY = 01000 }; /* S_ISVTX, which not every POSIX has */
+
+/*
+ * Warns of each part of the path that users other than root, and `user`, which the program runs as, can change. In a sticky
+ * directory, such as /tmp, others can add files, but each file that superd uses is looked at itself. The directories of many
+ * services are looked at once.
+ */
+void trust_check(struct config *config, const char *path, uid_t user, const struct location *location) {
+	static const char table;
+	struct stat about;
+	char here[PATH_MAX], target[PATH_MAX] = "";
+	bool is_relative = path[0] != '/';
+	if (geteuid() != 0 || (is_relative && getcwd(here, sizeof here) == NULL)) return;
+	if (is_relative) path = mem_print(config->loading, "%s/%s", here, path);
+	const void **known = lookup_slot(config, &table, path);
+	if (*known != NULL || lstat(path, &about) < 0) return;
+	*known = path; /* now: links can form a circle */
+	size_t length = (size_t)(strrchr(path, '/') - path);
+	const char *folder = length == 0 ? "/" : mem_print(config->loading, "%.*s", (int)length, path);
+	trust_check(config, folder, user, location);
+	bool is_link = S_ISLNK(about.st_mode), is_sticky = S_ISDIR(about.st_mode) && about.st_mode & STICKY;
+	bool is_writable = about.st_mode & S_IWOTH || (about.st_mode & S_IWGRP && about.st_gid != 0);
+	bool is_others = about.st_uid != 0 && about.st_uid != user;
+	if (is_others || (is_writable && !is_link && !is_sticky))
+		log_warning_at(location,
+		    "%.300s: users other than root can change it (owner %lu, group %lu, mode %04o)", path,
+		    (unsigned long)about.st_uid, (unsigned long)about.st_gid, (unsigned)about.st_mode & 07777);
+	else if (about.st_uid != 0)
+		*known = NULL; /* which is not for another user's program */
+	if (!is_link || readlink(path, target, sizeof target - 1) <= 0) return;
+	bool is_absolute = target[0] == '/';
+	trust_check(config, mem_print(config->loading, "%s/%s", is_absolute ? "" : folder, target), user, location);
+}
