@@ -3,7 +3,8 @@
  * because the client must see only replies.
  *
  * Nothing that a client or a program writes may control the operator's terminal. Tab, printable ASCII and valid UTF-8
- * pass; every other byte is shown as \xHH: control bytes, U+0080 to U+009F, and bytes that are not UTF-8 by RFC 3629.
+ * pass; every other byte is shown as \xHH: control bytes, U+0080 to U+009F, bytes that are not UTF-8 by RFC 3629, and marks that
+ * change the direction of text.
  * A line is one write(2), so that the lines of many processes on one screen do not mix.
  *
  * A screen that nobody reads (a full pipe, a stopped terminal) does not hold up the session: a line waits for at most
@@ -108,6 +109,9 @@ static bool show_lost(void) {
 static size_t utf8_length(const unsigned char *bytes, size_t length) {
 	/* The first code points that need so many bytes. U+0080 to U+009F are left out: they are control characters. */
 	static const unsigned long lowest[] = {[2] = 0xa0, [3] = 0x800, [4] = 0x10000};
+	/* What is no character, and marks that change the direction of the text after them. */
+	static const unsigned long hidden[][2] = {{0x61c, 0x61c}, {0x200e, 0x200f}, {0x202a, 0x202e}, {0x2066, 0x2069},
+	    {0xd800, 0xdfff}, {0x110000, 0x1fffff}};
 	size_t size = bytes[0] >= 0xf0 ? 4 : bytes[0] >= 0xe0 ? 3 : 2;
 	unsigned long code = bytes[0] & (0x7fU >> size);
 	size_t i;
@@ -117,7 +121,9 @@ static size_t utf8_length(const unsigned char *bytes, size_t length) {
 		if ((bytes[i] & 0xc0) != 0x80) return 0;
 		code = code << 6 | (bytes[i] & 0x3fU);
 	}
-	return code >= lowest[size] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? size : 0;
+	for (i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
+		if (code >= hidden[i][0] && code <= hidden[i][1]) return 0;
+	return code >= lowest[size] ? size : 0;
 }
 
 /* Returns how many bytes at the start are one character that is shown as it is; 0 if the first byte is escaped. */

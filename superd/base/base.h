@@ -90,6 +90,7 @@ bool words_contain(const struct words *words, const char *word);
 void words_split(struct arena *arena, struct words *words, const char *text);
 void text_add(char *text, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
 int64_t text_read_number(const char **text, size_t digits, int64_t max);
+size_t text_shown_length(const char *text);
 int error_set(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 const struct named_value *named_value_find(const struct named_value *values, const char *name);
 

@@ -53,15 +53,15 @@ void log_in_child(void) {
 	own_log.write = write_polled;
 }
 
-/* Copies `text` with every control byte as \xHH, so that a line stays one line. Returns the length. */
+/* Copies `text` with all that cannot be shown as \xHH, so that a line stays one line. Returns the length. */
 size_t log_escape(char *line, size_t size, const char *text) {
 	size_t length = 0;
-	for (; *text != '\0' && length + 5 < size; text++) {
-		unsigned char byte = (unsigned char)*text;
-		if (byte >= ' ' && byte != 0x7f)
-			line[length++] = *text;
-		else
-			length += (size_t)snprintf(line + length, size - length, "\\x%02x", byte);
+	while (*text != '\0' && length + 5 < size) {
+		size_t shown = text_shown_length(text);
+		memcpy(line + length, text, shown);
+		length += shown;
+		text += shown;
+		if (shown == 0) length += (size_t)snprintf(line + length, 5, "\\x%02x", (unsigned char)*text++);
 	}
 	line[length] = '\0';
 	return length;

@@ -9,7 +9,7 @@
 
 #define UNSET LONG_MIN /* a number that nothing has set */
 
-enum { UNLIMITED = -1 };
+enum { UNLIMITED = -1, ID_MAX_LENGTH = 63 };
 
 /* One assignment as it was written. */
 enum operation { OPERATION_SET, OPERATION_ADD, OPERATION_REMOVE };

@@ -118,6 +118,9 @@ static int resolve_internal(struct service *service) {
 	const struct named_value *internal = named_value_find(names, service->name);
 	bool is_redirect = service->redirect.host != NULL, has_type = service->type & TYPE_INTERNAL;
 	service->is_internal = has_type || service->flags & FLAG_SENSOR || is_redirect;
+	if (service->flags & FLAG_SENSOR && service->socket_type == SOCK_DGRAM && service->deny_time != DENY_NEVER)
+		log_warning_at(attr_location(service, "deny_time"),
+		    "deny_time: a sender can forge the address of a datagram, and so have others refused");
 	if (is_redirect && (service->socket_type != SOCK_STREAM || service->wait))
 		return attr_fail(service, "redirect", "only for a stream service with wait = no");
 	if (!service->is_internal || is_redirect || service->flags & FLAG_SENSOR) return 0;
@@ -334,6 +337,8 @@ int service_resolve(struct service *service) {
 	    take_fingerprint};
 	int result = 0;
 	if (service->id == NULL) attr_set(service, "id", service->name);
+	if (strlen(service->id) > ID_MAX_LENGTH)
+		return attr_fail(service, "id", "'%.100s' has more than %d bytes", service->id, ID_MAX_LENGTH);
 	for (size_t i = 0; i < LENGTH(steps) && result == 0; i++) result = steps[i](service);
 	return result;
 }

@@ -53,11 +53,13 @@ static const struct family refused = {.name = "superd_refused_total",
     .help = "Connections refused.",
     .offset = offsetof(struct listener, refused)};
 
-/* A sample; what would end the label's value is escaped. */
+/* A sample. A label is UTF-8; what would end its value is escaped, and what cannot be shown is \xHH. */
 static void print_sample(
     FILE *to, const char *name, const struct listener *listener, const char *reason, double value) {
+	char id[4 * ID_MAX_LENGTH + 6];
+	log_escape(id, sizeof id, listener->service->id);
 	fprintf(to, "%s{service=\"", name);
-	for (const char *byte = listener->service->id; *byte != '\0'; byte++)
+	for (const char *byte = id; *byte != '\0'; byte++)
 		fprintf(to, *byte == '"' || *byte == '\\' ? "\\%c" : "%c", *byte);
 	if (reason != NULL) fprintf(to, "\",reason=\"%s", reason);
 	fprintf(to, "\"} %.0f\n", value);

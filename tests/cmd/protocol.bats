@@ -236,6 +236,11 @@ peer_is() {
 	assert_bytes screen '\\xc2\\x9ba\302\240\\x9b\n'
 }
 
+@test "cmd screen: marks that change the direction of text, cmd shows them as \\xHH" {
+	serve_bytes 'printf<>a\342\200\256b\342\201\246\330\234\342\200\220\n'
+	assert_bytes screen 'a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6\\xd8\\x9c\342\200\220\n'
+}
+
 @test "cmd screen: invalid UTF-8, cmd shows it as \\xHH" {
 	serve_bytes 'printf<>\300\200 \355\240\200 \364\220\200\200 \360\200\200\200 \342\202 \342\202\n'
 	assert_bytes screen '\\xc0\\x80 \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xf0\\x80\\x80\\x80 \\xe2\\x82 \\xe2\\x82\n'

@@ -252,6 +252,16 @@ start_with_sensor() {
 	assert_output hello
 }
 
+@test "sensor: deny_time on datagrams, whose senders can be forged, superd warns and listens" {
+	print_service a 'flags = SENSOR' 'deny_time = 5' 'socket_type = dgram' 'wait = yes' >"$CONF"
+	check_config
+	assert_success
+	[ "$stderr" = 'conf:8: warning: deny_time: a sender can forge the address of a datagram, and so have others refused' ]
+	sed -i 's/deny_time.*/deny_time = NEVER/' "$CONF"
+	check_config
+	[ -z "$stderr" ]
+}
+
 @test "sensor: deny_time is not set, superd logs the client and other services serve it" {
 	start_with_sensor
 	run "$CLIENT" "$SENSOR" all

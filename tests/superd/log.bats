@@ -71,6 +71,20 @@ load ../lib/client
 	assert_output 0
 }
 
+@test "log: an id with Latin-1, a C1 control and a mark of direction, they are shown as \\xHH, and letters as they are" {
+	CONF=$BATS_TEST_TMPDIR/conf
+	print_open_service a id=$'Gr\u00fc\xdf-\u6c34-\U0001f600-\u009b1m-\u202e-\xed\xa0\x80-\xf4\x90\x80\x80' >"$CONF"
+	start_superd -m "$BATS_TEST_TMPDIR/metrics" -c "$CONF"
+	shown='Grü\xdf-水-😀-\xc2\x9b1m-\xe2\x80\xae-\xed\xa0\x80-\xf4\x90\x80\x80'
+	grep -qF "listening $shown 127.0.0.1:" "$LOG"
+	signal_and_wait USR1 STATE
+	grep -qF "STATE: $shown " "$LOG"
+	wait_until test -s "$BATS_TEST_TMPDIR/metrics"
+	grep -qF "{service=\"${shown//\\/\\\\}\"} " "$BATS_TEST_TMPDIR/metrics"
+	run promtool check metrics <"$BATS_TEST_TMPDIR/metrics"
+	assert_success
+}
+
 @test "log: the reader of stderr is gone, superd serves" {
 	mkfifo "$BATS_TEST_TMPDIR/pipe"
 	exec 5<>"$BATS_TEST_TMPDIR/pipe"
