@@ -77,7 +77,7 @@ static void finish(size_t changes[CHANGES]) {
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		changes[listener->change]++;
 		if (listener->change == CHANGE_SERVICE) log_detail("%s has changed", listener->service->id);
-		if (listener->next_service != NULL) service_release(listener->next_service);
+		service_release(listener->next_service);
 		if (!listener->retired && !listener->has_service) listener_retire(listener);
 		listener->next_service = NULL;
 		listener->change = CHANGE_UNDECIDED;

@@ -4,7 +4,10 @@
  */
 #include "config.h"
 
+#include <setjmp.h>
 #include <strings.h>
+
+enum { LISTENER_SIZE = 2048 }; /* about what a service needs when it is served */
 
 /* Applies the assignments of a block. Returns whether there is no error. All are logged; of the command line, the first. */
 static bool apply(const struct block *block, struct service *service) {
@@ -101,23 +104,24 @@ static int register_addresses(struct config *config, const struct service *servi
 
 /* Makes a service of a block. One in error is noted, so that a reload keeps its running configuration. */
 static void read_block(struct config *config, const struct block *block) {
-	struct service *service = service_new(config->common, block->name, &block->location);
+	struct service *service = config->unfinished = service_new(config->common, block->name, &block->location);
 	bool is_good = apply(block, service) && !config->defaults_broken;
 	if (is_good && service_resolve(service) == 0 && register_addresses(config, service) == 0) {
 		config->services = mem_grow(config->loading, config->services, config->count, sizeof(void *));
 		config->services[config->count++] = service;
+		config->unfinished = NULL;
 		return;
 	}
 	const char *id = service->id != NULL ? service->id : service->name;
 	words_add(config->loading, &config->failed, mem_copy(config->loading, id));
 	config->errors++;
+	config->unfinished = NULL;
 	service_release(service);
 }
 
-/* Reads what the options name into `config`. All errors are logged, and counted in it. */
-void config_load(const struct options *options, struct config *config) {
-	const struct location none = {"defaults", 0};
-	*config = (struct config){.options = options, .loading = mem_arena_new(), .last = &config->defaults};
+static void read_all(const struct options *options, struct config *config) {
+	static const struct location none = {"defaults", 0};
+	config->loading = mem_arena_new();
 	config->common = service_new(NULL, none.file, &none);
 	config->common->config = config;
 	parse_add_block(config, none.file, &(struct location){NULL, 0});
@@ -133,10 +137,36 @@ void config_load(const struct options *options, struct config *config) {
 
 /* Frees the configuration, and those of its services that are still in its list. */
 void config_free(struct config *config) {
-	for (size_t i = 0; i < config->count; i++)
-		if (config->services[i] != NULL) service_release(config->services[i]);
+	for (size_t i = 0; i < config->count; i++) service_release(config->services[i]);
+	service_release(config->unfinished);
 	service_release(config->common);
+	if (config->file != NULL) fclose(config->file);
 	hash_free(&config->slots);
 	mem_arena_free(config->loading);
 	sys_trim_memory();
+}
+
+static jmp_buf no_memory;
+
+static void end_reading(void) {
+	longjmp(no_memory, 1);
+}
+
+/*
+ * Reads what the options name into `config`. All errors are logged, and counted in it. Where memory runs out, for the
+ * reading or for the listeners of so many services, that is one of them, and there are no services.
+ */
+void config_load(const struct options *options, struct config *config) {
+	void (*const exhausted)(void) = mem_exhausted;
+	*config = (struct config){.options = options, .last = &config->defaults};
+	mem_exhausted = end_reading;
+	if (setjmp(no_memory) == 0) {
+		read_all(options, config);
+		free(mem_new(config->count * LISTENER_SIZE + 1));
+	} else {
+		config_free(config);
+		*config = (struct config){.options = options, .errors = 1, .broken = true};
+		log_error("out of memory while the configuration is read");
+	}
+	mem_exhausted = exhausted;
 }

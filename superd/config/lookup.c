@@ -34,7 +34,7 @@ static const void **port_slot(struct config *config, const char *name, const cha
 /* Reads /etc/services: a name, PORT/PROTOCOL and other names (services(5)). The first line of a name is used. */
 static void read_ports(struct config *config) {
 	char line[1024];
-	FILE *file = fopen("/etc/services", "r");
+	FILE *file = config->file = fopen("/etc/services", "r");
 	while (file != NULL && fgets(line, sizeof line, file) != NULL) {
 		struct words words = {0};
 		line[strcspn(line, "#")] = '\0';
@@ -48,6 +48,7 @@ static void read_ports(struct config *config) {
 		}
 	}
 	if (file != NULL) fclose(file);
+	config->file = NULL;
 }
 
 /* The port of that name and protocol in /etc/services, as text, or NULL. */

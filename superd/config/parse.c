@@ -192,11 +192,9 @@ static char *read_whole(const struct reader *reader, FILE *file, size_t *length)
 	return NULL;
 }
 
-/* Reads the whole file. The last line may end without a newline. */
-static void read_text(struct reader *reader, FILE *file) {
-	size_t length = 0;
-	char *line = read_whole(reader, file, &length), *end = line + length, *newline;
-	if (line == NULL) return;
+/* Reads the lines of a file, the last of which may end without a newline; at `end` there is room for one. */
+static void read_lines(struct reader *reader, char *line, char *end) {
+	char *newline;
 	*end = '\n';
 	if (strncmp(line, BYTE_ORDER_MARK, 3) == 0) line += 3;
 	for (; line <= end; line = newline + 1) {
@@ -222,16 +220,20 @@ static void read_file(const struct reader *outer, const char *path) {
 	struct reader reader = {.config = config, .here = {mem_copy(config->common->arena, path), 0}, .outer = outer};
 	if (config->files++ == FILES) wrong(outer, "more than %d files in one configuration", FILES);
 	if (config->files > FILES) return; /* includes that fan out could go on for ever */
-	FILE *file = fopen(path, "r");
+	size_t length = 0;
+	char *text = NULL;
+	FILE *file = config->file = fopen(path, "r");
 	if (file == NULL || fstat(fileno(file), &reader.about) < 0 || S_ISDIR(reader.about.st_mode))
 		wrong(outer, "%.300s: %s", path, strerror(file == NULL ? errno : EISDIR));
 	else if (is_being_read(outer, &reader.about))
 		wrong(outer, "'%.100s' includes itself", path);
-	else {
-		trust_check(config, path, 0, &outer->here);
-		read_text(&reader, file);
-	}
+	else
+		text = read_whole(&reader, file, &length);
 	if (file != NULL) fclose(file);
+	config->file = NULL;
+	if (text == NULL) return;
+	trust_check(config, path, 0, &outer->here);
+	read_lines(&reader, text, text + length);
 }
 
 /* The files of a directory in the order of their bytes; none with a dot in its name or a ~ at its end. */

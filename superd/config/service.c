@@ -35,10 +35,10 @@ struct service *service_retain(struct service *service) {
 	return service;
 }
 
-/* One reference less; the last one frees the service. */
+/* One reference less; the last one frees the service. NULL: nothing. */
 void service_release(struct service *service) {
-	if (--service->references > 0) return;
-	if (service->defaults != NULL) service_release(service->defaults);
+	if (service == NULL || --service->references > 0) return;
+	service_release(service->defaults);
 	mem_arena_free(service->arena);
 }
 

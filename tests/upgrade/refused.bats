@@ -144,3 +144,44 @@ still_serves() {
 	rm -r "$PRIVATE"
 	still_serves
 }
+
+# fill_configuration: add 100,000 prefixes to $CONF, which nothing of superd's size can read. Sets `limit`, what superd may have.
+fill_configuration() {
+	{
+		printf 'defaults\n{\n\tno_access ='
+		printf ' 10.%s' {0..9}.{0..99}.{1..100}
+		printf '\n}\n'
+	} >>"$CONF"
+	limit=$(awk '/^VmSize/ { print ($2 + 4000) * 1024 }' "/proc/$SUPERD_PID/status")
+}
+
+@test "reload: memory runs out while the configuration is read, nothing is changed and the services go on (glibc)" {
+	is_sanitized && skip 'a sanitizer needs all addresses'
+	print_open_service a >"$CONF"
+	start_superd -c "$CONF"
+	cp "$CONF" "$CONF.good"
+	descriptors=$(superd_descriptors)
+	fill_configuration
+	for _ in 1 2 3; do
+		prlimit --pid "$SUPERD_PID" --as="$limit":
+		signal_and_wait HUP 'the configuration has errors; nothing was changed'
+		prlimit --pid "$SUPERD_PID" --as=unlimited:
+		echoes "$PORT"
+	done
+	log_has 3 'superd: out of memory while the configuration is read'
+	has_descriptors "$descriptors"
+	mv "$CONF.good" "$CONF"
+	reload_superd
+	log_has 1 'reloaded: 0 new, 0 changed, 0 removed, 1 unchanged, 0 with errors'
+}
+
+@test "upgrade: memory runs out while the new superd reads the configuration, it is cancelled and the services go on (glibc)" {
+	is_sanitized && skip 'a sanitizer needs all addresses'
+	print_open_service a >"$CONF"
+	start_superd -c "$CONF"
+	fill_configuration
+	prlimit --pid "$SUPERD_PID" --as="$limit":
+	assert_upgrade_cancelled 'out of memory while the configuration is read'
+	prlimit --pid "$SUPERD_PID" --as=unlimited:
+	echoes "$PORT"
+}
