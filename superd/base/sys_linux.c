@@ -261,12 +261,11 @@ long sys_load(void) {
 
 /* The most descriptors that a process may have, whatever its limits are. */
 unsigned long long sys_most_descriptors(void) {
-	unsigned long long most = ULLONG_MAX;
+	char text[32];
 	FILE *file = fopen("/proc/sys/fs/nr_open", "r");
-	if (file == NULL) return most;
-	if (fscanf(file, "%llu", &most) != 1) most = ULLONG_MAX;
-	fclose(file);
-	return most;
+	bool is_known = file != NULL && fgets(text, sizeof text, file) != NULL;
+	if (file != NULL) fclose(file);
+	return is_known ? strtoull(text, NULL, 10) : ULLONG_MAX;
 }
 
 /* musl gives large blocks back when they are freed. */

@@ -62,17 +62,14 @@ static const char *find_unsupported(const struct block *block, const struct assi
 
 /* Whether superd leaves the service out by design, which is logged; on the command line it is an error. */
 static bool is_left_out(struct config *config, const struct block *block) {
-	const struct assignment *assignment = block->assignments;
-	const char *text = NULL;
-	for (; assignment != NULL; assignment = assignment->next)
-		if ((text = find_unsupported(block, assignment)) != NULL) break;
+	const char *id = find_word(block, "id", block->name), *text = NULL;
+	const struct assignment *by = block->assignments;
+	for (; by != NULL && (text = find_unsupported(block, by)) == NULL; by = by->next)
+		;
 	if (text == NULL) return false;
-	if (assignment->location.line > 0) {
-		log_warning_at(&assignment->location, "%s is left out: %s", find_word(block, "id", block->name), text);
-	} else {
-		log_error("%s", text);
-		config->errors++;
-	}
+	bool is_option = by->location.line == 0;
+	log_write(is_option ? LEVEL_ERROR : LEVEL_WARNING, &by->location, "%s is left out: %s", id, text);
+	config->errors += is_option;
 	return true;
 }
 
@@ -80,10 +77,8 @@ static bool is_left_out(struct config *config, const struct block *block) {
 static const void **address_slot(struct config *config, const struct service *service, size_t nth) {
 	char text[ADDR_TEXT];
 	const struct endpoint *address = &service->addresses[nth];
-	int family = address->at.any.sa_family;
-	unsigned scope = family == AF_INET6 ? address->at.in6.sin6_scope_id : 0;
-	const char *key = mem_print(config->loading, "%ld %d %d %u %s", service->socket_type, service->protocol_number,
-	    family, scope, addr_format(address, text));
+	const char *key = mem_print(config->loading, "%ld %d %d %s", service->socket_type, service->protocol_number,
+	    address->at.any.sa_family, addr_format(address, text));
 	return lookup_slot(config, &config->services, key);
 }
 
@@ -109,14 +104,13 @@ static void read_block(struct config *config, const struct block *block) {
 	if (is_good && service_resolve(service) == 0 && register_addresses(config, service) == 0) {
 		config->services = mem_grow(config->loading, config->services, config->count, sizeof(void *));
 		config->services[config->count++] = service;
-		config->unfinished = NULL;
-		return;
+	} else {
+		const char *id = service->id != NULL ? service->id : service->name;
+		words_add(config->loading, &config->failed, mem_copy(config->loading, id));
+		config->errors++;
+		service_release(service);
 	}
-	const char *id = service->id != NULL ? service->id : service->name;
-	words_add(config->loading, &config->failed, mem_copy(config->loading, id));
-	config->errors++;
 	config->unfinished = NULL;
-	service_release(service);
 }
 
 static void read_all(const struct options *options, struct config *config) {
