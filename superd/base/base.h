@@ -178,7 +178,8 @@ void task_wait(struct task *task);
 void task_ended(struct task *task);
 void task_end_if_stopped(struct task *task);
 void task_report_started(struct task *task);
-_Noreturn void task_fail(struct task *task, const char *step);
+_Noreturn void task_fail(struct task *task, const char *step, int error_number);
+void task_require(struct task *task, const char *step, int error_number);
 void task_unblock_signals(void);
 void task_close_from(int first, enum close_how how);
 

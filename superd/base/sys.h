@@ -1,6 +1,6 @@
 /*
- * sys: all that is not in POSIX. sys_linux.c and sys_posix.c each have every function; the Makefile picks one file. What
- * the system cannot do returns -1 with ENOSYS in errno, unless the function says otherwise.
+ * sys: all that is not in POSIX, and what a child does before its exec. sys_linux.c and sys_posix.c each have every function;
+ * the Makefile picks one file. What the system cannot do returns -1 with ENOSYS in errno, unless the function says otherwise.
  */
 #ifndef SYS_H
 #define SYS_H
@@ -21,7 +21,6 @@ int sys_pipe(int ends[2]);
 int sys_socket(int family, int type, int protocol);
 int sys_accept(int fd, struct endpoint *peer);
 int sys_reopen_nonblocking(int fd);
-int sys_close_range(int first, enum close_how how);
 
 /* input and output that never waits */
 ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length);
@@ -45,11 +44,18 @@ int sys_signal_read(int fd, pid_t *sender);
 pid_t sys_clone(struct task *task);
 void sys_clone_wait(struct task *task, int timeout);
 
-/* in a child before its exec */
-int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step);
-int sys_chroot(const char *path);
+/* in a child before its exec, which may share our memory: each returns 0 or the error's number, and leaves errno alone */
+int sys_close_range(int first, enum close_how how);
+int sys_new_group(bool with_session);
+int sys_dup(int fd, int to);
+int sys_make_write_only(void);
+int sys_set_limit(int resource, uint64_t value);
 int sys_nice(int change);
+int sys_chroot(const char *path);
+int sys_chdir(const char *path);
+int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step);
 int sys_no_new_privs(void);
+int sys_exec(const char *path, char *const *argv, char *const *environment);
 
 /* what the system tells */
 bool sys_has_no_new_privs(void);

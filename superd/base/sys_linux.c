@@ -21,6 +21,52 @@
 #define SYS_close_range (-1) /* Linux 5.9; at exec 5.11 */
 #endif
 
+#ifndef SYS_setuid32 /* machines of 32 bits have it: their older calls take ids of 16 bits */
+#define SYS_setgroups32 SYS_setgroups
+#define SYS_setgid32 SYS_setgid
+#define SYS_setuid32 SYS_setuid
+#define SYS_getresuid32 SYS_getresuid
+#endif
+
+/*
+ * A child that shares our memory shares errno: what it wrote there, we would take for the error of a call of ours, and it ours.
+ * So it makes system calls without libc, by this function, which returns -ERROR. (Thread-local storage of its own would be the
+ * other way, but each libc arranges that by itself.) Where libc is needed, a child must not share memory.
+ */
+static long system_call(long number, long a, long b, long c, long d, long e) {
+#if defined(__x86_64__) && defined(__LP64__)
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	__asm__ volatile("syscall" : "+a"(number) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
+	return number;
+#elif defined(__i386__)
+	__asm__ volatile("int $0x80" : "+a"(number) : "b"(a), "c"(b), "d"(c), "S"(d), "D"(e) : "memory");
+	return number;
+#elif defined(__aarch64__)
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory", "cc");
+	return x0;
+#else
+#define NEEDS_LIBC
+	long result = syscall(number, a, b, c, d, e);
+	return result < 0 ? -errno : result;
+#endif
+}
+
+/* The call of that name: 0, or the error's number. What is not given is 0. */
+#define CALL(name, ...) CALL_FIVE(SYS_##name, __VA_ARGS__, 0, 0, 0, 0, 0)
+#define CALL_FIVE(number, a, b, c, d, e, ...)                                                                          \
+	error_of(system_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e)))
+
+static int error_of(long result) {
+	return result < 0 ? (int)-result : 0;
+}
+
 /* A pipe, closed on exec, that is read without waiting. Returns 0, or -1 and errno. */
 int sys_pipe(int ends[2]) {
 	return pipe2(ends, O_CLOEXEC) < 0 ? -1 : fcntl(ends[0], F_SETFL, O_NONBLOCK);
@@ -50,12 +96,6 @@ int sys_reopen_nonblocking(int fd) {
 	char path[40];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
-/* Closes every descriptor from `first` on, whatever opened it. Returns 0, or -1 and errno. */
-int sys_close_range(int first, enum close_how how) {
-	static const unsigned flags[] = {[CLOSE_NOW] = 0, [CLOSE_UNSHARED] = 2, [CLOSE_AT_EXEC] = 4};
-	return (int)syscall(SYS_close_range, (unsigned)first, ~0U, flags[how]);
 }
 
 /* Sends what the socket takes at once. Returns how many bytes, or -1 and errno. */
@@ -161,7 +201,7 @@ static bool has_keyctl(void) {
 /* CLONE_CHILD_CLEARTID does the same, but musl refuses it since 1.2.5. */
 static int run_task(void *argument) {
 	struct task *task = argument;
-	syscall(SYS_set_tid_address, &task->starting);
+	CALL(set_tid_address, &task->starting);
 	task->run(task);
 	return EXIT_FAILURE;
 }
@@ -174,6 +214,10 @@ static int run_task(void *argument) {
  */
 pid_t sys_clone(struct task *task) {
 	static int can_unshare = -1;
+#ifdef NEEDS_LIBC
+	errno = ENOSYS;
+	return -1;
+#endif
 	if (can_unshare < 0) can_unshare = sys_close_range(INT_MAX, CLOSE_UNSHARED) == 0;
 	task->shares_descriptors &= can_unshare;
 	has_keyctl();
@@ -188,47 +232,84 @@ void sys_clone_wait(struct task *task, int timeout) {
 	if (pid != 0) syscall(SYS_futex, &task->starting, 0 /* FUTEX_WAIT */, pid, &longest, NULL, 0);
 }
 
+/* Closes every descriptor from `first` on, whatever opened it. */
+int sys_close_range(int first, enum close_how how) {
+	static const unsigned flags[] = {[CLOSE_NOW] = 0, [CLOSE_UNSHARED] = 2, [CLOSE_AT_EXEC] = 4};
+	return CALL(close_range, (unsigned)first, ~0U, flags[how]);
+}
+
+/* Makes the process the leader of a new group, or of a new session, which no terminal reaches. */
+int sys_new_group(bool with_session) {
+	return with_session ? CALL(setsid, 0) : CALL(setpgid, 0, 0);
+}
+
+/* Makes `to` a copy of the descriptor. */
+int sys_dup(int fd, int to) {
+	return fd == to ? 0 : CALL(dup3, fd, to, 0);
+}
+
+/* Opens the file of descriptor 2 once more, for writing only, in its place. */
+int sys_make_write_only(void) {
+	long fd = system_call(SYS_openat, AT_FDCWD, (long)"/proc/self/fd/2", O_WRONLY | O_NOCTTY | O_CLOEXEC, 0, 0);
+	return fd < 0 ? (int)-fd : sys_dup((int)fd, STDERR_FILENO);
+}
+
+/* Sets the soft and the hard limit; UINT64_MAX is none. */
+int sys_set_limit(int resource, uint64_t value) {
+	const uint64_t limit[2] = {value, value};
+	return CALL(prlimit64, 0, resource, limit);
+}
+
+/* Adds to the priority, as nice(2) does. */
+int sys_nice(int change) {
+	return CALL(
+	    setpriority, PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + change); /* getpriority does not fail */
+}
+
+int sys_chroot(const char *path) {
+	return CALL(chroot, path);
+}
+
+int sys_chdir(const char *path) {
+	return CALL(chdir, path);
+}
+
 /* Whether the process is that user, and has no way to be another. */
 static bool is_only(uid_t uid) {
 	uid_t real, effective, saved;
-	return getresuid(&real, &effective, &saved) == 0 && real == uid && effective == uid && saved == uid;
+	return CALL(getresuid32, &real, &effective, &saved) == 0 && real == uid && effective == uid && saved == uid;
 }
 
 /*
  * Becomes another user, for good: an empty session keyring instead of superd's, the groups, the group, the user; unless that
- * is root, no capability in any set; and then the proof that root cannot be had back. Returns 0, or -1 with errno and the
- * step that failed.
+ * is root, no capability in any set; and then the proof that root cannot be had back. On error, `*step` is what failed.
  */
 int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step) {
 	const uint32_t header[2] = {0x20080522, 0}, none[6] = {0}; /* capset(2), version 3 */
+	int error = 0;
 	*step = "keyctl";
-	if (has_keyctl() && syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL) < 0) return -1;
+	if (has_keyctl()) error = CALL(keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
+	if (error != 0) return error;
 	*step = "setgroups";
-	if (setgroups(group_count, groups) < 0) return -1;
+	if ((error = CALL(setgroups32, group_count, groups)) != 0) return error;
 	*step = "setgid";
-	if (setgid(gid) < 0) return -1;
+	if ((error = CALL(setgid32, gid)) != 0) return error;
 	*step = "setuid";
-	if (setuid(uid) < 0) return -1;
+	if ((error = CALL(setuid32, uid)) != 0) return error;
 	*step = "capset";
-	if (uid != 0 && syscall(SYS_capset, header, none) < 0) return -1;
+	if (uid != 0 && (error = CALL(capset, header, none)) != 0) return error;
 	*step = "giving up root";
-	if (is_only(uid)) return 0;
-	errno = EPERM;
-	return -1;
+	return is_only(uid) ? 0 : EPERM;
 }
 
-int sys_chroot(const char *path) {
-	return chroot(path);
-}
-
-/* Adds to the priority, as nice(2) does (which is in POSIX's XSI part). Returns 0, or -1 and errno. */
-int sys_nice(int change) {
-	return setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + change);
-}
-
-/* From here on, no exec gives a privilege. Returns 0, or -1 and errno. */
+/* From here on, no exec gives a privilege. */
 int sys_no_new_privs(void) {
-	return prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L);
+	return CALL(prctl, PR_SET_NO_NEW_PRIVS, 1L);
+}
+
+/* Executes the program; returns only on error. */
+int sys_exec(const char *path, char *const *argv, char *const *environment) {
+	return CALL(execve, path, argv, environment);
 }
 
 bool sys_has_no_new_privs(void) {

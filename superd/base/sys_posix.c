@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static int not_here(void) {
@@ -37,12 +38,6 @@ int sys_accept(int fd, struct endpoint *peer) {
 
 int sys_reopen_nonblocking(int fd) {
 	(void)fd;
-	return not_here();
-}
-
-int sys_close_range(int first, enum close_how how) {
-	(void)first;
-	(void)how;
 	return not_here();
 }
 
@@ -180,33 +175,70 @@ void sys_clone_wait(struct task *task, int timeout) {
 	(void)timeout;
 }
 
-/* POSIX has no way to set the supplementary groups: it is an error to have any, or to want any. */
-int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step) {
-	(void)groups;
-	*step = "setgroups";
-	if (group_count > 0 || getgroups(0, NULL) > 0) return not_here();
-	*step = "setgid";
-	if (setgid(gid) < 0) return -1;
-	*step = "setuid";
-	if (setuid(uid) < 0) return -1;
-	*step = "giving up root";
-	if (getuid() == uid && geteuid() == uid && (uid == 0 || setuid(0) < 0)) return 0;
-	errno = EPERM;
-	return -1;
+static int error_of(int result) {
+	return result < 0 ? errno : 0;
 }
 
-int sys_chroot(const char *path) {
-	(void)path;
-	return not_here();
+int sys_close_range(int first, enum close_how how) {
+	(void)first;
+	(void)how;
+	return ENOSYS;
+}
+
+int sys_new_group(bool with_session) {
+	return error_of(with_session ? setsid() : setpgid(0, 0));
+}
+
+int sys_dup(int fd, int to) {
+	return error_of(dup2(fd, to));
+}
+
+/* POSIX opens a terminal by its name only. */
+int sys_make_write_only(void) {
+	const char *name = ttyname(STDERR_FILENO);
+	int fd = name == NULL ? -1 : open(name, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? errno : sys_dup(fd, STDERR_FILENO);
+}
+
+int sys_set_limit(int resource, uint64_t value) {
+	rlim_t most = value == UINT64_MAX ? RLIM_INFINITY : (rlim_t)value;
+	const struct rlimit limit = {most, most};
+	return error_of(setrlimit(resource, &limit));
 }
 
 int sys_nice(int change) {
 	(void)change;
-	return not_here();
+	return ENOSYS;
+}
+
+int sys_chroot(const char *path) {
+	(void)path;
+	return ENOSYS;
+}
+
+int sys_chdir(const char *path) {
+	return error_of(chdir(path));
+}
+
+/* POSIX has no way to set the supplementary groups: it is an error to have any, or to want any. */
+int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step) {
+	(void)groups;
+	*step = "setgroups";
+	if (group_count > 0 || getgroups(0, NULL) > 0) return ENOSYS;
+	*step = "setgid";
+	if (setgid(gid) < 0) return errno;
+	*step = "setuid";
+	if (setuid(uid) < 0) return errno;
+	*step = "giving up root";
+	return getuid() == uid && geteuid() == uid && (uid == 0 || setuid(0) < 0) ? 0 : EPERM;
 }
 
 int sys_no_new_privs(void) {
-	return not_here();
+	return ENOSYS;
+}
+
+int sys_exec(const char *path, char *const *argv, char *const *environment) {
+	return error_of(execve(path, argv, environment));
 }
 
 bool sys_has_no_new_privs(void) {

@@ -92,12 +92,17 @@ void task_report_started(struct task *task) {
 	close(task->report_fd);
 }
 
-/* In the child: it could not do that step, for the reason in errno, and ends. */
-_Noreturn void task_fail(struct task *task, const char *step) {
-	struct task_failure failure = {step, errno};
+/* In the child: it could not do that step, and ends. */
+_Noreturn void task_fail(struct task *task, const char *step, int error_number) {
+	struct task_failure failure = {step, error_number};
 	task->failure = failure;
 	if (task->report_fd >= 0 && write(task->report_fd, &failure, sizeof failure) < 0) _exit(EXIT_FAILURE);
 	_exit(EXIT_NOT_STARTED);
+}
+
+/* In the child: it ends unless the step had no error. */
+void task_require(struct task *task, const char *step, int error_number) {
+	if (error_number != 0) task_fail(task, step, error_number);
 }
 
 /* In the child: unblocks all signals, as programs expect. */

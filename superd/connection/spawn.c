@@ -7,11 +7,10 @@
 #include "connection.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum {
-	MAX_QUICK = 8,
+	MAX_QUICK = 64, /* for the sake of memory: fewer start at a time on a quiet machine */
 	SLOW_CHECK_MS = 20, /* at first, and MOST_SLOW_CHECK_MS more at last */
 	MOST_SLOW_CHECK_MS = 1000,
 	PEER_VARIABLES = 8,
@@ -23,7 +22,7 @@ enum {
 /* A child that has not started yet: all that it needs, which must stay as it is until then. */
 struct launch {
 	struct task task;
-	struct launch *next; /* in `unused` */
+	struct launch *next; /* in `quick` or `unused` */
 	struct timer timer;  /* of a slow child */
 	struct service *service;
 	struct client client;
@@ -34,30 +33,33 @@ struct launch {
 	char slots[PEER_VARIABLES][SLOT_TEXT];
 };
 
-/* The children that are worth waiting for, the oldest first. A child that takes long is slow, and only looked after. */
-static struct launch *quick[MAX_QUICK];
+/*
+ * The children that are worth waiting for, the oldest first: as many as have not started when the next client comes. On a busy
+ * machine, each waits for its turn. A child that takes long is slow, and only looked after.
+ */
+static struct launch *quick, **quick_end = &quick;
 
 static size_t quick_count;
 
-static struct launch *unused; /* those of quick children, at most MAX_QUICK */
+static struct launch *unused; /* those of quick children, as many as there have been at a time */
 
 static void set_limits(struct launch *launch) {
 	const struct service *service = launch->service;
 	for (int i = 0; i < LIMITS; i++) {
-		if (service->rlimits[i] == UNSET) continue;
-		rlim_t value = service->rlimits[i] == UNLIMITED ? RLIM_INFINITY : (rlim_t)service->rlimits[i];
-		struct rlimit limit = {value, value};
-		if (setrlimit(rlimit_resources[i], &limit) < 0) task_fail(&launch->task, "setrlimit");
+		long value = service->rlimits[i];
+		if (value == UNSET) continue;
+		uint64_t limit = value == UNLIMITED ? UINT64_MAX : (uint64_t)value;
+		task_require(&launch->task, "setrlimit", sys_set_limit(rlimit_resources[i], limit));
 	}
-	if (service->nice != UNSET && sys_nice((int)service->nice) < 0) task_fail(&launch->task, "nice");
+	if (service->nice != UNSET) task_require(&launch->task, "nice", sys_nice((int)service->nice));
 }
 
 static void change_user(struct launch *launch) {
 	const struct service *service = launch->service;
 	const char *step;
-	if (service->change_user &&
-	    sys_become(service->user.uid, service->group.gid, service->group_count, service->group_ids, &step) < 0)
-		task_fail(&launch->task, step);
+	if (!service->change_user) return;
+	int error = sys_become(service->user.uid, service->group.gid, service->group_count, service->group_ids, &step);
+	task_require(&launch->task, step, error);
 }
 
 /* What surrounds the program: its limits, directories, user. */
@@ -65,58 +67,68 @@ static void set_world(struct launch *launch) {
 	const struct service *service = launch->service;
 	if (service->change_umask) umask((mode_t)service->umask);
 	set_limits(launch);
-	if (service->chroot != NULL && sys_chroot(service->chroot) < 0) task_fail(&launch->task, "chroot");
-	if (service->change_directory && chdir(service->directory) < 0) task_fail(&launch->task, "chdir");
+	if (service->chroot != NULL) task_require(&launch->task, "chroot", sys_chroot(service->chroot));
+	if (service->change_directory) task_require(&launch->task, "chdir", sys_chdir(service->directory));
 	change_user(launch);
-	if (service->no_new_privs && sys_no_new_privs() < 0) task_fail(&launch->task, "no_new_privs");
+	if (service->no_new_privs) task_require(&launch->task, "no_new_privs", sys_no_new_privs());
+}
+
+/* What children must know about superd: found once, before the first. */
+static struct {
+	bool is_known;
+	bool has_terminal;        /* a controlling one: its signals, and its end, are not for programs */
+	bool has_readable_stderr; /* a terminal: what is typed there is not for another user's program */
+} own;
+
+static void find_own(void) {
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	own.has_terminal = fd >= 0 || errno != ENXIO;
+	if (fd >= 0) close(fd);
+	own.has_readable_stderr = (fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) == O_RDWR && isatty(STDERR_FILENO) == 1;
+	own.is_known = true;
+}
+
+/* Leads a group, which ^C at superd's terminal does not reach; and a session only where needed, since it costs much more. */
+static void lead_group(struct task *task) {
+	task_require(task, "setsid", sys_new_group(own.has_terminal));
+}
+
+/* The listening sockets have high numbers: to copy 500 only to be closed at exec is a fifth of a connection's cost. */
+static void take_connection(struct task *task, int fd) {
+	if (task->shares_descriptors) task_require(task, "close_range", sys_close_range(fd + 1, CLOSE_UNSHARED));
+	task_require(task, "dup", sys_dup(fd, STDIN_FILENO));
+	task_require(task, "dup", sys_dup(fd, STDOUT_FILENO));
 }
 
 /* Does what exec would do for a child that goes on as superd itself: nothing of the parent's stays open, or is handled. */
 static void become_helper(struct launch *launch) {
-	setsid();
+	lead_group(&launch->task);
 	log_in_child();
 	log_files_reopen();
-	if (dup2(launch->task.report_fd, REPORT_FD) < 0) task_fail(&launch->task, "dup2");
+	task_require(&launch->task, "dup", sys_dup(launch->task.report_fd, REPORT_FD));
 	launch->task.report_fd = REPORT_FD;
 	task_close_from(REPORT_FD + 1, CLOSE_NOW);
 	sys_default_signals();
 	task_unblock_signals();
 }
 
-/* Whether descriptor 2 is a terminal that can be read from: what is typed there is not for another user's program. */
-static bool is_stderr_readable(void) {
-	static int known = -1;
-	if (known < 0) known = (fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) == O_RDWR && isatty(STDERR_FILENO) == 1;
-	return known > 0;
-}
-
-/* Opens the terminal once more, for writing only. */
-static void limit_stderr(struct task *task) {
-	int fd = open("/proc/self/fd/2", O_WRONLY | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) task_fail(task, "stderr");
-}
-
 static void run_program(struct task *task) {
 	struct launch *launch = CONTAINER(task, struct launch, task);
 	const struct service *service = launch->service;
 	int fd = launch->client.fd;
-	setsid();
-	/* The listening sockets have high numbers: to copy 500 only to be closed at exec is a fifth of a connection's cost. */
-	if (task->shares_descriptors && sys_close_range(fd + 1, CLOSE_UNSHARED) < 0) task_fail(task, "close_range");
-	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) task_fail(task, "dup2");
-	if (service->stderr_to == STDERR_CLIENT && dup2(fd, STDERR_FILENO) < 0) task_fail(task, "dup2");
-	if (launch->limits_stderr) limit_stderr(task);
+	lead_group(task);
+	take_connection(task, fd);
+	if (service->stderr_to == STDERR_CLIENT) task_require(task, "dup", sys_dup(fd, STDERR_FILENO));
+	if (launch->limits_stderr) task_require(task, "stderr", sys_make_write_only());
 	if (launch->closes_others && task->report_fd < 0) sys_close_range(STDERR_FILENO + 1, CLOSE_NOW);
 	set_world(launch);
 	task_unblock_signals();
-	execve(service->path, service->argv, launch->environment);
-	task_fail(task, "exec");
+	task_fail(task, "exec", sys_exec(service->path, service->argv, launch->environment));
 }
 
 static void run_internal(struct task *task) {
 	struct launch *launch = CONTAINER(task, struct launch, task);
-	int fd = launch->client.fd;
-	if (dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0) task_fail(task, "dup2");
+	take_connection(task, launch->client.fd);
 	become_helper(launch);
 	log_file_prepare(launch->service);
 	set_world(launch);
@@ -173,11 +185,12 @@ static int set_environment(struct launch *launch) {
 
 /* Returns whether it was one of the quick ones. */
 static bool remove_quick(const struct launch *launch) {
-	size_t i = 0;
-	while (i < quick_count && quick[i] != launch) i++;
-	if (i == quick_count) return false;
+	struct launch **at = &quick;
+	while (*at != NULL && *at != launch) at = &(*at)->next;
+	if (*at == NULL) return false;
+	*at = launch->next;
+	if (*at == NULL) quick_end = at;
 	quick_count--;
-	memmove(&quick[i], &quick[i + 1], (quick_count - i) * sizeof(struct launch *));
 	return true;
 }
 
@@ -205,15 +218,13 @@ static void finish(struct launch *launch) {
 	if (child->started != NULL) child->started(&client, child, failure.step != NULL ? &failure : NULL);
 }
 
-/* Calls `started` of each child that has started or failed; one that failed has yet to be reaped. */
+/* Calls `started`, which must not collect, of each child that has started or failed; one that failed has yet to be reaped. */
 void spawn_collect(void) {
-	for (size_t i = 0; i < quick_count;)
-		if (task_is_starting(&quick[i]->task)) {
-			i++;
-		} else {
-			finish(quick[i]);
-			i = 0; /* `started` may have changed the array */
-		}
+	for (struct launch **at = &quick; *at != NULL;)
+		if (task_is_starting(&(*at)->task))
+			at = &(*at)->next;
+		else
+			finish(*at);
 }
 
 static void check_slow(struct timer *timer) {
@@ -229,13 +240,13 @@ static void check_slow(struct timer *timer) {
 
 /* Whether a child is starting for which it is worth to wait. */
 bool spawn_is_starting(void) {
-	return quick_count > 0;
+	return quick != NULL;
 }
 
 /* Sleeps until the oldest child has started, and collects. That is never long, since a child that takes longer is slow. */
 void spawn_wait(void) {
-	if (quick_count == 0) return;
-	struct launch *oldest = quick[0];
+	struct launch *oldest = quick;
+	if (oldest == NULL) return;
 	task_wait(&oldest->task);
 	if (task_is_starting(&oldest->task)) {
 		remove_quick(oldest);
@@ -279,6 +290,7 @@ void spawn_hand_over(struct child *child, int *waits) {
 int spawn_start(
     struct service *service, const struct client *client, struct child *child, struct task_failure *failure) {
 	static int lowest = INT_MAX; /* of the clients' descriptors: below it, there is none of another client */
+	if (!own.is_known) find_own();
 	while (quick_count == MAX_QUICK) spawn_wait();
 	*failure = (struct task_failure){"memory", ENOMEM};
 	if (unused == NULL) {
@@ -293,7 +305,7 @@ int spawn_start(
 	launch->timer = (struct timer){.due = check_slow};
 	launch->closes_others = client->fd != lowest;
 	if (client->fd < lowest) lowest = client->fd;
-	launch->limits_stderr = service->change_user && service->stderr_to == STDERR_LOG && is_stderr_readable();
+	launch->limits_stderr = service->change_user && service->stderr_to == STDERR_LOG && own.has_readable_stderr;
 	launch->task.run = child->asking != NULL ? run_question : service->is_internal ? run_internal : run_program;
 	launch->task.copies_memory = launch->task.run != run_program;
 	launch->task.shares_descriptors = !service->wait; /* a stop may close the socket that a program gets itself */
@@ -302,7 +314,10 @@ int spawn_start(
 	*failure = (struct task_failure){"fork", errno};
 	if (child->pid < 0) return -1;
 	unused = launch->next;
-	quick[quick_count++] = launch;
+	quick_count++;
+	launch->next = NULL;
+	*quick_end = launch;
+	quick_end = &launch->next;
 	child->launch = launch;
 	service_retain(service);
 	return 0;

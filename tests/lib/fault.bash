@@ -25,6 +25,15 @@ end_injection() {
 	wait_until is_gone "$INJECTOR"
 }
 
+# preload NAME [VARIABLE=VALUE...]: the superd that is started next has the library lib/NAME.c loaded, with these variables. Sets
+# SUPERD_PREFIX.
+preload() {
+	local library=$BATS_TEST_TMPDIR/$1.so
+	cc -shared -fPIC -o "$library" "$LIB/$1.c" -ldl
+	disable_leak_check
+	SUPERD_PREFIX=(env "${@:2}" "ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0" "LD_PRELOAD=$library")
+}
+
 # use_private_superd: from now on superd is a copy, whose file the test may replace. Sets SUPERD.
 use_private_superd() {
 	cp "$SUPERD" "$BATS_TEST_TMPDIR/superd"

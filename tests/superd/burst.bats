@@ -29,7 +29,8 @@ memory() {
 
 @test "memory: 2,000 idle connections, superd uses at most 200 bytes for each" {
 	start_superd -o log_on_success= -p 0 -b 127.0.0.1 -o instances=UNLIMITED -o per_source=UNLIMITED cat
-	ask "$PORT" <<<'the first touches what all need'
+	"$LOAD" -c 300 "$PORT" # touches what all need, however many start at a time
+	wait_until has_children 0
 	before=$(memory)
 	start_background "$CLIENT" -c 2000 "$PORT" 'send:here\n' line hold >"$BATS_TEST_TMPDIR/idle"
 	wait_for_line holding "$BATS_TEST_TMPDIR/idle"
@@ -47,7 +48,7 @@ memory() {
 
 @test "memory: 300 clients at once and then 6,000 more, superd uses the same memory again" {
 	start_superd -o log_on_success= -p 0 -b 127.0.0.1 -o instances=UNLIMITED -o per_source=10000 cat
-	"$LOAD" -c 300 "$PORT"
+	"$LOAD" -c 300 -n 2000 "$PORT" # as many start at the same time as ever
 	before=$(memory)
 	"$LOAD" -c 300 -n 6000 "$PORT"
 	wait_until has_children 0

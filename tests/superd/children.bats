@@ -152,7 +152,7 @@ assert_three_descriptors() {
 	print_open_service dgram wait=yes socket_type=dgram user=nobody stderr=log server=/bin/dd \
 		server_args='of=/dev/null count=1' >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
-	tamper setsid delay_enter=4s
+	tamper setpgid delay_enter=4s
 	printf hello >"/dev/udp/127.0.0.1/$(port_of dgram)"
 	wait_until has_children 1
 	signal_and_wait TERM stopping
@@ -161,7 +161,7 @@ assert_three_descriptors() {
 
 @test "descriptors: superd opens files while a child starts, the child does not have them (Linux)" {
 	start_listing -u nobody
-	tamper setsid delay_enter=1s -e trace=setsid,pipe,pipe2 -e inject=pipe,pipe2:delay_exit=2s
+	tamper setpgid delay_enter=1s -e trace=setpgid,pipe,pipe2 -e inject=pipe,pipe2:delay_exit=2s
 	start_background "$CLIENT" "$PORT" all >"$BATS_TEST_TMPDIR/reply"
 	wait_until has_children 1
 	kill -USR2 "$SUPERD_PID"
@@ -174,7 +174,7 @@ assert_three_descriptors() {
 	start_listing -o linger=1000
 	start_background "$CLIENT" "$PORT" all hold >"$BATS_TEST_TMPDIR/lingering"
 	wait_for_line EXIT
-	tamper setsid delay_enter=4s
+	tamper setpgid delay_enter=4s
 	start_background "$CLIENT" "$PORT" all >"$BATS_TEST_TMPDIR/reply"
 	client=$BG_PID
 	wait_until has_children 1
@@ -211,10 +211,10 @@ assert_three_descriptors() {
 	done
 }
 
-@test "sessions: every kind of service, each child leads its own session" {
+@test "process groups: every kind of service, each child leads its own group" {
 	start_all_kinds
 	for pid in $(children_of_superd); do
-		[ "$(cut -d ' ' -f 5,6 "/proc/$pid/stat")" = "$pid $pid" ]
+		[ "$(cut -d ' ' -f 5 "/proc/$pid/stat")" = "$pid" ]
 	done
 }
 
@@ -389,7 +389,7 @@ time.sleep(1000)' "$PORT"
 	} >"$CONF"
 	start_superd -c "$CONF"
 	# The program's child copies superd's descriptors while superd starts the internal service.
-	tamper setsid delay_enter=1s -e trace=setsid,pipe,pipe2,execve -e inject=pipe,pipe2:delay_exit=2s \
+	tamper setpgid delay_enter=1s -e trace=setpgid,pipe,pipe2,execve -e inject=pipe,pipe2:delay_exit=2s \
 		-e inject=execve:delay_enter=60s
 	start_background "$CLIENT" "$(port_of slow)" hold
 	wait_until has_children 1
@@ -403,7 +403,7 @@ time.sleep(1000)' "$PORT"
 	use_private_superd
 	cp /bin/cat "$BATS_TEST_TMPDIR/program"
 	start_superd -p 0 -b 127.0.0.1 "$BATS_TEST_TMPDIR/program"
-	tamper setsid delay_enter=4s
+	tamper setpgid delay_enter=4s
 	start_background "$CLIENT" "$PORT" all
 	client=$BG_PID
 	wait_until has_children 1

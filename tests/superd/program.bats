@@ -61,14 +61,32 @@ printed_by() {
 	assert_output $'0\n0'
 }
 
-@test "process group: the program, it leads its own session and process group without a terminal" {
-	# Fields of /proc/PID/stat: 1 the pid, 5 its group, 6 its session, 7 its terminal.
-	run printed_by sh -c 'cut -d " " -f 1,5,6,7 /proc/$$/stat'
+# print_group: print the fields of /proc/PID/stat of a program: 1 the pid, 5 its group, 6 its session, 7 its terminal.
+print_group='cut -d " " -f 1,5,6,7 /proc/$$/stat'
+
+@test "process group: superd has no terminal, the program leads its own group in superd's session" {
+	SUPERD_PREFIX=(setsid)
+	start_superd -p 0 sh -c "$print_group"
+	run ask "$PORT" </dev/null
 	read -r pid group session terminal <<<"$output"
 	[ -n "$pid" ]
 	[ "$group" = "$pid" ]
-	[ "$session" = "$pid" ]
+	[ "$session" = "$SUPERD_PID" ]
 	[ "$terminal" = 0 ]
+}
+
+@test "process group: superd has a terminal, the program leads its own session, also after an upgrade" {
+	start_background script -qefc "exec '$SUPERD' -P '$BATS_TEST_TMPDIR/pid' -b '$BATS_TEST_TMPDIR/socket' sh -c '$print_group'" \
+		"$BATS_TEST_TMPDIR/log" </dev/null >/dev/null
+	wait_for_line listening
+	for time in 1 2; do
+		run ask "$BATS_TEST_TMPDIR/socket" </dev/null
+		read -r pid group session terminal <<<"$output"
+		[ -n "$pid" ]
+		[ "$group $session $terminal" = "$pid $pid 0" ]
+		((time == 2)) || kill -USR2 "$(cat "$BATS_TEST_TMPDIR/pid")"
+		wait_for_line 'upgraded in place'
+	done
 }
 
 @test "parent: the program, it is superd's child" {
