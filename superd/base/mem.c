@@ -8,7 +8,7 @@
 #include <strings.h>
 
 /* Most services fit into the first block; the few words more that others have do not cost as much again. */
-enum { FIRST_BLOCK = 1800, SECOND_BLOCK = 512, LARGEST_BLOCK = 256 * 1024 };
+enum { FIRST_BLOCK = 2000, SECOND_BLOCK = 512, LARGEST_BLOCK = 256 * 1024 };
 
 /* A block of memory. The first of an arena is the arena; the others follow it, the newest first. */
 struct arena {

@@ -205,6 +205,7 @@ const char *command_find_in_path(struct arena *arena, const char *name);
 /* service.c: from attributes to what is ready to run */
 struct service *service_new(struct service *defaults, const char *name, const struct location *location);
 int service_resolve(struct service *service);
+struct service *service_copy(struct service *original, const char *id);
 struct service *service_retain(struct service *service);
 void service_release(struct service *service);
 

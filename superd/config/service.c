@@ -29,6 +29,17 @@ struct service *service_new(struct service *defaults, const char *name, const st
 	return service;
 }
 
+/* A copy with another id, in the memory of the original. The caller holds the one reference to it. */
+struct service *service_copy(struct service *original, const char *id) {
+	struct service *service = mem_alloc(original->arena, sizeof *service);
+	*service = *original;
+	service->arena = NULL;
+	service->references = 1;
+	service->defaults = service_retain(original);
+	service->id = service->name = mem_copy(original->arena, id);
+	return service;
+}
+
 /* One more reference to the service. Returns the service. */
 struct service *service_retain(struct service *service) {
 	service->references++;
@@ -38,8 +49,9 @@ struct service *service_retain(struct service *service) {
 /* One reference less; the last one frees the service. NULL: nothing. */
 void service_release(struct service *service) {
 	if (service == NULL || --service->references > 0) return;
-	service_release(service->defaults);
+	struct service *defaults = service->defaults;
 	mem_arena_free(service->arena);
+	service_release(defaults);
 }
 
 /* The umask, unless set; and whether the child has to change its own, or its directory. */

@@ -13,6 +13,9 @@ static struct listener *first, **last = &first;
 
 static struct hash by_id;
 
+/* Of an earlier configuration, what its services are copies of; NULL: there are none yet. */
+static struct service *nameless;
+
 /* During a reload: the sockets that no new service has claimed (yet). */
 static struct listening_socket *unclaimed;
 
@@ -55,11 +58,13 @@ struct listener *listener_new(struct service *service) {
 	return listener;
 }
 
-/* A listener with a service that has nothing but an id. */
+/* A listener with a service that has nothing but an id. All of them share memory, which is free once they have theirs. */
 static struct listener *new_without_service(const char *id) {
-	struct service *service = service_new(NULL, id, &(struct location){"an earlier configuration", 0});
-	service->id = service->name;
-	service->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
+	if (nameless == NULL) {
+		nameless = service_new(NULL, "", &(struct location){"an earlier configuration", 0});
+		nameless->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
+	}
+	struct service *service = service_copy(nameless, id);
 	struct listener *listener = listener_new(service);
 	service_release(service);
 	return listener;
@@ -296,6 +301,8 @@ void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct 
 		start(listener);
 	}
 	close_sockets(&unclaimed);
+	service_release(nameless);
+	nameless = NULL;
 }
 
 /*

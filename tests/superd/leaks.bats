@@ -119,7 +119,8 @@ assert_clean_end() {
 	is_sanitized || ((after - before <= 200))
 }
 
-# measure_services SERVICES: start superd with that many, reload it three times. Sets `started` and `reloaded`, its memory in KB.
+# measure_services SERVICES: start superd with that many, reload it three times. Sets `started` and `reloaded`, its memory in KB;
+# and `upgraded`, after an upgrade.
 measure_services() {
 	local n
 	for ((n = 0; n < $1; n++)); do
@@ -133,16 +134,19 @@ measure_services() {
 		reload_superd
 		reloaded=$(memory_kilobytes)
 	done
+	upgrade_superd
+	upgraded=$(memory_kilobytes)
 	stop_superd
 }
 
 @test "leaks: 1,000 and 3,000 services, superd needs at most 4 KB for each and keeps nothing of a reload" {
 	is_sanitized && skip 'a sanitizer has memory of its own'
 	measure_services 1000
-	first=$started
+	first=$started first_upgraded=$upgraded
 	measure_services 3000
-	echo "1,000: $first KB, 3,000: $started KB, after reloads: $reloaded KB"
+	echo "1,000: $first KB, 3,000: $started KB, after reloads: $reloaded KB, after an upgrade: $upgraded KB"
 	((started - first <= 8000))
+	((upgraded - first_upgraded <= 8000))
 	((reloaded - started <= 400))
 }
 
