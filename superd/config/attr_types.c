@@ -4,6 +4,7 @@
  */
 #include "attr.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <strings.h>
@@ -199,12 +200,29 @@ static int64_t parse_id(const char *word) {
 	return *word == '\0' ? id : -1;
 }
 
+/*
+ * Whether a user or a group was not found because superd could not look, as without descriptors. getpwnam(3) does not tell
+ * where nsswitch.conf(5) has more to ask than the file.
+ */
+static bool could_not_look(const char *path) {
+	if (errno == ENOMEM) return true;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) close(fd);
+	return fd < 0 && errno != ENOENT;
+}
+
+static int not_found(const struct reading *in, const char *kind, const char *path) {
+	if (could_not_look(path)) return error_set(in->error, "%s '%s': %s", kind, in->word[0], strerror(errno));
+	return error_set(in->error, "unknown %s '%s'", kind, in->word[0]);
+}
+
 /* A number need not be in /etc/passwd; its group is then the same number, as in xinetd. */
 static int user_read(void *field, const struct reading *in) {
 	const char *word = in->word[0];
 	int64_t id = parse_id(word);
+	errno = 0;
 	const struct passwd *entry = id < 0 ? getpwnam(word) : getpwuid((uid_t)id);
-	if (entry == NULL && id < 0) return error_set(in->error, "unknown user '%s'", word);
+	if (entry == NULL && (id < 0 || could_not_look("/etc/passwd"))) return not_found(in, "user", "/etc/passwd");
 	struct identity user = {.word = mem_copy(in->arena, word), .uid = (uid_t)id, .gid = (gid_t)id, .set = true};
 	if (entry != NULL) {
 		user.name = mem_copy(in->arena, entry->pw_name);
@@ -220,8 +238,9 @@ static int user_read(void *field, const struct reading *in) {
 static int group_read(void *field, const struct reading *in) {
 	struct identity *group = field;
 	int64_t id = parse_id(in->word[0]);
+	errno = 0;
 	const struct group *entry = id < 0 ? getgrnam(in->word[0]) : NULL;
-	if (entry == NULL && id < 0) return error_set(in->error, "unknown group '%s'", in->word[0]);
+	if (entry == NULL && id < 0) return not_found(in, "group", "/etc/group");
 	group->word = mem_copy(in->arena, in->word[0]);
 	group->gid = entry != NULL ? entry->gr_gid : (gid_t)id;
 	group->group_set = group->set = true;

@@ -92,9 +92,19 @@ static void serve_datagrams(const struct service *service, const struct client *
 	}
 }
 
+/* Accepts the one connection that this child answers, in place of the listening socket, if the lists admit the client. */
+static void take_client(const struct service *service) {
+	struct endpoint peer;
+	int fd = sys_accept(STDIN_FILENO, &peer);
+	if (fd < 0 || !addr_lists_admit(service, addr_source(&peer, sys_peer_uid(fd)))) _exit(1);
+	if (sys_dup(fd, STDIN_FILENO) != 0 || sys_dup(fd, STDOUT_FILENO) != 0) _exit(1);
+	close(fd);
+}
+
 /* Runs the internal service or the redirection in this child, on descriptors 0 and 1, and ends it. */
 _Noreturn void builtin_run(const struct service *service, const struct client *client) {
 	if (service->redirect.host != NULL) _exit(redirect_run(service));
+	if (service->wait && service->socket_type == SOCK_STREAM) take_client(service);
 	if (service->socket_type == SOCK_DGRAM)
 		serve_datagrams(service, client);
 	else

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 enum {
-	MAX_QUICK = 64, /* for the sake of memory: fewer start at a time on a quiet machine */
+	MAX_QUICK = 64,     /* for the sake of memory: fewer start at a time on a quiet machine */
 	SLOW_CHECK_MS = 20, /* at first, and MOST_SLOW_CHECK_MS more at last */
 	MOST_SLOW_CHECK_MS = 1000,
 	PEER_VARIABLES = 8,

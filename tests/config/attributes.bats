@@ -409,3 +409,13 @@ write_each() {
 	check_config
 	[[ $stderr == conf:*': no_access: a .domain is not for datagrams' ]]
 }
+
+@test "user and group: no descriptor is left to look them up, the error has that reason (Linux)" {
+	disable_leak_check
+	for line in 'user = daemon' 'user = 4711' 'group = daemon'; do
+		print_service a "$line" >"$CONF"
+		run -1 strace -f -qq -o /dev/null -e trace=openat -e inject=openat:error=EMFILE -P /etc/passwd -P /etc/group \
+			"$SUPERD" -t -c "$CONF"
+		assert_output --regexp "(user|group) '${line##* }': Too many open files"
+	done
+}
