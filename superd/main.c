@@ -69,6 +69,7 @@ static void end_without_memory(void) {
 
 int main(int argc, char **argv) {
 	struct error error = {.text = ""};
+	mem_exhausted = end_without_memory;
 	tidy_descriptors();
 	int restored = upgrade_restore_early(&error);
 	options_read(&options, argc, argv);
@@ -78,12 +79,12 @@ int main(int argc, char **argv) {
 		 : options.quiet ? LEVEL_ALWAYS
 				 : LEVEL_NOTICE,
 	    options.facility, options.check);
-	mem_exhausted = end_without_memory;
 	if (restored < 0) log_error("%s", error.text);
 	if (options.check) return restored < 0 ? EXIT_FAILURE : reload_check(&options);
-	if (loop_open() < 0) {
+	while (loop_open() < 0) {
 		log_error("signals: %s", strerror(errno));
-		return EXIT_FAILURE;
+		if (!upgrade_is_successor()) return EXIT_FAILURE;
+		sleep(1);
 	}
 	upgrade_remember(argv);
 	if (pid_file_open(options.pid_file, &error) < 0) {

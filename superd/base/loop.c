@@ -35,7 +35,7 @@ static void read_signal(struct watch *watch) {
 /*
  * Takes the signals over. All get their default, so that a program that is started finds each as at a fresh login, and
  * those that superd answers are blocked. SIGPIPE and SIGXFSZ are blocked only so that a failed write is an error like any
- * other. Returns 0, or -1 and errno.
+ * other. Returns 0, or -1 and errno; then it may be called again.
  */
 int loop_open(void) {
 	static const int handled[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ};
@@ -49,7 +49,10 @@ int loop_open(void) {
 	loop.signals = (struct watch){.fd = sys_signals_open(&blocked), .ready = read_signal};
 	loop.taken[SIGCHLD] = true; /* one that was pending before an upgrade may have been lost */
 	read_clock();
-	return sys_poller_open() < 0 || loop.signals.fd < 0 ? -1 : loop_watch(&loop.signals);
+	if (loop.signals.fd < 0) return -1;
+	if (sys_poller_open() >= 0 && loop_watch(&loop.signals) == 0) return 0;
+	close(loop.signals.fd);
+	return -1;
 }
 
 /* Whether the signal has arrived since the last call for it. */

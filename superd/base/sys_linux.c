@@ -146,7 +146,7 @@ static int poller = -1;
 
 /* Begins to poll. Returns -1 and errno on failure. */
 int sys_poller_open(void) {
-	poller = epoll_create1(EPOLL_CLOEXEC);
+	if (poller < 0) poller = epoll_create1(EPOLL_CLOEXEC);
 	return poller;
 }
 

@@ -253,6 +253,13 @@ static void take_back_sockets(void) {
 			retry_later();
 }
 
+/* Begins to poll a socket, now or later. The kernel limits how many descriptors a user may poll. */
+static void poll_socket(const struct listener *listener, struct listening_socket *socket) {
+	if (loop_watch(&socket->watch) == 0) return;
+	log_warning("%s: epoll: %s; retrying every %d s", listener->service->id, strerror(errno), ADDRESS_RETRY_MS / 1000);
+	retry_later();
+}
+
 /* Serves at all sockets of the listener that are open. */
 static void start(struct listener *listener) {
 	char text[ADDR_TEXT];
@@ -264,7 +271,8 @@ static void start(struct listener *listener) {
 		addr_format(&socket->address, text);
 		if (is_new) log_notice("listening %s %s", listener->service->id, text);
 		socket->watch.ready = on_readable;
-		if (loop_watch(&socket->watch) < 0 || socket_set_up(socket, listener->service) < 0)
+		poll_socket(listener, socket);
+		if (socket_set_up(socket, listener->service) < 0)
 			log_warning("%s: %s: %s", listener->service->id, text, strerror(errno));
 	}
 	on_changed(listener);
@@ -322,13 +330,14 @@ bool listener_check_all(void) {
 	return true;
 }
 
-/* Tries again the addresses that were not there. */
+/* Tries again the addresses that were not there, and the sockets that could not be polled. */
 static void retry_addresses(struct timer *timer) {
 	struct error error;
 	(void)timer;
 	for (struct listener *listener = first; listener != NULL; listener = listener->next) {
 		const struct listening_socket *missing = listener->sockets;
-		while (missing != NULL && missing->watch.fd >= 0) missing = missing->next;
+		while (missing != NULL && missing->watch.fd >= 0 && (listener->paused || missing->watch.is_polled))
+			missing = missing->next;
 		if (missing == NULL) continue;
 		if (open_missing(listener, listener->service, &error) < 0) retry_later();
 		start(listener);
@@ -343,7 +352,7 @@ void listener_set_paused(struct listener *listener, bool paused) {
 		if (paused)
 			loop_unwatch(&socket->watch);
 		else
-			loop_watch(&socket->watch);
+			poll_socket(listener, socket);
 }
 
 /* Closes the sockets, for good. */

@@ -33,6 +33,10 @@ CMD=${CMD:-$ROOT/cmd/cmd}
 SUPERD=${SUPERD:-$ROOT/superd/superd}
 CMDC=${CMDC:-$ROOT/cmdc/cmdc}
 
+# The user who runs the tests.
+ME=root
+((EUID == 0)) || ME=$(id -un)
+
 # The timeout of a wait in a test. It must be enough for a sanitizer build on a busy machine.
 WAIT_SECONDS=${WAIT_SECONDS:-20}
 

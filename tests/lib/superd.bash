@@ -11,15 +11,15 @@ SUPERD_PREFIX=()
 
 # Configurations.
 
-# print_service NAME [LINE...]: print a service for a file: /bin/cat as root, on a port that the kernel chooses. A LINE replaces
-# the line of the same attribute; `ATTRIBUTE=` removes that line.
+# print_service NAME [LINE...]: print a service for a file: /bin/cat as the user of the tests, on a port that the kernel chooses. A LINE
+# replaces the line of the same attribute; `ATTRIBUTE=` removes that line.
 print_service() {
-	print_block $'\n\ttype = UNLISTED\n\tport = 0\n\tsocket_type = stream\n\twait = no\n\tuser = root\n\tserver = /bin/cat\n' "$@"
+	print_block $'\n\ttype = UNLISTED\n\tport = 0\n\tsocket_type = stream\n\twait = no\n\tuser = '"$ME"$'\n\tserver = /bin/cat\n' "$@"
 }
 
 # print_open_service NAME [LINE...]: the same on 127.0.0.1, without limits, with all logging enabled.
 print_open_service() {
-	print_block $'\n\ttype = UNLISTED\n\tport = 0\n\tbind = 127.0.0.1\n\tsocket_type = stream\n\twait = no\n\tuser = root
+	print_block $'\n\ttype = UNLISTED\n\tport = 0\n\tbind = 127.0.0.1\n\tsocket_type = stream\n\twait = no\n\tuser = '"$ME"$'
 	server = /bin/cat\n\tcps = 0 0\n\tinstances = UNLIMITED\n\tlog_on_success = PID HOST EXIT DURATION\n\tlog_on_failure = HOST\n' "$@"
 }
 

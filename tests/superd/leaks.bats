@@ -125,7 +125,7 @@ measure_services() {
 	local n
 	for ((n = 0; n < $1; n++)); do
 		printf 'service s%d\n{\n\ttype = UNLISTED\n\tport = 0\n\tbind = 127.0.0.1\n\tsocket_type = stream\n\twait = no\n' "$n"
-		printf '\tuser = root\n\tserver = /bin/cat\n\tserver_args = %d\n}\n' "$n"
+		printf '\tuser = %s\n\tserver = /bin/cat\n\tserver_args = %d\n}\n' "$ME" "$n"
 	done >"$CONF"
 	start_superd -P "$BATS_TEST_TMPDIR/pid" -c "$CONF"
 	wait_until test -s "$BATS_TEST_TMPDIR/pid"

@@ -312,7 +312,7 @@ is_zombie() {
 	port=$(free_port)
 	write_configuration() {
 		printf '%s\n' 'service a' '{' 'type = UNLISTED' "port = $port" 'socket_type = stream' 'wait = no' \
-			'user = root' 'server = /bin/cat' "$@" '}' >"$CONF"
+			"user = $ME" 'server = /bin/cat' "$@" '}' >"$CONF"
 	}
 	write_configuration 'bind = 127.0.0.1'
 	start_superd -c "$CONF"
