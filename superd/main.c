@@ -97,6 +97,7 @@ int main(int argc, char **argv) {
 		pid_file_remove();
 		return EXIT_FAILURE;
 	}
+	log_listening();
 	upgrade_restore_late();
 	pid_file_write();
 	metrics_open(options.metrics_file);

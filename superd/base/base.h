@@ -217,6 +217,8 @@ enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_ALWAYS, LEVEL_NOTICE, LEVEL_D
 #define log_warning_at(location, ...) log_write(LEVEL_WARNING, location, __VA_ARGS__)
 void log_write(enum log_level level, const struct location *location, const char *format, ...) PRINTF_LIKE(3, 4);
 void log_open(enum log_level least, const struct named_value *facility, bool is_check);
+void log_listening(void);
+void log_to_syslog(int priority, const char *text);
 void log_in_child(void);
 bool log_is_enabled(enum log_level level);
 bool log_is_terminal(void);

@@ -1,5 +1,6 @@
 /*
- * log: superd's own log, which nothing else writes. Lines go to stderr, each after `superd: `, or to syslog. Nothing that
+ * log: superd's own log, which nothing else writes. Lines go to stderr, each after `superd: ` or, where that is the journal, its
+ * priority (sd-daemon(3)); or to syslog, and to stderr while there is no syslog. Nothing that
  * a client can choose reaches a line unescaped. A log that nobody reads never blocks the loop: lines that cannot be written
  * are counted, and the count is logged later.
  */
@@ -16,7 +17,7 @@ static struct {
 	const struct named_value *facility; /* syslog's; NULL: the log goes to `fd` */
 	int fd;
 	ssize_t (*write)(int fd, const void *bytes, size_t length); /* without waiting */
-	bool to_terminal, is_bare;
+	bool to_terminal, is_bare, is_journal, lacks_syslog, is_listening;
 	enum log_level least;
 	unsigned long lost;
 } own_log = {.fd = STDERR_FILENO, .write = write, .least = LEVEL_NOTICE};
@@ -27,6 +28,14 @@ static ssize_t write_polled(int fd, const void *bytes, size_t length) {
 	return poll(&writable, 1, 0) == 1 ? write(fd, bytes, length) : -1;
 }
 
+/* Whether that is stderr as JOURNAL_STREAM names it. */
+static bool is_journal(const struct stat *about) {
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[64];
+	snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)about->st_dev, (uintmax_t)about->st_ino);
+	return stream != NULL && strcmp(stream, own) == 0;
+}
+
 /*
  * Opens the log: to syslog if there is a facility, else to stderr. Lines of `least` and above are logged. Called once,
  * before any other descriptor is opened. While a configuration is only checked, lines are bare (`file:line: message`), as
@@ -35,15 +44,22 @@ static ssize_t write_polled(int fd, const void *bytes, size_t length) {
 void log_open(enum log_level least, const struct named_value *facility, bool is_check) {
 	struct stat about;
 	own_log.least = least;
-	own_log.facility = facility;
+	own_log.facility = is_check ? NULL : facility;
 	own_log.is_bare = is_check;
-	if (facility != NULL || fstat(STDERR_FILENO, &about) < 0 || S_ISREG(about.st_mode)) return;
-	own_log.to_terminal = isatty(STDERR_FILENO) == 1;
+	if (fstat(STDERR_FILENO, &about) < 0) return;
+	own_log.is_journal = !is_check && is_journal(&about);
+	if (S_ISREG(about.st_mode)) return;
+	own_log.to_terminal = own_log.facility == NULL && isatty(STDERR_FILENO) == 1;
 	int reopened = S_ISSOCK(about.st_mode) ? -1 : sys_reopen_nonblocking(STDERR_FILENO);
 	if (reopened >= 0)
 		own_log.fd = reopened;
 	else
 		own_log.write = S_ISSOCK(about.st_mode) ? sys_send_nonblocking : write_polled;
+}
+
+/* superd listens: its errors go to the log alone from now on. */
+void log_listening(void) {
+	own_log.is_listening = true;
 }
 
 /* In a child that closes all but descriptor 2: what it logs goes there, or to a new connection to syslog. */
@@ -67,24 +83,59 @@ size_t log_escape(char *line, size_t size, const char *text) {
 	return length;
 }
 
-/* Sends a line, which has room for one byte more. Returns 0, or -1 if it is lost. */
-static int send_line(int priority, char *line) {
-	size_t length = strlen(line);
-	if (own_log.facility != NULL) return syslog_write((int)own_log.facility->value | priority, line);
-	line[length++] = '\n';
-	return own_log.write(own_log.fd, line, length) == (ssize_t)length ? 0 : -1;
+/* Sends a line without control bytes to stderr. Returns 0, or -1 if it is lost. */
+static int send_to_stderr(int priority, const char *text) {
+	static const char warning[] = "warning: ";
+	char line[LINE_MAX_LENGTH + 16], *end;
+	int shown = priority == LOG_ERR || priority == LOG_WARNING ? priority : LOG_INFO;
+	if (own_log.is_journal) {
+		if (strncmp(text, warning, strlen(warning)) == 0) text += strlen(warning);
+		snprintf(line, sizeof line, "<%d>", shown);
+	} else {
+		snprintf(line, sizeof line, "%s", own_log.is_bare ? "" : "superd: ");
+	}
+	text_add(line, sizeof line - 1, "%s", text);
+	end = strchr(line, '\0');
+	*end++ = '\n';
+	return own_log.write(own_log.fd, line, (size_t)(end - line)) == end - line ? 0 : -1;
+}
+
+/* Sends a line without control bytes to syslog, or to stderr while there is none. Returns 0, or -1 if it is lost. */
+static int send_to_syslog(int priority, const char *text) {
+	char line[LINE_MAX_LENGTH];
+	if (syslog_write(priority, text) == 0) {
+		own_log.lacks_syslog = false;
+		return 0;
+	}
+	if (errno == EAGAIN || errno == ENOBUFS) return -1;
+	snprintf(line, sizeof line, "warning: /dev/log: %s; logging to stderr", strerror(errno));
+	if (!own_log.lacks_syslog) send_to_stderr(LOG_WARNING, line);
+	own_log.lacks_syslog = true;
+	return send_to_stderr(priority & 7, text);
+}
+
+static int send_line(int priority, const char *text) {
+	if (own_log.facility == NULL) return send_to_stderr(priority, text);
+	int result = send_to_syslog((int)own_log.facility->value | priority, text);
+	if (priority == LOG_ERR && !own_log.is_listening && !own_log.lacks_syslog) send_to_stderr(priority, text);
+	return result;
 }
 
 static void write_line(int priority, const char *text) {
 	char line[LINE_MAX_LENGTH];
-	const char *name = own_log.is_bare || own_log.facility != NULL ? "" : "superd: ";
 	if (own_log.lost > 0) {
-		snprintf(line, sizeof line, "%swarning: %lu log lines lost", name, own_log.lost);
+		snprintf(line, sizeof line, "warning: %lu log lines lost", own_log.lost);
 		if (send_line(LOG_WARNING, line) == 0) own_log.lost = 0;
 	}
-	size_t length = (size_t)snprintf(line, sizeof line, "%s", name);
-	log_escape(line + length, sizeof line - length - 1, text);
+	log_escape(line, sizeof line, text);
 	if (send_line(priority, line) < 0) own_log.lost++;
+}
+
+/* A line for syslog that is not of superd's own log. */
+void log_to_syslog(int priority, const char *text) {
+	char line[LINE_MAX_LENGTH];
+	log_escape(line, sizeof line, text);
+	if (send_to_syslog(priority, line) < 0) own_log.lost++;
 }
 
 /* Whether lines of that level are logged. */

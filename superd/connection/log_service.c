@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { PART = 300 };
+enum { PART = 300, STICKY = 01000 };
 
 /*
  * A file of log_type, opened once for all services that name it. Past the soft limit there is a warning, past the hard limit
@@ -34,9 +34,35 @@ void log_files_reopen(void) {
 	}
 }
 
+static void read_size(struct log_file *file) {
+	struct stat about;
+	file->size = fstat(file->fd, &about) == 0 && S_ISREG(about.st_mode) ? (long)about.st_size : 0;
+}
+
+/* Whether nobody but superd's user and root can have put what is at the path, a link, or can put another there. */
+static bool is_own_link(const char *path) {
+	char folder[PATH_MAX];
+	struct stat link, about;
+	snprintf(folder, sizeof folder, "%s", path);
+	*(strrchr(folder, '/') != NULL ? strrchr(folder, '/') + 1 : folder) = '\0';
+	if (lstat(path, &link) < 0 || stat(*folder != '\0' ? folder : ".", &about) < 0) return false;
+	bool may_others_rename = (about.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (about.st_mode & STICKY) == 0;
+	return (link.st_uid == 0 || link.st_uid == geteuid()) && (about.st_uid == 0 || about.st_uid == geteuid()) &&
+	       !may_others_rename;
+}
+
+/* Opens a file for its lines. Where it is in a directory of others, their link could name a file of root's. */
+static int open_safely(const char *path) {
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, flags | O_NOFOLLOW, 0640);
+	if (fd >= 0 || errno != ELOOP) return fd;
+	if (is_own_link(path)) return open(path, flags, 0640);
+	errno = ELOOP;
+	return -1;
+}
+
 /* The file of that path, open. Returns NULL and errno on failure. */
 static struct log_file *open_file(const char *path) {
-	struct stat about;
 	struct log_file *file = files;
 	size_t size = strlen(path) + 1;
 	while (file != NULL && strcmp(file->path, path) != 0) file = file->next;
@@ -48,9 +74,9 @@ static struct log_file *open_file(const char *path) {
 		files = file;
 	}
 	if (file->fd >= 0) return file;
-	file->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+	file->fd = open_safely(path);
 	if (file->fd < 0) return NULL;
-	file->size = fstat(file->fd, &about) == 0 && S_ISREG(about.st_mode) ? (long)about.st_size : 0;
+	read_size(file);
 	return file;
 }
 
@@ -78,13 +104,15 @@ static void write_file(const struct log_type *type, const char *text) {
 	time_t now = time(NULL);
 	struct log_file *file = open_file(type->file);
 	if (file == NULL) {
-		log_warning("%s: %s: %s", type->file, strerror(errno), text);
+		const char *reason = errno == ELOOP ? "a link that another user can put there" : strerror(errno);
+		log_warning("%s: %s: %s", type->file, reason, text);
 		return;
 	}
 	long hard = type->hard > 0 ? type->hard : type->soft + hard_extra(type->soft);
 	size_t length = strftime(line, sizeof line, "%y/%m/%d@%H:%M:%S: ", localtime_r(&now, &local));
 	length += log_escape(line + length, PART, text);
 	line[length++] = '\n';
+	if (type->soft > 0 && file->size + (long)length > hard) read_size(file); /* it may have been truncated */
 	if (type->soft > 0 && file->size + (long)length > hard) {
 		warn_once(&file->hard_logged, file, "the hard limit is reached; nothing more is written to it");
 		return;
@@ -95,13 +123,13 @@ static void write_file(const struct log_type *type, const char *text) {
 		return;
 	}
 	file->size += written;
-	file->lost_logged = false;
+	file->lost_logged = file->hard_logged = false;
 	if (type->soft > 0 && file->size > type->soft) warn_once(&file->soft_logged, file, "the soft limit is reached");
 }
 
 /* Writes a line to the service's log_type, or else to superd's own log, where -q skips those of a success. */
 static void PRINTF_LIKE(3, 4) write_line(const struct service *service, bool is_success, const char *format, ...) {
-	char text[PART], line[PART];
+	char text[PART];
 	va_list arguments;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
@@ -110,8 +138,7 @@ static void PRINTF_LIKE(3, 4) write_line(const struct service *service, bool is_
 	if (type->file != NULL) {
 		write_file(type, text);
 	} else if (type->set) {
-		log_escape(line, sizeof line, text);
-		syslog_write(type->priority, line);
+		log_to_syslog(type->priority, text);
 	} else {
 		log_write(is_success ? LEVEL_NOTICE : LEVEL_ALWAYS, NULL, "%s", text);
 	}

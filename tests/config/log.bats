@@ -255,3 +255,47 @@ FAIL: a address from=::1'
 	run match_fail2ban "$FILE"
 	assert_failure
 }
+
+@test "log_type SYSLOG: there is no system log, stderr has the lines until there is one (Linux)" {
+	make_private_dev
+	start_service 'log_type = SYSLOG local3 notice' 'log_on_success = PID'
+	connect_once
+	wait_for_line '^superd: START: a pid='
+	log_has 1 '^superd: warning: /dev/log: No such file or directory; logging to stderr$'
+	connect_once
+	wait_until log_has 2 '^superd: START: a pid='
+	start_private_syslog
+	connect_once
+	wait_for_line 'START: a pid=' "$SYSLOG"
+	log_has 2 '^superd: START: a pid='
+	log_has 1 'logging to stderr'
+}
+
+@test "log_type FILE: the hard limit is reached and the file truncated, superd writes to it again" {
+	head -c 6000 /dev/zero >"$FILE"
+	start_service "log_type = FILE $FILE 1000 2000" 'log_on_success = PID'
+	connect_once
+	wait_for_line 'hard limit'
+	: >"$FILE"
+	connect_once
+	wait_until has_lines 1 "$FILE"
+}
+
+@test "log_type FILE: another user's link, superd does not follow it" {
+	make_public_folder
+	mkdir "$PUBLIC/theirs"
+	ln -s "$PUBLIC/target" "$PUBLIC/theirs/log"
+	chown -h "$USER_ID" "$PUBLIC/theirs" "$PUBLIC/theirs/log"
+	start_service "log_type = FILE $PUBLIC/theirs/log" 'log_on_success = PID'
+	connect_once
+	wait_for_line "warning: $PUBLIC/theirs/log: a link that another user can put there: START"
+	[ ! -e "$PUBLIC/target" ]
+	# The same link of root's in their directory: they could rename it.
+	chown -h root "$PUBLIC/theirs/log"
+	connect_once
+	[ ! -e "$PUBLIC/target" ]
+	chown root "$PUBLIC/theirs"
+	connect_once
+	wait_until test -s "$PUBLIC/target"
+	remove_public_folder
+}

@@ -47,13 +47,21 @@ replace_superd() {
 	mv "$SUPERD.new" "$SUPERD"
 }
 
-# start_private_syslog [PATH]: the superd that is started next has its own /dev, whose system log is written to the file SYSLOG;
-# with PATH, only after PATH exists. Sets SYSLOG, SUPERD_PREFIX.
+# make_private_dev: the superd that is started next has its own /dev, without a system log. Sets SUPERD_PREFIX.
+make_private_dev() {
+	local dev=$BATS_TEST_TMPDIR/dev
+	mkdir "$dev"
+	cp -a /dev/null /dev/zero /dev/urandom /dev/tty "$dev/"
+	# shellcheck disable=SC2016 # variables of the inner shell
+	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$dev")
+}
+
+# start_private_syslog [PATH]: the same, and its system log is written to the file SYSLOG; with PATH, only after PATH exists. A
+# superd that runs in that /dev already finds the log there. Sets SYSLOG, SUPERD_PREFIX.
 start_private_syslog() {
 	local dev=$BATS_TEST_TMPDIR/dev
 	SYSLOG=$BATS_TEST_TMPDIR/syslog
-	mkdir "$dev"
-	cp -a /dev/null /dev/zero /dev/urandom "$dev/"
+	[ -d "$dev" ] || make_private_dev
 	start_background python3 -c '
 import os, socket, sys, time
 log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -64,6 +72,4 @@ while True:
     print(log.recv(4096).decode(), flush=True)
 ' "$dev/log" "${1:-/}" >"$SYSLOG"
 	wait_until test -S "$dev/log"
-	# shellcheck disable=SC2016 # variables of the inner shell
-	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /dev && exec "$@"' "$dev")
 }

@@ -254,6 +254,53 @@ without_address() {
 	[ ! -s "$LOG" ]
 }
 
+@test "superd -l: there is no system log, stderr is used instead (Linux)" {
+	make_private_dev
+	start_superd -l local3 -b 127.0.0.1 -p 0 -u nobody cat
+	log_has 1 '^superd: warning: /dev/log: No such file or directory; logging to stderr$'
+	ask "$PORT" </dev/null
+	wait_for_line '^superd: EXIT: cat status=0'
+	log_has 1 /dev/log
+}
+
+@test "superd -l: the start fails, stderr has the error, too" {
+	start_private_syslog
+	launch_superd -l local3 -b 192.0.2.1 -p 0 -u nobody cat
+	run -1 wait_superd
+	wait_for_line '^superd: .*192\.0\.2\.1.*: Cannot assign'
+	wait_for_line 'superd.*: .*192\.0\.2\.1.*: Cannot assign' "$SYSLOG"
+}
+
+@test "superd -t -l: a wrong service, the error goes to stderr" {
+	start_private_syslog
+	run -1 "${SUPERD_PREFIX[@]}" "$SUPERD" -t -l local3 -p 0 /nosuch/program
+	assert_output --partial '/nosuch/program'
+	[ ! -s "$SYSLOG" ]
+}
+
+@test "journal: JOURNAL_STREAM names stderr, each line begins with its priority" {
+	: >"$BATS_TEST_TMPDIR/log"
+	SUPERD_PREFIX=(env JOURNAL_STREAM="$(stat -c %d:%i "$BATS_TEST_TMPDIR/log")")
+	launch_superd -b 127.0.0.1 -p 0 -o per_source=0 "$BATS_TEST_TMPDIR/cat"
+	run -1 wait_superd
+	run grep -c '^<3>' "$LOG"
+	assert_output 1
+	cp /bin/cat "$BATS_TEST_TMPDIR/cat"
+	launch_superd -b 127.0.0.1 -p 0 -o per_source=0 "$BATS_TEST_TMPDIR/cat"
+	wait_for_line '^<6>listening cat '
+	wait_for_line '^<4>cat will run as root'
+	ask "$(sed -n 's/.*listening.*://p' "$LOG")" </dev/null || true
+	wait_for_line '^<6>FAIL: cat per_source_limit'
+	log_has 0 superd:
+	log_has 0 warning:
+}
+
+@test "journal: JOURNAL_STREAM names another file, lines are as usual" {
+	SUPERD_PREFIX=(env JOURNAL_STREAM=8:1)
+	start_superd -b 127.0.0.1 -p 0 -u nobody cat
+	log_has 0 '^<'
+}
+
 @test "superd -n: a numeric address, superd serves" {
 	start_superd -n -p 0 -b 127.0.0.1 cat
 	run ask "$PORT" <<<hello
