@@ -181,7 +181,7 @@ struct config {
 	struct block *defaults, **last; /* the blocks: `defaults`, which is there in any case, then the services */
 	struct service *common;         /* made of `defaults` */
 	struct hash slots;              /* of lookup.c */
-	struct service *unfinished;     /* of the block that is read */
+	struct service *unfinished;     /* the one that is made; service_new sets it */
 	FILE *file;                     /* that is being read */
 	bool has_ports;                 /* /etc/services has been read */
 	int files;

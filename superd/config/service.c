@@ -23,6 +23,7 @@ struct service *service_new(struct service *defaults, const char *name, const st
 	}
 	service->arena = arena;
 	service->references = 1;
+	if (defaults != NULL) service->config->unfinished = service;
 	service->name = mem_copy(arena, name);
 	service->location = *location;
 	attr_begin(service);
