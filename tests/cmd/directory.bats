@@ -129,6 +129,7 @@ cmd: $COMMANDS/folder is not a regular file"
 }
 
 @test "cmd -d rights: a group other than root's may write to the directory, cmd exits with status 2" {
+	needs root
 	chgrp 1 "$COMMANDS"
 	chmod 775 "$COMMANDS"
 	run -2 run_cmd <<<'echo<>a'
@@ -148,6 +149,7 @@ cmd: $COMMANDS/folder is not a regular file"
 }
 
 @test "cmd -d rights: the parent belongs to another user, cmd exits with status 2" {
+	needs root
 	chown 1 "$BATS_TEST_TMPDIR/parent"
 	run -2 run_cmd <<<'echo<>a'
 	screen_is "cmd: $BATS_TEST_TMPDIR/parent belongs to another user"
@@ -164,6 +166,7 @@ cmd: $COMMANDS/folder is not a regular file"
 }
 
 @test "cmd -d rights: a program belongs to another user, it is unknown and the screen shows the reason" {
+	needs root
 	write_command foreign <<<'echo foreign'
 	chown 1 "$COMMANDS/foreign"
 	run -0 run_cmd <<<foreign
@@ -201,6 +204,7 @@ program_is_starting() {
 }
 
 @test "cmd -d links: a link leads through another user's directory, which changes before exec, the checked program runs" {
+	needs root
 	local other=$BATS_TEST_TMPDIR/parent/other
 	mkdir "$COMMANDS/real" "$other" "$other/bad"
 	write_command good <<<'echo good'
@@ -263,6 +267,7 @@ program_is_starting() {
 }
 
 @test "cmd -d paths: this user cannot search the directory, cmd exits with status 2" {
+	needs root
 	make_public_folder
 	cp "$CMD" "$PUBLIC/cmd"
 	mkdir -m 744 "$PUBLIC/commands"
@@ -276,6 +281,7 @@ program_is_starting() {
 }
 
 @test "cmd -d paths: the directory loses its search permission, a program is unknown and the screen shows the reason" {
+	needs root
 	make_public_folder
 	cp "$CMD" "$PUBLIC/cmd"
 	mkdir -m 755 "$PUBLIC/commands"

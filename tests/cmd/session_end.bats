@@ -31,6 +31,7 @@ run_client() {
 }
 
 @test "cmd exit: the client sends megabytes after it, all replies arrive and no reset" {
+	needs root
 	local where
 	write_client <<-'END'
 		requests = b"".join(b"echo<>%015d\n" % i for i in range(300000))
@@ -55,6 +56,7 @@ run_client() {
 }
 
 @test "cmd exit: the client keeps the connection open and sends a byte now and then, the session ends in time" {
+	needs root
 	write_client <<-'END'
 		client = connect()
 		client.sendall(b"exit\n")

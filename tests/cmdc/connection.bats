@@ -129,6 +129,7 @@ preloaded() {
 }
 
 @test "cmdc connection: the first address of a name does not answer in its share of the time, cmdc connects to the next (glibc)" {
+	needs root
 	hosts several 127.0.0.2 127.0.0.1
 	start_server -h 127.0.0.2 -b 0 - fill hold
 	wait_for_server_line '(full)'

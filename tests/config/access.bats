@@ -136,6 +136,7 @@ assert_refused() {
 }
 
 @test "only_from: a host name, it is all of its addresses" {
+	needs root
 	printf '127.0.0.1 both.test\n::1 both.test\n' >"$BATS_TEST_TMPDIR/hosts"
 	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$BATS_TEST_TMPDIR/hosts")
 	start_service 'only_from = both.test'

@@ -21,6 +21,7 @@ load ../lib/superd
 }
 
 @test "superd -t: an unprivileged user, it checks services of other users" {
+	needs root
 	print_service a 'user = daemon' 'group = sys' >"$CONF"
 	chmod 755 "$BATS_TEST_TMPDIR"
 	mkdir -p "$BATS_TEST_TMPDIR/bin"

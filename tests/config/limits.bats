@@ -257,6 +257,7 @@ print_state() {
 }
 
 @test "attribute rlimit_nproc: more than superd's own hard limit without the right to raise it, it is cut with a warning" {
+	needs root
 	run --separate-stderr prlimit --nproc=100:100 setpriv --reuid=100000 --regid=100000 --clear-groups \
 		"$SUPERD" -t -p 0 -o rlimit_nproc=101 cat
 	assert_success

@@ -210,6 +210,7 @@ END
 }
 
 @test "log_type SYSLOG: facility and level, the lines have them and go nowhere else" {
+	needs root
 	start_private_syslog
 	start_service 'log_type = SYSLOG local3 notice' 'log_on_success = PID HOST EXIT' 'log_on_failure = HOST' \
 		'only_from = 127.0.0.1'

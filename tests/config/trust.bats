@@ -3,6 +3,7 @@
 load ../lib/superd
 
 setup() {
+	needs root
 	PLACE=$BATS_TEST_TMPDIR/place
 	mkdir "$PLACE"
 	cp /bin/cat "$PLACE/program"

@@ -140,6 +140,7 @@ node_is() {
 }
 
 @test "clustercheck under superd: the node changes its state, HAProxy marks it up, down and up again" {
+	needs root
 	serve_clustercheck
 	balance 1
 	wait_until node_is 'UP L7OK 200'
@@ -154,6 +155,7 @@ has_failed() {
 }
 
 @test "clustercheck under superd: linger is not set, HAProxy's checks fail" {
+	needs root
 	serve_clustercheck linger
 	balance 1
 	wait_until has_failed
@@ -164,6 +166,7 @@ checks_are() {
 }
 
 @test "clustercheck under superd: 500 checks of ready nodes, HAProxy never marks one down" {
+	needs root
 	serve_clustercheck
 	balance 10
 	# At most one for each node is running.

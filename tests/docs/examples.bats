@@ -114,6 +114,7 @@ probe() {
 }
 
 @test "examples kubernetes.yaml: the pod runs, both probes succeed" {
+	needs root
 	start_pod 200
 	run probe readiness
 	assert_success
@@ -122,6 +123,7 @@ probe() {
 }
 
 @test "examples kubernetes.yaml: the service is full, the readiness probe fails and the liveness probe succeeds" {
+	needs root
 	start_pod 1
 	open_connection client "$PORT_CMD"
 	run probe readiness
@@ -131,6 +133,7 @@ probe() {
 }
 
 @test "examples kubernetes.yaml: superd hangs, the liveness probe fails" {
+	needs root
 	start_pod 200
 	kill -STOP "$SUPERD_PID"
 	run probe liveness

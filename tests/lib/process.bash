@@ -40,6 +40,15 @@ ME=root
 # The timeout of a wait in a test. It must be enough for a sanitizer build on a busy machine.
 WAIT_SECONDS=${WAIT_SECONDS:-20}
 
+# needs root | PROGRAM: skip the test where the user is not root, or the program is not installed.
+needs() {
+	if [ "$1" = root ]; then
+		((EUID == 0)) || skip 'needs root'
+	else
+		type -P "$1" >/dev/null || skip "needs $1"
+	fi
+}
+
 # start_time PID: the start time of that process. It distinguishes the process from a later process with the same pid. Sets
 # START_TIME, which is empty if the process does not exist.
 start_time() {

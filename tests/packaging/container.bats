@@ -8,6 +8,7 @@ load ../lib/client
 FILE=$ROOT/examples/Containerfile
 
 setup_file() {
+	needs root
 	local tree=$BATS_FILE_TMPDIR/tree
 	mkdir "$tree"
 	tar -C "$ROOT" -cf - Makefile cmd superd cmdc examples packaging | tar -C "$tree" -xf -

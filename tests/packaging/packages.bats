@@ -98,6 +98,7 @@ machine_start() {
 }
 
 @test "make dist: another user and other settings, the tarball has the same bytes" {
+	needs root
 	local other=$BATS_TEST_TMPDIR/other
 	cp -R "$TREE" "$other"
 	rm -rf "$other/build"
@@ -148,6 +149,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 }
 
 @test "Debian package: it is installed, no service is enabled and the unit does not start" {
+	needs root
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		superd -t -c /etc/superd.d
@@ -158,6 +160,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 }
 
 @test "Debian package: a service file has an error, the unit starts and can report it" {
+	needs root
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		echo 'service broken { nonsense = 1 }' >/etc/superd.d/broken
@@ -167,6 +170,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 }
 
 @test "Debian package: a service is enabled, the unit's command serves it" {
+	needs root
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		machine_start
@@ -180,6 +184,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 }
 
 @test "Debian package: an upgrade, superd keeps its process id and an open session continues" {
+	needs root
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		machine_start
@@ -199,6 +204,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 }
 
 @test "Debian package: a changed service file, it survives an upgrade and a removal" {
+	needs root
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		echo '# changed' >>/etc/superd.d/git
@@ -212,6 +218,7 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 }
 
 @test "Debian package: xinetd is installed, superd is installed beside it and superd-xinetd replaces it" {
+	needs root
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		dpkg-query -W -f '${Package} ${db:Status-Status}\n' xinetd superd
@@ -232,6 +239,7 @@ start'
 }
 
 @test "Debian package: purge, no file is left" {
+	needs root
 	run machine <<-'END'
 		machine_dpkg --install /mnt/superd_*.deb
 		machine_start

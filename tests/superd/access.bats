@@ -169,6 +169,7 @@ ask_link_local() {
 }
 
 @test "link-local addresses: the log and the variables have the interface" {
+	needs root
 	start_link_local
 	log_has 1 'listening sh \[fe80::1%lo\]:'
 	run ask_link_local fe80::2%lo
@@ -179,6 +180,7 @@ ask_link_local() {
 }
 
 @test "link-local addresses: per_source, each neighbour is one source" {
+	needs root
 	start_link_local -o per_source=1
 	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -h fe80::1%lo "$PORT" line hold
 	wait_for_line START
@@ -190,6 +192,7 @@ ask_link_local() {
 }
 
 @test "link-local addresses: only_from with and without the interface, and an unknown interface" {
+	needs root
 	start_link_local -o 'only_from=fe80::2%lo fe80::8000:0:0:0%lo/66'
 	run ask_link_local fe80::2%lo
 	assert_line TCPREMOTEIP=fe80::2%lo

@@ -149,6 +149,7 @@ assert_three_descriptors() {
 }
 
 @test "wait = yes: superd stops before the program has started, the program gets the socket and runs (Linux)" {
+	needs root
 	print_open_service dgram wait=yes socket_type=dgram user=nobody stderr=log server=/bin/dd \
 		server_args='of=/dev/null count=1' >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
@@ -160,6 +161,7 @@ assert_three_descriptors() {
 }
 
 @test "descriptors: superd opens files while a child starts, the child does not have them (Linux)" {
+	needs root
 	start_listing -u nobody
 	tamper setpgid delay_enter=1s -e trace=setpgid,pipe,pipe2 -e inject=pipe,pipe2:delay_exit=2s
 	start_background "$CLIENT" "$PORT" all >"$BATS_TEST_TMPDIR/reply"
@@ -258,6 +260,7 @@ assert_three_descriptors() {
 }
 
 @test "time_limit: the process id of a program that it has ended is used again, the new program is left alone (Linux)" {
+	needs root
 	write_program stubborn <<-'END' >/dev/null
 		(trap "" TERM; exec sleep 1000) &
 		wait
@@ -328,6 +331,7 @@ assert_three_descriptors() {
 }
 
 @test "children: a child is killed before exec, superd logs it and serves the next client (Linux)" {
+	needs root
 	start_superd -p 0 -u nobody cat
 	tamper set_tid_address signal=KILL:when=1
 	for _ in 1 2 3; do
@@ -342,6 +346,7 @@ assert_three_descriptors() {
 }
 
 @test "children: a program takes long to start, superd answers signals meanwhile (Linux)" {
+	needs root
 	start_superd -p 0 -u nobody cat
 	tamper execve delay_enter=60s
 	start_background "$CLIENT" "$PORT" 'send:hello\n' shut all >"$BATS_TEST_TMPDIR/reply"
@@ -431,6 +436,7 @@ time.sleep(1000)' "$PORT"
 }
 
 @test "process 1: orphans exit, superd reaps them and logs only its own programs" {
+	needs root
 	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
 	start_superd -p 0 -b 127.0.0.1 sh -c 'sh -c "sleep 0.5; exit 3" & sh -c "exit 4" & echo here'
 	init=$(pgrep -P "$SUPERD_PID")
@@ -449,6 +455,7 @@ time.sleep(1000)' "$PORT"
 }
 
 @test "process 1: USR2, superd upgrades" {
+	needs root
 	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
 	start_superd -p 0 -b 127.0.0.1 cat
 	init=$(pgrep -P "$SUPERD_PID")

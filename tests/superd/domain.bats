@@ -47,6 +47,7 @@ assert_refused() {
 }
 
 @test "only_from = .domain: addresses with right, wrong and forged names, superd serves the ones that resolve both ways" {
+	needs root
 	start_service 'only_from = .example.test'
 	assert_admitted 127.0.0.5
 	assert_refused 127.0.0.6
@@ -56,6 +57,7 @@ assert_refused() {
 }
 
 @test "no_access = .domain: only_from matches too, superd refuses clients of the domain" {
+	needs root
 	start_service 'only_from = 127.0.0.0/8' 'no_access = .example.test'
 	assert_refused 127.0.0.5
 	assert_admitted 127.0.0.6
@@ -63,6 +65,7 @@ assert_refused() {
 }
 
 @test "only_from and no_access: both have a .domain, superd checks both" {
+	needs root
 	start_service 'only_from = .test' 'no_access = .other.test'
 	assert_admitted 127.0.0.5
 	assert_refused 127.0.0.6
@@ -70,6 +73,7 @@ assert_refused() {
 }
 
 @test "only_from = .domain: a client is admitted by name, banner, limit and log are the same as for others" {
+	needs root
 	echo welcome >"$BATS_TEST_TMPDIR/banner"
 	start_service 'only_from = .example.test' "banner_success = $BATS_TEST_TMPDIR/banner" 'instances = 1' \
 		'log_on_success = PID HOST EXIT'
@@ -82,6 +86,7 @@ assert_refused() {
 }
 
 @test "only_from = .domain: the name server does not answer for one client, superd serves the others" {
+	needs root
 	start_service 'only_from = .example.test 127.0.0.1'
 	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -s 127.0.0.9 "$PORT" all
 	wait_until has_children 1
@@ -91,12 +96,14 @@ assert_refused() {
 }
 
 @test "only_from: a name server that does not answer, superd refuses the client after 10 seconds" {
+	needs root
 	start_service 'only_from = .example.test'
 	echo 'options timeout:30' >>"$BATS_TEST_TMPDIR/resolv.conf"
 	assert_refused 127.0.0.9
 }
 
 @test "only_from = .domain: five clients wait for the DNS and instances = 2, a client with an address is served at once" {
+	needs root
 	start_service 'only_from = .example.test 127.0.0.1' 'instances = 2'
 	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -c 5 -s 127.0.0.9 "$PORT" all
 	wait_until has_children 5
@@ -105,6 +112,7 @@ assert_refused() {
 }
 
 @test "upgrade: a client waits for the DNS, superd upgrades at once and the client gets its answer" {
+	needs root
 	start_service 'only_from = .example.test'
 	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -s 127.0.0.9 "$PORT" all
 	wait_until has_children 1

@@ -71,6 +71,7 @@ print_environment() {
 }
 
 @test "environment: another user, HOME, USER, LOGNAME and SHELL are that user's, whatever superd's own are" {
+	needs root
 	SUPERD_PREFIX=(env HOME=/root USER=root LOGNAME=root SHELL=/bin/sh)
 	run print_environment 127.0.0.1 -u nobody -o passenv=
 	IFS=: read -r _ _ _ _ _ home shell <<<"$(getent passwd nobody)"

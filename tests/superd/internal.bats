@@ -98,6 +98,7 @@ is_now() {
 }
 
 @test "internal datagrams: the sender's port is below 1024, there is no reply" {
+	needs root
 	start_internal echo
 	run "$DATAGRAM" -t 0.5 -s 127.0.0.1:1023 127.0.0.1 "$DGRAM" hello
 	assert_output '(none)'
@@ -119,6 +120,7 @@ is_now() {
 }
 
 @test "internal datagrams: a forged datagram makes two services talk to each other, they stop" {
+	needs root
 	{
 		print_service echo 'type = INTERNAL UNLISTED' 'id = one' 'socket_type = dgram' 'wait = yes' 'bind = 127.0.0.1'
 		print_service chargen 'type = INTERNAL UNLISTED' 'id = other' 'socket_type = dgram' 'wait = yes' 'bind = 127.0.0.1'
@@ -147,6 +149,7 @@ raw.sendto(struct.pack(">HHHH", source, target, 8 + 5, 0) + b"hello", ("127.0.0.
 }
 
 @test "internal services: user, the process runs as that user and has only its three descriptors" {
+	needs root
 	start_internal echo 'user = nobody'
 	start_background "$CLIENT" "$STREAM" 'send:hello\n' line hold
 	wait_until pgrep -P "$SUPERD_PID" -u nobody

@@ -140,6 +140,7 @@ measure_services() {
 }
 
 @test "leaks: 1,000 and 3,000 services, superd needs at most 4 KB for each and keeps nothing of a reload" {
+	needs root
 	is_sanitized && skip 'a sanitizer has memory of its own'
 	measure_services 1000
 	first=$started first_upgraded=$upgraded

@@ -151,6 +151,7 @@ has_connections() {
 }
 
 @test "per_source: UNIX-domain clients, superd counts them by user id (Linux)" {
+	needs root
 	start_superd -b "$BATS_TEST_TMPDIR/socket" -o per_source=1 sh -c "$HELLO"
 	open_greeted "$BATS_TEST_TMPDIR/socket"
 	run "$CLIENT" "$BATS_TEST_TMPDIR/socket" all
@@ -203,6 +204,7 @@ has_connections() {
 }
 
 @test "backlog: not set, it is the kernel's limit" {
+	needs root
 	SUPERD_PREFIX=(unshare -n sh -c 'echo 10000 >/proc/sys/net/core/somaxconn && ip link set lo up && exec "$@"' sh)
 	start_superd -p 0 -b 127.0.0.1 cat
 	run nsenter -t "$SUPERD_PID" -n ss -ltnH "( sport = :$PORT )"

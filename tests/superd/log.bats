@@ -4,6 +4,7 @@ load ../lib/superd
 load ../lib/client
 
 @test "log: connections, refusals and a stop, every line begins with superd:" {
+	needs root
 	start_superd -p 0 -o only_from=127.0.0.1 -u nobody cat
 	ask "$PORT" <<<hello
 	"$CLIENT" -h ::1 "$PORT" all
@@ -14,6 +15,7 @@ load ../lib/client
 }
 
 @test "log: one connection, START and then EXIT have one line each" {
+	needs root
 	start_superd -p 0 -b 127.0.0.1 -u nobody cat
 	ask "$PORT" <<<hello
 	stop_superd
@@ -48,6 +50,7 @@ load ../lib/client
 }
 
 @test "log: a UNIX-domain client, the line has its user id (Linux)" {
+	needs root
 	start_superd -b "$BATS_TEST_TMPDIR/socket" cat
 	ask "$BATS_TEST_TMPDIR/socket" </dev/null
 	wait_for_line '^superd: START: cat pid=[0-9]* from=uid:0'
@@ -63,6 +66,7 @@ load ../lib/client
 }
 
 @test "log: control bytes in a program's name, they are shown as \\xHH" {
+	needs root
 	cp /bin/cat "$BATS_TEST_TMPDIR/"$'odd\e[31m\nname'
 	start_superd -p 0 -u root "$BATS_TEST_TMPDIR/"$'odd\e[31m\nname'
 	ask "$PORT" </dev/null
@@ -86,6 +90,7 @@ load ../lib/client
 }
 
 @test "log: the reader of stderr is gone, superd serves" {
+	needs root
 	mkfifo "$BATS_TEST_TMPDIR/pipe"
 	exec 5<>"$BATS_TEST_TMPDIR/pipe"
 	"$SUPERD" -b "$BATS_TEST_TMPDIR/socket" -u nobody cat </dev/null 2>"$BATS_TEST_TMPDIR/pipe" 3>&- 5>&- &

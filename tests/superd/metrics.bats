@@ -190,6 +190,7 @@ print(len(seen) >= 2)' "$METRICS"
 }
 
 @test "metrics: another user has put a symbolic link there, superd does not follow it" {
+	needs root
 	PUBLIC=$(mktemp -d)
 	chmod 777 "$PUBLIC"
 	echo precious >"$BATS_TEST_TMPDIR/precious"

@@ -47,6 +47,7 @@ without_address() {
 }
 
 @test "superd -b: not given and there is no ::1, superd listens on 127.0.0.1" {
+	needs root
 	without_address 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
 	start_superd -p 0 cat
 	[ "$(listening)" = "cat 127.0.0.1:$PORT" ]
@@ -54,6 +55,7 @@ without_address() {
 }
 
 @test "superd -b: not given and there is no 127.0.0.1, superd listens on ::1" {
+	needs root
 	without_address 'ip address del 127.0.0.1/8 dev lo'
 	start_superd -p 0 cat
 	[ "$(listening)" = "cat [::1]:$PORT" ]
@@ -133,6 +135,7 @@ without_address() {
 }
 
 @test "UNIX-domain socket: socket_mode and socket_user, it has that mode and owner" {
+	needs root
 	start_superd -b "$BATS_TEST_TMPDIR/socket" -o socket_mode=0660 -o socket_user=nobody:daemon cat
 	[ "$(stat -c '%a %U %G' "$BATS_TEST_TMPDIR/socket")" = '660 nobody daemon' ]
 }
@@ -157,6 +160,7 @@ without_address() {
 }
 
 @test "superd -u: a user, the program has that user, its group and no other groups (Linux)" {
+	needs root
 	SUPERD_PREFIX=(setpriv --groups '1,2')
 	start_superd -p 0 -u nobody sh -c 'id -un; id -gn; id -G | wc -w'
 	run ask "$PORT" </dev/null
@@ -164,23 +168,27 @@ without_address() {
 }
 
 @test "superd -u: a user and a group, the program has both" {
+	needs root
 	start_superd -p 0 -u nobody:daemon sh -c 'id -un; id -gn; id -G | wc -w'
 	run ask "$PORT" </dev/null
 	assert_output $'nobody\ndaemon\n1'
 }
 
 @test "superd -u: numbers, the program has them" {
+	needs root
 	start_superd -p 0 -u 4711:4712 id
 	run ask "$PORT" </dev/null
 	assert_output --partial 'uid=4711 gid=4712 groups=4712'
 }
 
 @test "superd -u: a user, superd's own user stays root" {
+	needs root
 	start_superd -p 0 -u nobody cat
 	[ "$(stat -c %U "/proc/$SUPERD_PID")" = root ]
 }
 
 @test "superd -u: a user, the program cannot become root again (Linux)" {
+	needs root
 	start_superd -p 0 -u nobody sh -c 'grep -E "^(Uid|Gid|NoNewPrivs)" /proc/self/status'
 	run ask "$PORT" </dev/null
 	assert_line $'Uid:\t65534\t65534\t65534\t65534'
@@ -189,6 +197,7 @@ without_address() {
 }
 
 @test "superd -u: not given to root, superd warns once that the program runs as root" {
+	needs root
 	start_superd -p 0 id -un
 	run ask "$PORT" </dev/null
 	assert_output root
@@ -196,6 +205,7 @@ without_address() {
 }
 
 @test "superd -u: a user, superd does not warn" {
+	needs root
 	start_superd -p 0 -u nobody cat
 	run grep warning "$LOG"
 	assert_failure
@@ -220,6 +230,7 @@ without_address() {
 }
 
 @test "superd -q: a connection, listening, START and EXIT are not logged" {
+	needs root
 	launch_superd -q -b "$BATS_TEST_TMPDIR/socket" -u nobody cat
 	wait_until ask "$BATS_TEST_TMPDIR/socket" <<<hello
 	stop_superd
@@ -227,12 +238,14 @@ without_address() {
 }
 
 @test "superd -q: a refused client, it is logged" {
+	needs root
 	launch_superd -q -b "$BATS_TEST_TMPDIR/socket" -o instances=0 -o on_limit=refuse -u nobody cat
 	wait_until test -S "$BATS_TEST_TMPDIR/socket"
 	wait_until grep 'FAIL: cat service_limit' "$LOG" < <(ask "$BATS_TEST_TMPDIR/socket" </dev/null)
 }
 
 @test "superd -v: a connection, more lines are logged" {
+	needs root
 	start_superd -p 0 -u nobody cat
 	ask "$PORT" <<<hello
 	stop_superd
@@ -244,6 +257,7 @@ without_address() {
 }
 
 @test "superd -l: a facility, superd logs to syslog and not to stderr" {
+	needs root
 	start_private_syslog
 	launch_superd -l local3 -b 127.0.0.1 -p 0 -u nobody cat
 	# local3 is facility 19, info is severity 6.

@@ -5,6 +5,7 @@ load ../lib/client
 load ../lib/fault
 
 setup() {
+	needs root
 	make_public_folder
 }
 

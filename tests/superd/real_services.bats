@@ -55,11 +55,13 @@ serve_git() {
 }
 
 @test "git daemon: git clones, the files are there" {
+	needs root
 	run_client git clone -q "git://127.0.0.1:$(port_of git)/project" "$BATS_TEST_TMPDIR/clone"
 	cmp "$PUBLIC/data" "$BATS_TEST_TMPDIR/clone/data"
 }
 
 @test "git daemon: git pushes, the next clone has the commit" {
+	needs root
 	url=git://127.0.0.1:$(port_of git)/project
 	run_client git clone -q "$url" "$BATS_TEST_TMPDIR/clone"
 	cd "$BATS_TEST_TMPDIR/clone"
@@ -89,11 +91,13 @@ serve_rsync() {
 }
 
 @test "rsync: it fetches a module, the files are there" {
+	needs root
 	run_client rsync -a "rsync://127.0.0.1:$(port_of rsync)/fetch/" "$BATS_TEST_TMPDIR/here"
 	cmp "$PUBLIC/data" "$BATS_TEST_TMPDIR/here/data"
 }
 
 @test "rsync: it sends a file twice, the server has the changed one" {
+	needs root
 	url=rsync://127.0.0.1:$(port_of rsync)/store/
 	mkdir "$BATS_TEST_TMPDIR/here"
 	cp "$PUBLIC/data" "$BATS_TEST_TMPDIR/here"
@@ -130,6 +134,7 @@ ssh_as() {
 }
 
 @test "sshd: the right key, ssh runs a command and gets its status" {
+	needs root
 	run --separate-stderr ssh_as user 'cat; echo "${SSH_CLIENT%% *}"; echo wrong >&2; exit 7' <<<hello
 	[ "$status" -eq 7 ]
 	assert_output $'hello\n127.0.0.1'
@@ -149,11 +154,13 @@ serve_tftp() {
 }
 
 @test "tftpd: curl gets a file, it is complete" {
+	needs root
 	run_client curl -s "tftp://127.0.0.1:$(port_of tftp)/data" -o "$BATS_TEST_TMPDIR/got"
 	cmp "$PUBLIC/data" "$BATS_TEST_TMPDIR/got"
 }
 
 @test "tftpd: curl puts a file, it is complete" {
+	needs root
 	run_client curl -s -T "$PUBLIC/data" "tftp://127.0.0.1:$(port_of tftp)/put"
 	wait_until cmp "$PUBLIC/data" "$PUBLIC/tftp/put"
 }
@@ -164,6 +171,7 @@ serve_http() {
 }
 
 @test "busybox httpd: curl gets a page, it is complete" {
+	needs root
 	run run_client curl -s -w '%{http_code}' "http://127.0.0.1:$(port_of http)/data" -o "$BATS_TEST_TMPDIR/got"
 	assert_output 200
 	cmp "$PUBLIC/data" "$BATS_TEST_TMPDIR/got"
@@ -174,6 +182,7 @@ serve_finger() {
 }
 
 @test "fingerd: a request for root, the reply names root" {
+	needs root
 	# finger(1) sends this, but only to port 79.
 	run ask "$(port_of finger)" <<<$'root\r'
 	assert_line --regexp '^Login: root[[:space:]]'

@@ -20,6 +20,7 @@ start_redirect() {
 }
 
 @test "redirect: a client and a server exchange lines, each arrives" {
+	needs root
 	start_target accept line 'send:an answer\n' line close
 	start_redirect
 	run "$CLIENT" "$PORT" 'send:one\n' line 'send:two\n' all
@@ -29,6 +30,7 @@ start_redirect() {
 }
 
 @test "redirect: the client ends its side, the server sees it and its answer arrives" {
+	needs root
 	start_target accept all 'send:late\n' close
 	start_redirect
 	run "$CLIENT" "$PORT" 'send:hello\n' shut all
@@ -37,6 +39,7 @@ start_redirect() {
 }
 
 @test "redirect: the server ends its side, the client sees it and its lines still arrive" {
+	needs root
 	start_target accept 'send:first\n' shut line line all
 	start_redirect
 	run "$CLIENT" "$PORT" all 'send:one\n' 'send:two\n' shut close
@@ -46,6 +49,7 @@ start_redirect() {
 }
 
 @test "redirect: both sides have ended, the child exits" {
+	needs root
 	start_target accept all close
 	start_redirect
 	run "$CLIENT" "$PORT" shut all
@@ -55,6 +59,7 @@ start_redirect() {
 }
 
 @test "redirect: the server resets, the client's connection ends" {
+	needs root
 	start_target accept line reset
 	start_redirect
 	run "$CLIENT" "$PORT" 'send:hello\n' all
@@ -62,6 +67,7 @@ start_redirect() {
 }
 
 @test "redirect: the client resets, the server's connection ends" {
+	needs root
 	start_target accept line all
 	start_redirect
 	"$CLIENT" "$PORT" 'send:hello\n' file:"$SERVER_OUTPUT" reset
@@ -69,6 +75,7 @@ start_redirect() {
 }
 
 @test "redirect: log_on_success has TRAFFIC, the line has the bytes of each direction" {
+	needs root
 	start_target accept line 'many:1000:0123456789' close
 	start_redirect
 	"$CLIENT" "$PORT" 'send:hello\n' all >/dev/null
@@ -76,6 +83,7 @@ start_redirect() {
 }
 
 @test "redirect: TRAFFIC with log_type FILE and a user who cannot write there, the line is in the file" {
+	needs root
 	start_target accept line close
 	mkdir -m 700 "$BATS_TEST_TMPDIR/logs"
 	start_redirect "log_type = FILE $BATS_TEST_TMPDIR/logs/file"
@@ -84,6 +92,7 @@ start_redirect() {
 }
 
 @test "redirect: log_on_success has no TRAFFIC, there is no such line" {
+	needs root
 	start_target accept line close
 	start_redirect
 	sed -i 's/TRAFFIC//' "$CONF"
@@ -96,6 +105,7 @@ start_redirect() {
 }
 
 @test "redirect: 5 MB in both directions at once, they arrive complete" {
+	needs root
 	print_service cat >"$CONF"
 	start_superd -c "$CONF"
 	TARGET=$PORT
@@ -109,6 +119,7 @@ start_redirect() {
 }
 
 @test "redirect: the client does not read for a while, 3 MB arrive complete" {
+	needs root
 	start_target accept line 'many:3000000:x' close
 	start_redirect
 	run bash -c '"$0" "$1" "send:hello\n" "file:$2" all | wc -c' "$CLIENT" "$PORT" "$SERVER_OUTPUT"
@@ -116,6 +127,7 @@ start_redirect() {
 }
 
 @test "redirect: nothing listens at the target, the client's connection ends and superd logs the error" {
+	needs root
 	TARGET=$(free_port)
 	start_redirect
 	run "$CLIENT" "$PORT" all
@@ -139,6 +151,7 @@ start_redirect() {
 }
 
 @test "redirect: only_from, superd refuses the client" {
+	needs root
 	start_target accept 'send:secret\n' close
 	start_redirect 'only_from = 127.0.0.2' 'log_on_failure = HOST'
 	run "$CLIENT" "$PORT" all

@@ -63,6 +63,7 @@ EMFILE='Too many open files\|No file descriptors available'
 }
 
 @test "shortage: no processes (EAGAIN), superd logs it once, sleeps, and later serves every client" {
+	needs root
 	SUPERD_PREFIX=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups)
 	start_superd -p 0 -b 127.0.0.1 cat
 	as_user prlimit --pid "$SUPERD_PID" --nproc=1:
@@ -115,6 +116,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 }
 
 @test "shortage: the user of one service has no processes, other services are served" {
+	needs root
 	# This user may start no process; the limit does not apply to root's.
 	{
 		print_open_service a user="$USER_ID" group="$USER_ID" stderr=log
@@ -175,6 +177,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/program"
 }
 
 @test "shortage: USR2 without processes, superd reports it, continues, and upgrades later" {
+	needs root
 	SUPERD_PREFIX=(setpriv "--reuid=$USER_ID" "--regid=$USER_ID" --clear-groups)
 	start_superd -p 0 -b 127.0.0.1 cat
 	as_user prlimit --pid "$SUPERD_PID" --nproc=1:
@@ -317,6 +320,7 @@ fill_disk() {
 }
 
 @test "full disk: log_type FILE, superd reports it once, serves, and logs again later" {
+	needs root
 	mount_small_disk
 	print_open_service a log_type="FILE $BATS_TEST_TMPDIR/disk/log" >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
@@ -332,6 +336,7 @@ fill_disk() {
 }
 
 @test "full disk: -m, superd reports it once, serves, keeps the old file and writes it again later" {
+	needs root
 	mount_small_disk
 	METRICS=$BATS_TEST_TMPDIR/disk/metrics
 	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 cat
@@ -350,6 +355,7 @@ fill_disk() {
 }
 
 @test "syslog: its reader has stopped, superd serves and logs again later" {
+	needs root
 	start_private_syslog "$BATS_TEST_TMPDIR/read"
 	local port
 	port=$(free_port)

@@ -62,6 +62,7 @@ open_program() {
 }
 
 @test "drain_time: it expires and a program ignores TERM, KILL ends it" {
+	needs root
 	start_superd -p 0 -o drain_time=1 sh -c 'trap "" TERM; echo here; while :; do sleep 1; done'
 	open_program "$PORT" line hold
 	stop_superd TERM

@@ -49,6 +49,7 @@ assert_second_answers() {
 }
 
 @test "socket_mode: another user puts a link at the path, a reload changes neither mode nor owner of its target" {
+	needs root
 	replace_with_link
 	reload_superd
 	[ "$(stat -c '%a %U' "$PRECIOUS")" = '600 root' ]
@@ -56,12 +57,14 @@ assert_second_answers() {
 }
 
 @test "socket_mode: another user puts a link at the path, an upgrade changes neither mode nor owner of its target" {
+	needs root
 	replace_with_link
 	upgrade_superd
 	[ "$(stat -c '%a %U' "$PRECIOUS")" = '600 root' ]
 }
 
 @test "socket_user: a reload leaves it out, the socket is superd's own again" {
+	needs root
 	write_config 'socket_user = nobody:daemon'
 	start_superd -c "$CONF"
 	[ "$(stat -c '%U %G' "$SOCKET")" = 'nobody daemon' ]

@@ -208,6 +208,7 @@ assert_bad_value() {
 }
 
 @test "start error: a privileged port without the right to it, superd exits with status 1" {
+	needs root
 	run_as_nobody
 	# In a new network namespace the first unprivileged port is the kernel's default, 1024.
 	SUPERD_PREFIX=(unshare -n sh -c 'ip link set lo up && exec "$@"' sh "${SUPERD_PREFIX[@]}")
@@ -215,6 +216,7 @@ assert_bad_value() {
 }
 
 @test "start error: -u names another user and superd is not root, superd exits with status 1" {
+	needs root
 	run_as_nobody
 	assert_start_fails 1 'daemon.*root|root.*daemon' -p 0 -u daemon cat
 }

@@ -68,6 +68,7 @@ still_serves() {
 }
 
 @test "upgrade cancelled: the new superd hangs in the check, superd serves meanwhile and ends it" {
+	needs root
 	use_private_superd
 	start_superd -p 0 cat
 	replace_superd '#!/bin/sh' 'exec sleep 1000'
@@ -135,6 +136,7 @@ still_serves() {
 }
 
 @test "upgrade: the state cannot be written, superd logs it and continues" {
+	needs root
 	# A private /tmp, where no file can be created. The copy is needed, since superd may be in the other /tmp.
 	PRIVATE=$(mktemp -d -p /var/tmp)
 	cp "$SUPERD" "$PRIVATE/superd"

@@ -367,6 +367,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 
 # 2001:db8::/32 is for documentation: no machine has such an address, until this test adds one to the loopback interface.
 @test "listening: an address is not there at start, superd retries and serves when it appears" {
+	needs root
 	address=2001:db8::$(printf '%x:%x' $((RANDOM)) $((RANDOM)))
 	print_service a "bind = $address" "port = $(free_port)" >"$CONF"
 	print_service b >>"$CONF"

@@ -59,6 +59,7 @@ superd_is_ready() {
 }
 
 @test "corpus: every file, superd listens at least where xinetd does" {
+	needs root
 	compared=0
 	each_file compare_sockets
 	echo "xinetd had $compared sockets"

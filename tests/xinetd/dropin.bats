@@ -46,6 +46,7 @@ requests() {
 }
 
 @test "xinetd.d/cmd: xinetd serves it, the replies are the same as from a pipe" {
+	needs root
 	port=$(free_port)
 	copy_entry cmd "$port" "$PUBLIC/cmd"
 	start_xinetd
@@ -58,6 +59,7 @@ requests() {
 }
 
 @test "xinetd.d/cmd: xinetd serves it, the client does not receive the screen's text" {
+	needs root
 	port=$(free_port)
 	copy_entry cmd "$port" "$PUBLIC/cmd"
 	start_xinetd
@@ -66,6 +68,7 @@ requests() {
 }
 
 @test "xinetd.d/cmd: xinetd serves it, IPv6 clients get replies" {
+	needs root
 	port=$(free_port)
 	copy_entry cmd "$port" "$PUBLIC/cmd"
 	start_xinetd
@@ -74,6 +77,7 @@ requests() {
 }
 
 @test "xinetd.d/cmd: xinetd serves it, cmd takes the client's address from the socket" {
+	needs root
 	port=$(free_port)
 	copy_entry cmd "$port" "$PUBLIC/cmd"
 	start_xinetd
@@ -82,6 +86,7 @@ requests() {
 }
 
 @test "xinetd.d/cmd: xinetd serves it, cmd runs as nobody" {
+	needs root
 	port=$(free_port)
 	copy_entry cmd "$port" "$PUBLIC/cmd"
 	start_xinetd
@@ -108,6 +113,7 @@ requests() {
 }
 
 @test "xinetd.d/health: xinetd serves it, the reply is 200 with the output of the check" {
+	needs root
 	port=$(free_port)
 	cp "$ROOT/share/health" "$PUBLIC/health"
 	copy_entry health "$port" "$PUBLIC/health"
@@ -120,6 +126,7 @@ requests() {
 }
 
 @test "xinetd.d/cmd: superd serves it, the replies are the same as from a pipe" {
+	needs root
 	port=$(free_port)
 	copy_entry cmd "$port" "$PUBLIC/cmd"
 	start_superd -c "$PUBLIC/xinetd.d"

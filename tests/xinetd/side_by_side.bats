@@ -7,6 +7,7 @@
 load ../lib/xinetd
 
 setup_file() {
+	needs root
 	build_report_process
 }
 
