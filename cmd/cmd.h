@@ -59,6 +59,7 @@ struct line_reader {
 	size_t searched;   /* there is no line feed between start and here */
 	size_t end;        /* the first free byte */
 	bool skipping;     /* the next line is too long; its bytes so far were dropped */
+	bool has_begun;    /* the first line has been taken out */
 	bool rest_is_line; /* bytes that no line feed follows are a line, too */
 };
 

@@ -41,12 +41,39 @@ size_t line_discard(struct line_reader *reader) {
 	return count;
 }
 
+/*
+ * Returns how many bytes at the beginning of the first line are not its text: a byte order mark, and options of telnet (RFC
+ * 854), which PuTTY sends first: IAC, WILL to DONT and a byte, or IAC SB ... IAC SE.
+ */
+static size_t preamble_length(const char *bytes, size_t length) {
+	enum { SE = 0xf0, SB = 0xfa, WILL = 0xfb, DONT = 0xfe, IAC = 0xff };
+	const unsigned char *at = (const unsigned char *)bytes, *end = at + length;
+
+	for (;;) {
+		if (end - at >= 3 &&
+		    (memcmp(at, "\xef\xbb\xbf", 3) == 0 || (at[0] == IAC && at[1] >= WILL && at[1] <= DONT)))
+			at += 3;
+		else if (end - at >= 4 && at[0] == IAC && at[1] == SB) {
+			for (at += 2; end - at >= 2 && (at[0] != IAC || at[1] != SE); at++) continue;
+			at = end - at >= 2 ? at + 2 : end;
+		} else
+			return (size_t)(at - (const unsigned char *)bytes);
+	}
+}
+
 /* Takes out the bytes up to end as a line; the next line begins at next. */
 static enum line_status take_line(struct line_reader *reader, size_t end, size_t next, struct text *line) {
 	enum line_status status = LINE_WHOLE;
 
 	line->start = reader->buffer + reader->start;
 	line->length = end - reader->start;
+	if (!reader->has_begun && !reader->skipping) {
+		size_t preamble = preamble_length(line->start, line->length);
+
+		line->start += preamble;
+		line->length -= preamble;
+	}
+	reader->has_begun = true;
 	if (line->length > 0 && line->start[line->length - 1] == '\r') line->length--;
 	if (reader->skipping || line->length > reader->limit)
 		status = LINE_TOOLONG;

@@ -270,3 +270,12 @@ peer_is() {
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/screen")" -eq 16000 ]
 	[ "$(sort -u "$BATS_TEST_TMPDIR/screen" | wc -l)" -eq 8 ]
 }
+
+@test "cmd first line: telnet options and a byte order mark before it, cmd drops them there only" {
+	serve_bytes '\xff\xfb\x1f\xff\xfb\x00\xff\xfd\x03\xff\xfa\x1f\x00\x50\xff\xf0echo<>a\n\xef\xbb\xbfecho<>b\n'
+	assert_bytes replies 'ok<>a\nerror<>unknown<>\xef\xbb\xbfecho\n'
+	serve_bytes '\xef\xbb\xbf\xff\xfc\x01\necho<>c\n'
+	assert_bytes replies 'ok<>c\n'
+	serve_bytes '\xff\xfa\x1f\x00\n\xff\xf1\n\xff\n'
+	assert_bytes replies 'error<>unknown<>\xff\xf1\nerror<>unknown<>\xff\n'
+}
