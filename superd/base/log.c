@@ -86,28 +86,21 @@ size_t log_escape(char *line, size_t size, const char *text) {
 /* Sends a line without control bytes to stderr. Returns 0, or -1 if it is lost. */
 static int send_to_stderr(int priority, const char *text) {
 	static const char warning[] = "warning: ";
-	char line[LINE_MAX_LENGTH + 16], *end;
+	char line[LINE_MAX_LENGTH + 16], before[16] = "superd: ";
 	int shown = priority == LOG_ERR || priority == LOG_WARNING ? priority : LOG_INFO;
-	if (own_log.is_journal) {
-		if (strncmp(text, warning, strlen(warning)) == 0) text += strlen(warning);
-		snprintf(line, sizeof line, "<%d>", shown);
-	} else {
-		snprintf(line, sizeof line, "%s", own_log.is_bare ? "" : "superd: ");
-	}
-	text_add(line, sizeof line - 1, "%s", text);
-	end = strchr(line, '\0');
-	*end++ = '\n';
-	return own_log.write(own_log.fd, line, (size_t)(end - line)) == end - line ? 0 : -1;
+	if (own_log.is_bare) before[0] = '\0';
+	if (own_log.is_journal) snprintf(before, sizeof before, "<%d>", shown);
+	if (own_log.is_journal && strncmp(text, warning, strlen(warning)) == 0) text += strlen(warning);
+	int length = snprintf(line, sizeof line, "%s%s\n", before, text);
+	return own_log.write(own_log.fd, line, (size_t)length) == length ? 0 : -1;
 }
 
 /* Sends a line without control bytes to syslog, or to stderr while there is none. Returns 0, or -1 if it is lost. */
 static int send_to_syslog(int priority, const char *text) {
 	char line[LINE_MAX_LENGTH];
-	if (syslog_write(priority, text) == 0) {
-		own_log.lacks_syslog = false;
-		return 0;
-	}
-	if (errno == EAGAIN || errno == ENOBUFS) return -1;
+	int result = syslog_write(priority, text);
+	if (result == 0) own_log.lacks_syslog = false;
+	if (result == 0 || errno == EAGAIN || errno == ENOBUFS) return result;
 	snprintf(line, sizeof line, "warning: /dev/log: %s; logging to stderr", strerror(errno));
 	if (!own_log.lacks_syslog) send_to_stderr(LOG_WARNING, line);
 	own_log.lacks_syslog = true;

@@ -276,7 +276,7 @@ int sys_chdir(const char *path) {
 
 /* Whether the process is that user, and has no way to be another. */
 static bool is_only(uid_t uid) {
-	uid_t real, effective, saved;
+	uid_t real = 0, effective = 0, saved = 0;
 	return CALL(getresuid32, &real, &effective, &saved) == 0 && real == uid && effective == uid && saved == uid;
 }
 
@@ -286,9 +286,8 @@ static bool is_only(uid_t uid) {
  */
 int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step) {
 	const uint32_t header[2] = {0x20080522, 0}, none[6] = {0}; /* capset(2), version 3 */
-	int error = 0;
 	*step = "keyctl";
-	if (has_keyctl()) error = CALL(keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL);
+	int error = has_keyctl() ? CALL(keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL) : 0;
 	if (error != 0) return error;
 	*step = "setgroups";
 	if ((error = CALL(setgroups32, group_count, groups)) != 0) return error;

@@ -55,10 +55,7 @@ static bool is_own_link(const char *path) {
 static int open_safely(const char *path) {
 	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	int fd = open(path, flags | O_NOFOLLOW, 0640);
-	if (fd >= 0 || errno != ELOOP) return fd;
-	if (is_own_link(path)) return open(path, flags, 0640);
-	errno = ELOOP;
-	return -1;
+	return fd < 0 && errno == ELOOP && is_own_link(path) ? open(path, flags, 0640) : fd;
 }
 
 /* The file of that path, open. Returns NULL and errno on failure. */

@@ -220,11 +220,10 @@ static void finish(struct launch *launch) {
 
 /* Calls `started`, which must not collect, of each child that has started or failed; one that failed has yet to be reaped. */
 void spawn_collect(void) {
-	for (struct launch **at = &quick; *at != NULL;)
-		if (task_is_starting(&(*at)->task))
-			at = &(*at)->next;
-		else
-			finish(*at);
+	for (struct launch *launch = quick, *next; launch != NULL; launch = next) {
+		next = launch->next;
+		if (!task_is_starting(&launch->task)) finish(launch);
+	}
 }
 
 static void check_slow(struct timer *timer) {
