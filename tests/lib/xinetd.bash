@@ -59,16 +59,17 @@ stop_inetd() {
 	wait_until is_gone "$INETD_PID"
 }
 
-# normalise: copy stdin without pids, times and free ports, and without the four intended differences of superd: it
+# normalise: copy stdin without pids, times and free ports, and without the five intended differences of superd: it
 # shows an IPv4 client of a dual-stack socket as IPv4, it logs the client's port, it passes the client's address to the
-# program in more variables than REMOTE_HOST, and HOME, USER, LOGNAME and SHELL are those of the program's user.
+# program in more variables than REMOTE_HOST, HOME, USER, LOGNAME and SHELL are those of the program's user, and a program has its own
+# session only if superd has a terminal.
 normalise() {
 	local i expressions=()
 	for i in "${!PORTS[@]}"; do
 		expressions+=(-e "s/\b${PORTS[$i]}\b/PORT$i/g")
 	done
 	sed -E -e "s#$PUBLIC#PUBLIC#g" -e 's#^[0-9]{2}/[0-9]{2}/[0-9]{2}@[0-9]{2}(:[0-9]{2}){2}: #TIME #' \
-		-e 's/pid=[0-9]+/pid=N/; s/duration=[0-9]+/duration=N/' -e 's/::ffff://' \
+		-e 's/pid=[0-9]+/pid=N/; s/duration=[0-9]+/duration=N/' -e 's/::ffff://; s/^session [a-z]+ group/group/' \
 		-e 's/^(TIME START.* from=[^ ]+) port=[0-9]+$/\1/' \
 		-e '/^env (PROTO|TCP(LOCAL|REMOTE)(IP|PORT)|REMOTE_(ADDR|PORT)|HOME|USER|LOGNAME|SHELL)=/d' "${expressions[@]}"
 }
