@@ -32,7 +32,12 @@ static size_t request_size(char *const arguments[]) {
 		const char *reason = refusal(arguments[i], i, arguments[i + 1] == NULL);
 
 		if (reason != NULL) {
-			if (i == 0)
+			const char *separator = i == 0 ? strstr(arguments[0], SEPARATOR) : NULL;
+
+			if (separator != NULL)
+				output_message("NAME %s: is `cmdc %.*s '%s'` meant?", reason,
+				    (int)(separator - arguments[0]), arguments[0], separator + strlen(SEPARATOR));
+			else if (i == 0)
 				output_message("NAME %s", reason);
 			else
 				output_message("argument %zu %s", i, reason);

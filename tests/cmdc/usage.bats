@@ -62,10 +62,11 @@ assert_usage_error() {
 }
 
 @test "cmdc usage: a NAME that holds <>, cmdc exits with status 2" {
-	assert_usage_error 'echo<>a'
-	assert_equal "$stderr" 'cmdc: NAME holds `<>`, which only the last argument may'
-	assert_usage_error 'echo<>a' b
-	assert_equal "$stderr" 'cmdc: NAME holds `<>`, which only the last argument may'
+	local meant="is \`cmdc echo 'a b'\` meant?"
+	assert_usage_error 'echo<>a b'
+	assert_equal "$stderr" "cmdc: NAME holds \`<>\`, which only the last argument may: $meant"
+	assert_usage_error 'echo<>a b' c
+	assert_equal "$stderr" "cmdc: NAME holds \`<>\`, which only the last argument may: $meant"
 }
 
 @test "cmdc usage: an argument before the last that holds <>, cmdc exits with status 2" {
