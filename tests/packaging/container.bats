@@ -8,7 +8,7 @@ load ../lib/client
 FILE=$ROOT/examples/Containerfile
 
 setup_file() {
-	needs root
+	((EUID == 0)) || return 0
 	local tree=$BATS_FILE_TMPDIR/tree
 	mkdir "$tree"
 	tar -C "$ROOT" -cf - Makefile cmd superd cmdc examples packaging | tar -C "$tree" -xf -
@@ -18,6 +18,7 @@ setup_file() {
 }
 
 setup() {
+	needs root
 	IMAGE=$BATS_TEST_TMPDIR/image
 	cp -a "$BATS_FILE_TMPDIR/image" "$IMAGE"
 	# An engine adds these.
