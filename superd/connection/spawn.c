@@ -88,11 +88,6 @@ static void find_own(void) {
 	own.is_known = true;
 }
 
-/* Leads a group, which ^C at superd's terminal does not reach; and a session only where needed, since it costs much more. */
-static void lead_group(struct task *task) {
-	task_require(task, "setsid", sys_new_group(own.has_terminal));
-}
-
 /* The listening sockets have high numbers: to copy 500 only to be closed at exec is a fifth of a connection's cost. */
 static void take_connection(struct task *task, int fd) {
 	if (task->shares_descriptors) task_require(task, "close_range", sys_close_range(fd + 1, CLOSE_UNSHARED));
@@ -102,7 +97,7 @@ static void take_connection(struct task *task, int fd) {
 
 /* Does what exec would do for a child that goes on as superd itself: nothing of the parent's stays open, or is handled. */
 static void become_helper(struct launch *launch) {
-	lead_group(&launch->task);
+	task_require(&launch->task, "setsid", sys_new_group(own.has_terminal));
 	log_in_child();
 	log_files_reopen();
 	task_require(&launch->task, "dup", sys_dup(launch->task.report_fd, REPORT_FD));
@@ -116,7 +111,7 @@ static void run_program(struct task *task) {
 	struct launch *launch = CONTAINER(task, struct launch, task);
 	const struct service *service = launch->service;
 	int fd = launch->client.fd;
-	lead_group(task);
+	task_require(task, "setsid", sys_new_group(own.has_terminal));
 	take_connection(task, fd);
 	if (service->stderr_to == STDERR_CLIENT) task_require(task, "dup", sys_dup(fd, STDERR_FILENO));
 	if (launch->limits_stderr) task_require(task, "stderr", sys_make_write_only());
