@@ -100,15 +100,6 @@ void addr_read_local(int fd, struct endpoint *address) {
 	getsockname(fd, &address->at.any, &address->length);
 }
 
-static struct source from_bytes(const unsigned char *bytes) {
-	struct source source = {0, 0};
-	for (int i = 0; i < 8; i++) {
-		source.high = source.high << 8 | bytes[i];
-		source.low = source.low << 8 | bytes[i + 8];
-	}
-	return source;
-}
-
 /*
  * The source that a peer is. A UNIX-domain peer is its user id in 100::/64, which no host has as its address (RFC 6666). A
  * link-local address has the number of its interface in bits 32 to 63, which are zero on the wire.
@@ -119,7 +110,11 @@ struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
 	case AF_INET6: break;
 	default: return (struct source){UINT64_C(0x100) << 48, uid};
 	}
-	struct source source = from_bytes(endpoint->at.in6.sin6_addr.s6_addr);
+	struct source source = {0, 0};
+	for (int i = 0; i < 8; i++) {
+		source.high = source.high << 8 | endpoint->at.in6.sin6_addr.s6_addr[i];
+		source.low = source.low << 8 | endpoint->at.in6.sin6_addr.s6_addr[i + 8];
+	}
 	if (addr_is_link_local(source)) source.high = source.high >> 32 << 32 | endpoint->at.in6.sin6_scope_id;
 	return source;
 }

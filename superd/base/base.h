@@ -73,8 +73,6 @@ struct source {
 	uint64_t high, low;
 };
 
-#include "sys.h"
-
 /* mem.c: memory that is freed all at once, and what is made of it */
 struct arena;
 extern void (*mem_exhausted)(void);
@@ -86,11 +84,9 @@ void *mem_grow(struct arena *arena, void *array, size_t count, size_t size);
 char *mem_copy(struct arena *arena, const char *text);
 char *mem_print(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 void words_add(struct arena *arena, struct words *words, const char *word);
-bool words_contain(const struct words *words, const char *word);
 void words_split(struct arena *arena, struct words *words, const char *text);
 void text_add(char *text, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
 int64_t text_read_number(const char **text, size_t digits, int64_t max);
-size_t text_shown_length(const char *text);
 int error_set(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 const struct named_value *named_value_find(const struct named_value *values, const char *name);
 
@@ -159,6 +155,10 @@ void loop_unwatch(struct watch *watch);
 int loop_run_once(bool only_look);
 
 /* task.c: a child on its way to exec */
+
+/* Close descriptors now, at the next exec, or now in a table that the process then shares with no other. */
+enum close_how { CLOSE_NOW, CLOSE_AT_EXEC, CLOSE_UNSHARED };
+
 struct task_failure {
 	const char *step; /* NULL: none */
 	int error_number;
@@ -206,8 +206,8 @@ extern const struct named_value syslog_facilities[], syslog_levels[];
 int syslog_write(int priority, const char *text);
 void syslog_close(void);
 
-/* log.c: superd's own log */
-enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_ALWAYS, LEVEL_NOTICE, LEVEL_DETAIL };
+/* log.c: superd's own log. A level is the priority that its lines have in syslog, too. */
+enum log_level { LEVEL_ERROR = 3, LEVEL_WARNING, LEVEL_ALWAYS, LEVEL_NOTICE, LEVEL_DETAIL };
 #define log_error(...) log_write(LEVEL_ERROR, NULL, __VA_ARGS__)
 #define log_warning(...) log_write(LEVEL_WARNING, NULL, __VA_ARGS__)
 #define log_always(...) log_write(LEVEL_ALWAYS, NULL, __VA_ARGS__)
@@ -223,5 +223,7 @@ void log_in_child(void);
 bool log_is_enabled(enum log_level level);
 bool log_is_terminal(void);
 size_t log_escape(char *line, size_t size, const char *text);
+
+#include "sys.h"
 
 #endif

@@ -4,14 +4,13 @@
  */
 #include "base.h"
 
-enum { FIRST_SIZE = 16 };
-
 static struct hash_link **bucket_of(const struct hash *hash, uint64_t key) {
 	return &hash->buckets[(size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (hash->size - 1)];
 }
 
-static void resize(struct hash *hash, size_t size) {
-	struct hash larger = {.buckets = calloc(size, sizeof(struct hash_link *)), .size = size, .count = hash->count};
+static void grow(struct hash *hash) {
+	struct hash larger = {.size = 2 * hash->size, .count = hash->count};
+	larger.buckets = calloc(larger.size, sizeof(struct hash_link *));
 	if (larger.buckets == NULL) return;
 	for (size_t i = 0; i < hash->size; i++)
 		for (struct hash_link *link = hash->buckets[i], *next; link != NULL; link = next) {
@@ -30,7 +29,7 @@ void hash_add(struct hash *hash, struct hash_link *link, uint64_t key) {
 		hash->buckets = &hash->only;
 		hash->size = 1;
 	}
-	if (hash->count >= hash->size) resize(hash, hash->size == 1 ? FIRST_SIZE : 2 * hash->size);
+	if (hash->count >= hash->size) grow(hash);
 	struct hash_link **bucket = bucket_of(hash, key);
 	*link = (struct hash_link){.next = *bucket, .key = key};
 	*bucket = link;

@@ -13,6 +13,8 @@
 
 enum { LINE_MAX_LENGTH = 1000, PLACE_MAX_LENGTH = 320 };
 
+_Static_assert(LEVEL_ERROR == LOG_ERR && LEVEL_DETAIL == LOG_DEBUG, "a level is a priority of syslog(3)");
+
 static struct {
 	const struct named_value *facility; /* syslog's; NULL: the log goes to `fd` */
 	int fd;
@@ -69,11 +71,31 @@ void log_in_child(void) {
 	own_log.write = write_polled;
 }
 
+/*
+ * The length of the character at `text`, if it can be shown as it is: valid UTF-8 (RFC 3629), no control character, and no
+ * mark that changes the direction of what follows. Else 0.
+ */
+static size_t shown_length(const char *text) {
+	static const uint32_t lowest[] = {[1] = ' ', [2] = 0xa0, [3] = 0x800, [4] = 0x10000};
+	static const uint32_t hidden[][2] = {{0x7f, 0x7f}, {0x61c, 0x61c}, {0x200e, 0x200f}, {0x202a, 0x202e},
+	    {0x2066, 0x2069}, {0xd800, 0xdfff}, {0x110000, UINT32_MAX}};
+	unsigned char first = (unsigned char)*text;
+	size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	uint32_t code = length == 1 ? first : first - (0xff00u >> length & 0xff);
+	for (size_t i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80) return 0;
+		code = code << 6 | (text[i] & 0x3f);
+	}
+	for (size_t i = 0; i < LENGTH(hidden); i++)
+		if (code >= hidden[i][0] && code <= hidden[i][1]) return 0;
+	return code >= lowest[length] ? length : 0;
+}
+
 /* Copies `text` with all that cannot be shown as \xHH, so that a line stays one line. Returns the length. */
 size_t log_escape(char *line, size_t size, const char *text) {
 	size_t length = 0;
 	while (*text != '\0' && length + 5 < size) {
-		size_t shown = text_shown_length(text);
+		size_t shown = shown_length(text);
 		memcpy(line + length, text, shown);
 		length += shown;
 		text += shown;
@@ -143,11 +165,6 @@ bool log_is_terminal(void) {
 
 /* Logs a line if its level is enabled; after its `location`, if it is about the configuration (else NULL). */
 void log_write(enum log_level level, const struct location *location, const char *format, ...) {
-	static const int priorities[] = {[LEVEL_ERROR] = LOG_ERR,
-	    [LEVEL_WARNING] = LOG_WARNING,
-	    [LEVEL_ALWAYS] = LOG_NOTICE,
-	    [LEVEL_NOTICE] = LOG_INFO,
-	    [LEVEL_DETAIL] = LOG_DEBUG};
 	char text[LINE_MAX_LENGTH], place[PLACE_MAX_LENGTH] = "", line[LINE_MAX_LENGTH + 2 * PLACE_MAX_LENGTH];
 	if (!log_is_enabled(level)) return;
 	va_list arguments;
@@ -159,7 +176,7 @@ void log_write(enum log_level level, const struct location *location, const char
 		snprintf(place, sizeof place, "%.300s:%d: ", location->file, location->line);
 	const char *first = own_log.is_bare ? place : kind, *second = own_log.is_bare ? kind : place;
 	snprintf(line, sizeof line, "%s%s%s", first, second, text);
-	write_line(priorities[level], line);
+	write_line((int)level, line);
 	size_t length = own_log.to_terminal && location != NULL ? quote_line(line, sizeof line, location, text) : 0;
 	if (length > 0) own_log.write(own_log.fd, line, length);
 }

@@ -122,13 +122,6 @@ void loop_unwatch(struct watch *watch) {
 		if (loop.ready[i] == watch) loop.ready[i] = NULL;
 }
 
-static void call_timers(void) {
-	for (struct timer *timer; (timer = loop.top.left) != NULL && timer->when <= loop.now;) {
-		loop_cancel_timer(timer);
-		timer->due(timer);
-	}
-}
-
 /*
  * Sleeps until a descriptor is readable, a timer is due or a signal arrives, or with `only_look` not at all, and calls
  * what is to be called. Returns how many descriptors were ready.
@@ -142,6 +135,9 @@ int loop_run_once(bool only_look) {
 		struct watch *watch = loop.ready[--loop.ready_count];
 		if (watch != NULL) watch->ready(watch);
 	}
-	call_timers();
+	for (struct timer *timer; (timer = loop.top.left) != NULL && timer->when <= loop.now;) {
+		loop_cancel_timer(timer);
+		timer->due(timer);
+	}
 	return count;
 }

@@ -23,10 +23,7 @@ void (*mem_exhausted)(void) = abort;
 /* Zeroed memory, to be freed with free(3). */
 void *mem_new(size_t size) {
 	void *memory = calloc(1, size);
-	if (memory == NULL) {
-		mem_exhausted();
-		abort();
-	}
+	if (memory == NULL) mem_exhausted();
 	return memory;
 }
 
@@ -107,12 +104,6 @@ void words_split(struct arena *arena, struct words *words, const char *text) {
 	words->set = true;
 }
 
-bool words_contain(const struct words *words, const char *word) {
-	for (size_t i = 0; i < words->count; i++)
-		if (strcmp(words->word[i], word) == 0) return true;
-	return false;
-}
-
 /* Prints at the end of `text`, which has room for `size` bytes. What does not fit is cut off. */
 void text_add(char *text, size_t size, const char *format, ...) {
 	size_t used = strlen(text);
@@ -129,26 +120,6 @@ int64_t text_read_number(const char **text, size_t digits, int64_t max) {
 	if (length < 1 || length > digits) return -1;
 	for (size_t i = 0; i < length; i++) number = number * 10 + *(*text)++ - '0';
 	return number <= max ? number : -1;
-}
-
-/*
- * The length of the character at `text`, if it can be shown as it is: valid UTF-8 (RFC 3629), no control character, and no
- * mark that changes the direction of what follows. Else 0.
- */
-size_t text_shown_length(const char *text) {
-	static const uint32_t lowest[] = {[1] = ' ', [2] = 0xa0, [3] = 0x800, [4] = 0x10000};
-	static const uint32_t hidden[][2] = {{0x7f, 0x7f}, {0x61c, 0x61c}, {0x200e, 0x200f}, {0x202a, 0x202e},
-	    {0x2066, 0x2069}, {0xd800, 0xdfff}, {0x110000, UINT32_MAX}};
-	unsigned char first = (unsigned char)*text;
-	size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-	uint32_t code = length == 1 ? first : first - (0xff00u >> length & 0xff);
-	for (size_t i = 1; i < length; i++) {
-		if ((text[i] & 0xc0) != 0x80) return 0;
-		code = code << 6 | (text[i] & 0x3f);
-	}
-	for (size_t i = 0; i < LENGTH(hidden); i++)
-		if (code >= hidden[i][0] && code <= hidden[i][1]) return 0;
-	return code >= lowest[length] ? length : 0;
 }
 
 /* Sets the error's text. Returns -1, so that a function can end with it. */

@@ -1,17 +1,9 @@
 /*
  * sys: all that is not in POSIX, and what a child does before its exec. sys_linux.c and sys_posix.c each have every function;
- * the Makefile picks one file. What the system cannot do returns -1 with ENOSYS in errno, unless the function says otherwise.
+ * the Makefile picks one file. The types are those of base.h, which ends with this. What the system cannot do returns -1 with ENOSYS in errno, unless the function says otherwise.
  */
 #ifndef SYS_H
 #define SYS_H
-
-struct arena;
-struct endpoint;
-struct task;
-struct watch;
-
-/* Close descriptors now, at the next exec, or now in a table that the process then shares with no other. */
-enum close_how { CLOSE_NOW, CLOSE_AT_EXEC, CLOSE_UNSHARED };
 
 /* Listening sockets have this number or a higher one, if there may be so many: a child does not copy those. */
 enum { LISTENING_FROM = 64 };

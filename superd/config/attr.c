@@ -150,6 +150,12 @@ static int check(const struct assignment *assignment, bool in_defaults, struct e
 	return error_set(error, "too many values, from '%s' on", words->word[type->most]);
 }
 
+static bool contains(const struct words *words, const char *word) {
+	for (size_t i = 0; i < words->count; i++)
+		if (strcmp(words->word[i], word) == 0) return true;
+	return false;
+}
+
 static void add_word(struct config *config, struct assignment *value, const char *word) {
 	*lookup_slot(config, value, word) = word;
 	words_add(config->loading, &value->words, word);
@@ -171,7 +177,7 @@ static size_t merge(struct service *service, const struct assignment *assignment
 	if (operation != OPERATION_ADD || !is_own) *value = mem_alloc(config->loading, sizeof **value);
 	(*value)->location = assignment->location;
 	for (size_t i = first; i < before.count; i++)
-		if (operation == OPERATION_ADD || !words_contain(words, before.word[i]))
+		if (operation == OPERATION_ADD || !contains(words, before.word[i]))
 			add_word(config, *value, before.word[i]);
 	for (size_t i = 0; i < words->count && operation != OPERATION_REMOVE; i++)
 		if (operation == OPERATION_SET || *lookup_slot(config, *value, words->word[i]) == NULL)
