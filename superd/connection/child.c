@@ -90,7 +90,7 @@ static bool reap(pid_t pid) {
 	if (child == NULL) return true;
 	spawn_note_end(child);
 	remove_child(child); /* first, since `ended` may add another child */
-	child->ended(child, status);
+	if (child->ended != NULL) child->ended(child, status);
 	child->exited = child->term_sent && group_lives(pid);
 	if (child->exited) {
 		hash_add(&children, &child->link, (uint64_t)pid);
@@ -135,13 +135,8 @@ void child_reap(pid_t known) {
 	if (!loop_timer_is_set(&sweep_timer)) loop_set_timer(&sweep_timer, loop_now() + SWEEP_AFTER_MS);
 }
 
-static void ignore_end(struct child *child, int status) {
-	(void)child;
-	(void)status;
-}
-
 /* Makes a child that could not start its program one of no service, of which nobody hears any more. */
 void child_forget(struct child *child) {
 	child->listener = NULL;
-	child->ended = ignore_end;
+	child->ended = NULL;
 }

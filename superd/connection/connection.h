@@ -40,7 +40,7 @@ struct child {
 	bool term_sent, exited;  /* exited: others of its process group have not */
 	struct source source;
 	spawn_started *started;
-	void (*ended)(struct child *child, int status);
+	void (*ended)(struct child *child, int status); /* NULL: nobody hears of it */
 };
 
 /* waiting.c: connections that wait for their client */
@@ -53,7 +53,7 @@ struct waiting_list {
 	struct waiting *first, *last; /* the oldest first */
 	size_t count;
 };
-int waiting_add(struct waiting_list *list, struct waiting *waiting, int64_t deadline);
+int waiting_add(struct waiting_list *list, size_t most, struct waiting *waiting, int64_t deadline);
 void waiting_remove(struct waiting *waiting);
 void waiting_end(struct waiting_list *list, size_t most);
 void waiting_limit(struct waiting_list *list, int64_t deadline);

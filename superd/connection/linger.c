@@ -29,13 +29,8 @@ static void discard(struct watch *watch) {
 void linger_begin(struct waiting_list *list, size_t most, int fd, int64_t deadline) {
 	struct waiting *lingering = calloc(1, sizeof *lingering);
 	shutdown(fd, SHUT_WR);
-	if (lingering != NULL) {
-		lingering->watch = (struct watch){.fd = fd, .ready = discard, .timer.due = time_out};
-		if (waiting_add(list, lingering, deadline) == 0) {
-			waiting_end(list, most);
-			return;
-		}
-	}
+	if (lingering != NULL) lingering->watch = (struct watch){.fd = fd, .ready = discard, .timer.due = time_out};
+	if (lingering != NULL && waiting_add(list, most, lingering, deadline) == 0) return;
 	close(fd);
 	free(lingering);
 }

@@ -132,13 +132,12 @@ static void PRINTF_LIKE(3, 4) write_line(const struct service *service, bool is_
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	const struct log_type *type = &service->log_type;
-	if (type->file != NULL) {
+	if (type->file != NULL)
 		write_file(type, text);
-	} else if (type->set) {
+	else if (type->set)
 		log_to_syslog(type->priority, text);
-	} else {
+	else
 		log_write(is_success ? LEVEL_NOTICE : LEVEL_ALWAYS, NULL, "%s", text);
-	}
 }
 
 static const char *format_peer(const struct client *client, char text[ADDR_TEXT]) {
@@ -149,9 +148,10 @@ static const char *format_peer(const struct client *client, char text[ADDR_TEXT]
 	return text;
 }
 
-/* Whether lines about a success are written at all: with -q, superd's own log has none. */
-static bool is_logged(const struct service *service) {
-	return service->log_type.set || log_is_enabled(LEVEL_NOTICE);
+/* Whether a line about a success is written: with -q, superd's own log has none. */
+static bool is_logged(const struct service *service, struct source source, long items) {
+	return (service->log_on_success & items) != 0 && (service->log_type.set || log_is_enabled(LEVEL_NOTICE)) &&
+	       !addr_list_matches(&service->no_log_from, source);
 }
 
 /* START: ID pid=N from=ADDRESS port=N, as log_on_success has it. */
@@ -159,7 +159,7 @@ void log_start(const struct service *service, const struct client *client, pid_t
 	char peer[ADDR_TEXT], line[PART] = "";
 	long items = service->log_on_success;
 	bool has_port = client->peer.length > 0 && client->peer.at.any.sa_family != AF_UNIX;
-	if (items == 0 || !is_logged(service) || addr_list_matches(&service->no_log_from, client->source)) return;
+	if (!is_logged(service, client->source, ~0L)) return;
 	if (items & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)pid);
 	if (items & LOG_ITEM_HOST) text_add(line, PART, " from=%s", format_peer(client, peer));
 	if (items & LOG_ITEM_HOST && has_port) text_add(line, PART, " port=%u", addr_port(&client->peer));
@@ -170,8 +170,7 @@ void log_start(const struct service *service, const struct client *client, pid_t
 void log_exit(const struct service *service, const struct child *child, int status) {
 	char line[PART] = "";
 	long items = service->log_on_success, seconds = (long)((loop_now() - child->began) / 1000);
-	if (!(items & (LOG_ITEM_EXIT | LOG_ITEM_DURATION)) || !is_logged(service)) return;
-	if (addr_list_matches(&service->no_log_from, child->source)) return;
+	if (!is_logged(service, child->source, LOG_ITEM_EXIT | LOG_ITEM_DURATION)) return;
 	bool is_signal = WIFSIGNALED(status);
 	if (items & LOG_ITEM_EXIT)
 		text_add(line, PART, is_signal ? " signal=%d" : " status=%d",

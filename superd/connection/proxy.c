@@ -140,19 +140,15 @@ void proxy_read_header(struct waiting_list *list, const struct header *header,
 	struct header_read *read = calloc(1, sizeof *read);
 	int64_t deadline = header->deadline > 0 ? header->deadline : loop_now() + HEADER_TIMEOUT_MS;
 	if (read != NULL) {
+		*read = (struct header_read){.header = *header, .done = done};
 		read->waiting.watch =
 		    (struct watch){.fd = header->client.fd, .ready = read_header, .timer.due = time_out};
-		read->header = *header;
 		read->header.deadline = deadline;
-		read->done = done;
 	}
-	if (read == NULL || waiting_add(list, &read->waiting, deadline) < 0) {
-		struct client client = header->client;
-		free(read);
-		done(&client, HEADER_BAD);
-		return;
-	}
-	waiting_end(list, MAX_WAITING);
+	if (read != NULL && waiting_add(list, MAX_WAITING, &read->waiting, deadline) == 0) return;
+	struct client client = header->client;
+	free(read);
+	done(&client, HEADER_BAD);
 }
 
 /* The header that such a connection waits for, with what has been read of it. */

@@ -37,7 +37,7 @@ struct launch {
  * The children that are worth waiting for, the oldest first: as many as have not started when the next client comes. On a busy
  * machine, each waits for its turn. A child that takes long is slow, and only looked after.
  */
-static struct launch *quick, **quick_end = &quick;
+static struct launch *quick;
 
 static size_t quick_count;
 
@@ -184,7 +184,6 @@ static bool remove_quick(const struct launch *launch) {
 	while (*at != NULL && *at != launch) at = &(*at)->next;
 	if (*at == NULL) return false;
 	*at = launch->next;
-	if (*at == NULL) quick_end = at;
 	quick_count--;
 	return true;
 }
@@ -310,8 +309,9 @@ int spawn_start(
 	unused = launch->next;
 	quick_count++;
 	launch->next = NULL;
-	*quick_end = launch;
-	quick_end = &launch->next;
+	struct launch **end = &quick;
+	while (*end != NULL) end = &(*end)->next;
+	*end = launch;
 	child->launch = launch;
 	service_retain(service);
 	return 0;

@@ -4,8 +4,11 @@
  */
 #include "connection.h"
 
-/* Adds a connection, whose watch calls `ready`, and whose timer calls `due`. Returns 0, or -1 and errno. */
-int waiting_add(struct waiting_list *list, struct waiting *waiting, int64_t deadline) {
+/*
+ * Adds a connection, whose watch calls `ready`, and whose timer calls `due`, and ends the oldest ones past `most`. Returns 0, or
+ * -1 and errno.
+ */
+int waiting_add(struct waiting_list *list, size_t most, struct waiting *waiting, int64_t deadline) {
 	if (loop_watch(&waiting->watch) < 0) return -1;
 	waiting->list = list;
 	waiting->next = NULL;
@@ -14,6 +17,7 @@ int waiting_add(struct waiting_list *list, struct waiting *waiting, int64_t dead
 	list->last = waiting;
 	list->count++;
 	loop_set_timer(&waiting->watch.timer, deadline);
+	waiting_end(list, most);
 	return 0;
 }
 
