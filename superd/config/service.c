@@ -340,18 +340,15 @@ static int take_fingerprint(struct service *service) {
 	return 0;
 }
 
-/*
- * Makes a service ready to run, while its configuration is loaded. Returns 0, -1 if it has an error, or SERVICE_LEFT_OUT if
- * superd refuses such a service by design; the reason is logged.
- */
+/* Makes a service ready to run, while its configuration is loaded. Returns 0, or -1 if it has an error, which is logged. */
 int service_resolve(struct service *service) {
 	static int (*const steps[])(struct service *) = {resolve_umask, check_directories, resolve_socket,
 	    check_accepting, resolve_internal, resolve_addresses, resolve_user, resolve_program, resolve_environment,
 	    take_fingerprint};
-	int result = 0;
 	if (service->id == NULL) attr_set(service, "id", service->name);
 	if (strlen(service->id) > ID_MAX_LENGTH)
 		return attr_fail(service, "id", "'%.100s' has more than %d bytes", service->id, ID_MAX_LENGTH);
-	for (size_t i = 0; i < LENGTH(steps) && result == 0; i++) result = steps[i](service);
-	return result;
+	for (size_t i = 0; i < LENGTH(steps); i++)
+		if (steps[i](service) < 0) return -1;
+	return 0;
 }

@@ -27,7 +27,6 @@ struct launch {
 	struct service *service;
 	struct client client;
 	struct child *child;
-	bool limits_stderr;
 	bool closes_others; /* other clients' connections: while exec hangs, they would stay open */
 	char **environment;
 	char slots[PEER_VARIABLES][SLOT_TEXT];
@@ -43,17 +42,6 @@ static size_t quick_count;
 
 static struct launch *unused; /* those of quick children, as many as there have been at a time */
 
-static void set_limits(struct launch *launch) {
-	const struct service *service = launch->service;
-	for (int i = 0; i < LIMITS; i++) {
-		long value = service->rlimits[i];
-		if (value == UNSET) continue;
-		uint64_t limit = value == UNLIMITED ? UINT64_MAX : (uint64_t)value;
-		task_require(&launch->task, "setrlimit", sys_set_limit(rlimit_resources[i], limit));
-	}
-	if (service->nice != UNSET) task_require(&launch->task, "nice", sys_nice((int)service->nice));
-}
-
 static void change_user(struct launch *launch) {
 	const struct service *service = launch->service;
 	const char *step;
@@ -66,7 +54,12 @@ static void change_user(struct launch *launch) {
 static void set_world(struct launch *launch) {
 	const struct service *service = launch->service;
 	if (service->change_umask) umask((mode_t)service->umask);
-	set_limits(launch);
+	for (int i = 0; i < LIMITS; i++) {
+		long value = service->rlimits[i];
+		uint64_t limit = value == UNLIMITED ? UINT64_MAX : (uint64_t)value;
+		if (value != UNSET) task_require(&launch->task, "setrlimit", sys_set_limit(rlimit_resources[i], limit));
+	}
+	if (service->nice != UNSET) task_require(&launch->task, "nice", sys_nice((int)service->nice));
 	if (service->chroot != NULL) task_require(&launch->task, "chroot", sys_chroot(service->chroot));
 	if (service->change_directory) task_require(&launch->task, "chdir", sys_chdir(service->directory));
 	change_user(launch);
@@ -113,8 +106,10 @@ static void run_program(struct task *task) {
 	int fd = launch->client.fd;
 	task_require(task, "setsid", sys_new_group(own.has_terminal));
 	take_connection(task, fd);
-	if (service->stderr_to == STDERR_CLIENT) task_require(task, "dup", sys_dup(fd, STDERR_FILENO));
-	if (launch->limits_stderr) task_require(task, "stderr", sys_make_write_only());
+	if (service->stderr_to == STDERR_CLIENT)
+		task_require(task, "dup", sys_dup(fd, STDERR_FILENO));
+	else if (service->change_user && own.has_readable_stderr)
+		task_require(task, "stderr", sys_make_write_only());
 	if (launch->closes_others && task->report_fd < 0) sys_close_range(STDERR_FILENO + 1, CLOSE_NOW);
 	set_world(launch);
 	task_unblock_signals();
@@ -155,12 +150,10 @@ static int set_environment(struct launch *launch) {
 	    {"REMOTE_HOST=", peer}};
 	const char *const path[][2] = {{"PROTO=", "UNIX"}, {"UNIXLOCALPATH=", local}, {"UNIXREMOTEUID=", peer_number}};
 	const char *const none[][2] = {{"REMOTE_HOST=", "<no address>"}}; /* xinetd's word, where the program accepts */
-	const char *const(*variables)[2] = is_unix ? path : inet;
-	size_t count = is_unix ? LENGTH(path) - (client->uid == (uid_t)-1) : LENGTH(inet);
-	if (client->peer.length == 0) {
-		variables = none;
-		count = LENGTH(none);
-	}
+	bool is_none = client->peer.length == 0;
+	const char *const(*variables)[2] = is_none ? none : is_unix ? path : inet;
+	size_t unix_count = LENGTH(path) - (client->uid == (uid_t)-1);
+	size_t count = is_none ? LENGTH(none) : is_unix ? unix_count : LENGTH(inet);
 	char **environment =
 	    realloc(launch->environment, (count + service->environment_count + 1) * sizeof *environment);
 	if (environment == NULL) return -1;
@@ -298,7 +291,6 @@ int spawn_start(
 	launch->timer = (struct timer){.due = check_slow};
 	launch->closes_others = client->fd != lowest;
 	if (client->fd < lowest) lowest = client->fd;
-	launch->limits_stderr = service->change_user && service->stderr_to == STDERR_LOG && own.has_readable_stderr;
 	launch->task.run = child->asking != NULL ? run_question : service->is_internal ? run_internal : run_program;
 	launch->task.copies_memory = launch->task.run != run_program;
 	launch->task.shares_descriptors = !service->wait; /* a stop may close the socket that a program gets itself */
