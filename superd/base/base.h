@@ -201,12 +201,8 @@ int quote_byte(char shown[5], char byte);
 const char *quote_colour(int fd, const char *sequence);
 size_t quote_line(char *text, size_t size, const struct location *location, const char *message);
 
-/* syslog.c: the system's log */
-extern const struct named_value syslog_facilities[], syslog_levels[];
-int syslog_write(int priority, const char *text);
-void syslog_close(void);
-
 /* log.c: superd's own log. A level is the priority that its lines have in syslog, too. */
+extern const struct named_value syslog_facilities[], syslog_levels[];
 enum log_level { LEVEL_ERROR = 3, LEVEL_WARNING, LEVEL_ALWAYS, LEVEL_NOTICE, LEVEL_DETAIL };
 #define log_error(...) log_write(LEVEL_ERROR, NULL, __VA_ARGS__)
 #define log_warning(...) log_write(LEVEL_WARNING, NULL, __VA_ARGS__)

@@ -1,8 +1,8 @@
 /*
  * log: superd's own log, which nothing else writes. Lines go to stderr, each after `superd: ` or, where that is the journal, its
- * priority (sd-daemon(3)); or to syslog, and to stderr while there is no syslog. Nothing that
- * a client can choose reaches a line unescaped. A log that nobody reads never blocks the loop: lines that cannot be written
- * are counted, and the count is logged later.
+ * priority (sd-daemon(3)); or to syslog, and to stderr while there is no syslog. Nothing that a client can choose reaches a
+ * line unescaped. A log that nobody reads never blocks the loop: lines that cannot be written are counted, and the count is
+ * logged later.
  */
 #include "base.h"
 
@@ -10,19 +10,31 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <time.h>
 
 enum { LINE_MAX_LENGTH = 1000, PLACE_MAX_LENGTH = 320 };
 
 _Static_assert(LEVEL_ERROR == LOG_ERR && LEVEL_DETAIL == LOG_DEBUG, "a level is a priority of syslog(3)");
 
+/* authpriv and ftp are not in POSIX; their numbers are in RFC 5424. */
+const struct named_value syslog_facilities[] = {{"auth", LOG_AUTH}, {"authpriv", 10 << 3}, {"cron", LOG_CRON},
+    {"daemon", LOG_DAEMON}, {"ftp", 11 << 3}, {"kern", LOG_KERN}, {"lpr", LOG_LPR}, {"mail", LOG_MAIL},
+    {"news", LOG_NEWS}, {"user", LOG_USER}, {"uucp", LOG_UUCP}, {"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1},
+    {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5},
+    {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}, {NULL, 0}};
+
+const struct named_value syslog_levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_ALERT}, {"crit", LOG_CRIT},
+    {"err", LOG_ERR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE}, {"info", LOG_INFO}, {"debug", LOG_DEBUG},
+    {NULL, 0}};
+
 static struct {
 	const struct named_value *facility; /* syslog's; NULL: the log goes to `fd` */
-	int fd;
+	int fd, syslog_fd;
 	ssize_t (*write)(int fd, const void *bytes, size_t length); /* without waiting */
 	bool to_terminal, is_bare, is_journal, lacks_syslog, is_listening;
 	enum log_level least;
 	unsigned long lost;
-} own_log = {.fd = STDERR_FILENO, .write = write, .least = LEVEL_NOTICE};
+} own_log = {.fd = STDERR_FILENO, .syslog_fd = -1, .write = write, .least = LEVEL_NOTICE};
 
 /* Writes to a pipe or a terminal, whose descriptor other processes share and expect to block. */
 static ssize_t write_polled(int fd, const void *bytes, size_t length) {
@@ -64,9 +76,42 @@ void log_listening(void) {
 	own_log.is_listening = true;
 }
 
+/* Closes the connection to the system's log. The next line opens it again. */
+static void close_syslog(void) {
+	if (own_log.syslog_fd >= 0) close(own_log.syslog_fd);
+	own_log.syslog_fd = -1;
+}
+
+/* Returns 0, or -1 and errno. */
+static int reopen_syslog(void) {
+	struct endpoint log = {.at.un = {.sun_family = AF_UNIX, .sun_path = "/dev/log"}, .length = sizeof log.at.un};
+	close_syslog();
+	own_log.syslog_fd = sys_socket(AF_UNIX, SOCK_DGRAM, 0);
+	return own_log.syslog_fd < 0 ? -1 : connect(own_log.syslog_fd, &log.at.any, log.length);
+}
+
+/*
+ * Writes a line, with its facility and level, as syslog(3) does, but without waiting: a log that nobody reads would stop all of
+ * superd. Returns 0, or -1 if it is lost.
+ */
+static int write_syslog(int priority, const char *text) {
+	char line[LINE_MAX_LENGTH + 200], when[32];
+	time_t now = time(NULL);
+	struct tm local;
+	strftime(when, sizeof when, "%b %e %H:%M:%S", localtime_r(&now, &local));
+	size_t size =
+	    (size_t)snprintf(line, sizeof line, "<%d>%s superd[%ld]: %s", priority, when, (long)getpid(), text);
+	if (own_log.syslog_fd >= 0 && sys_send_nonblocking(own_log.syslog_fd, line, size) >= 0) return 0;
+	if (own_log.syslog_fd >= 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) return -1;
+	if (reopen_syslog() == 0) return sys_send_nonblocking(own_log.syslog_fd, line, size) < 0 ? -1 : 0;
+	if (errno != EPROTOTYPE) return -1;
+	syslog(priority, "%s", text); /* a stream socket, which libc can write to as well */
+	return 0;
+}
+
 /* In a child that closes all but descriptor 2: what it logs goes there, or to a new connection to syslog. */
 void log_in_child(void) {
-	syslog_close();
+	close_syslog();
 	own_log.fd = STDERR_FILENO;
 	own_log.write = write_polled;
 }
@@ -120,7 +165,7 @@ static int send_to_stderr(int priority, const char *text) {
 /* Sends a line without control bytes to syslog, or to stderr while there is none. Returns 0, or -1 if it is lost. */
 static int send_to_syslog(int priority, const char *text) {
 	char line[LINE_MAX_LENGTH];
-	int result = syslog_write(priority, text);
+	int result = write_syslog(priority, text);
 	if (result == 0) own_log.lacks_syslog = false;
 	if (result == 0 || errno == EAGAIN || errno == ENOBUFS) return result;
 	snprintf(line, sizeof line, "warning: /dev/log: %s; logging to stderr", strerror(errno));

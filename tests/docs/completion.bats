@@ -129,7 +129,7 @@ serve_help() {
 		assert_success
 	done
 	assert_equal "$(sort -u <<<"$offered" | xargs)" \
-		"$(sed -n '/facilities\[\] = /,/;$/p' "$ROOT/superd/base/syslog.c" | grep -o '{"[a-z0-9]*"' | tr -d '{"' | sort -u | xargs)"
+		"$(sed -n '/facilities\[\] = /,/;$/p' "$ROOT/superd/base/log.c" | grep -o '{"[a-z0-9]*"' | tr -d '{"' | sort -u | xargs)"
 }
 
 @test "completion superd: the value of an option in a group of letters, it is not PROGRAM" {

@@ -1,4 +1,4 @@
-/* sources: superd/config/[a-z]*.c superd/base/[!s]*.c superd/base/sys_linux.c superd/base/syslog.c */
+/* sources: superd/config/[a-z]*.c superd/base/[!s]*.c superd/base/sys_linux.c */
 /*
  * The configuration reader, from bytes to services. It must end for every input. superd -t prints the services; the
  * reader must read this text without an error, and print the same text again.
