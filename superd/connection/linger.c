@@ -5,21 +5,18 @@
  */
 #include "connection.h"
 
-static void end(struct waiting *waiting) {
+/* The time is up, or the client has ended its side. */
+static void end(struct timer *timer) {
+	struct waiting *waiting = CONTAINER(timer, struct waiting, watch.timer);
 	waiting_remove(waiting);
 	close(waiting->watch.fd);
 	free(waiting);
 }
 
-static void time_out(struct timer *timer) {
-	end(CONTAINER(timer, struct waiting, watch.timer));
-}
-
 static void discard(struct watch *watch) {
 	static char bytes[65536];
 	ssize_t length = sys_receive_nonblocking(watch->fd, bytes, sizeof bytes);
-	if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
-		end(CONTAINER(watch, struct waiting, watch));
+	if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) end(&watch->timer);
 }
 
 /*
@@ -29,7 +26,7 @@ static void discard(struct watch *watch) {
 void linger_begin(struct waiting_list *list, size_t most, int fd, int64_t deadline) {
 	struct waiting *lingering = calloc(1, sizeof *lingering);
 	shutdown(fd, SHUT_WR);
-	if (lingering != NULL) lingering->watch = (struct watch){.fd = fd, .ready = discard, .timer.due = time_out};
+	if (lingering != NULL) lingering->watch = (struct watch){.fd = fd, .ready = discard, .timer.due = end};
 	if (lingering != NULL && waiting_add(list, most, lingering, deadline) == 0) return;
 	close(fd);
 	free(lingering);
