@@ -94,7 +94,17 @@ deb: dist
 	gzip -dc build/superd-$(VERSION).tar.gz | tar -C build/deb -xf -
 	cd build/deb/superd-$(VERSION) && MAKEFLAGS= dpkg-buildpackage -us -uc -b
 
+# The manuals as HTML, with an index: build/html/. Needs mandoc.
+html:
+	mkdir -p build/html
+	for page in man/*.[0-9]; do \
+		mandoc -T html -O man=%N.%S.html $$page >build/html/$${page#man/}.html || exit 1; \
+	done
+	for page in man/*.[0-9]; do \
+		echo "<li><a href=\"$${page#man/}.html\">$${page#man/}</a>: $$(sed -n 's/^\.Nd //p' $$page)</li>"; \
+	done | { echo '<!DOCTYPE html><meta charset="utf-8"><title>superd</title><ul>'; cat; echo '</ul>'; } >build/html/index.html
+
 clean:
 	rm -f $(PROGRAMS)
 
-.PHONY: all static posix run check lint valgrind bench install uninstall dist deb clean
+.PHONY: all static posix run check lint valgrind bench install uninstall dist deb html clean

@@ -1,4 +1,4 @@
-# The example programs of commands/, and a new built-in command, as the README shows it.
+# The example programs of commands/, and a new built-in command, as CONTRIBUTING.md shows it.
 
 load ../lib/superd
 load ../lib/client
@@ -91,19 +91,19 @@ page_code() {
 	run_cmdc help gzip | grep -qx 'gzip  *gzip<>DATA compresses DATA; both are base64'
 }
 
-# readme_code FIRST-LINE: the README's block of code that begins with this line.
-readme_code() {
+# page_block FIRST-LINE: CONTRIBUTING.md's block of code that begins with this line.
+page_block() {
 	awk -v first="    $1" '
 		$0 == first { inside = 1 }
 		inside && /^[^ ]/ { exit }
-		inside { print substr($0, 5) }' "$ROOT/README.md"
+		inside { print substr($0, 5) }' "$ROOT/CONTRIBUTING.md"
 }
 
-@test "README: the code of a new built-in command, cmd builds with it and runs it" {
+@test "CONTRIBUTING: the code of a new built-in command, cmd builds with it and runs it" {
 	cp -r "$ROOT/cmd" "$ROOT/Makefile" "$BATS_TEST_TMPDIR"
 	cd "$BATS_TEST_TMPDIR"
-	readme_code 'static void run_length(const struct text *arguments) {' >function
-	readme_code '{.name = "length",' >row
+	page_block 'static void run_length(const struct text *arguments) {' >function
+	page_block '{.name = "length",' >row
 	sed -i -e '/^static void run_help(.*);$/r function' -e '/^static const struct command table/r row' cmd/commands.c
 	rm -f cmd/cmd
 	run -0 make CFLAGS='-O2 -Werror' cmd/cmd

@@ -94,6 +94,17 @@ say_their_versions() {
 	[ "$(cat "$root/etc/xinetd.d/rsync")" = 'service rsync { }' ]
 }
 
+@test "make html: the manuals, the index links to each and superd(8) to superd.conf(5)" {
+	needs mandoc
+	build html
+	cd "$TREE/build/html"
+	for page in "$TREE"/man/*.[0-9]; do
+		grep -q "href=\"${page##*/}.html\"" index.html
+	done
+	run grep -hoE 'href="[a-z0-9_.-]*\.html' superd.8.html
+	assert_line 'href="superd.conf.5.html'
+}
+
 @test "Makefile: targets that are not files, all are in .PHONY" {
 	run comm -23 <(sed -n 's/^\([a-z]*\):.*/\1/p' "$ROOT/Makefile" | sort) \
 		<(sed -n 's/^\.PHONY: //p' "$ROOT/Makefile" | tr ' ' '\n' | sort)
