@@ -256,7 +256,8 @@ static void take_back_sockets(void) {
 /* Begins to poll a socket, now or later. The kernel limits how many descriptors a user may poll. */
 static void poll_socket(const struct listener *listener, struct listening_socket *socket) {
 	if (loop_watch(&socket->watch) == 0) return;
-	log_warning("%s: epoll: %s; retrying every %d s", listener->service->id, strerror(errno), ADDRESS_RETRY_MS / 1000);
+	log_warning(
+	    "%s: epoll: %s; retrying every %d s", listener->service->id, strerror(errno), ADDRESS_RETRY_MS / 1000);
 	retry_later();
 }
 
