@@ -66,6 +66,7 @@ delay_exec() {
 }
 
 @test "clone: the system refuses one with shared memory, superd forks and programs run (glibc)" {
+	needs root
 	for error in EINVAL ENOSYS; do
 		preload no_clone CLONE_ERROR="$(python3 -c "import errno; print(errno.$error)")"
 		start_superd -p 0 -u nobody -o nice=1 sh -c 'echo here; id -un; cat'
