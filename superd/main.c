@@ -33,7 +33,7 @@ static void stop(void) {
 
 static void quit(void) {
 	serve_stop(true);
-	metrics_write();
+	metrics_close();
 	pid_file_remove();
 	exit(EXIT_SUCCESS);
 }

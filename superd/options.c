@@ -58,6 +58,9 @@ static int read_descriptor(const char *text) {
 }
 
 static void read_option(struct options *options, int option) {
+	static bool is_given[UCHAR_MAX + 1];
+	if (strchr("lmPpru", option) != NULL && is_given[option]) wrong_usage("-%c is given twice", option);
+	is_given[option] = true;
 	switch (option) {
 	case 'A': attr_print_table(stdout); printed();
 	case 'V': puts("superd " VERSION); printed();
@@ -103,6 +106,8 @@ void options_read(struct options *options, int argc, char **argv) {
 	int option;
 	*options = (struct options){.arena = mem_arena_new(), .ready_fd = -1};
 	opterr = 0;
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) read_option(options, 'h');
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) read_option(options, 'V');
 	while ((option = getopt(argc, argv, "+:Ab:c:hl:m:no:P:p:qr:tu:Vv")) != -1) read_option(options, option);
 	if (optind < argc) options->program = argv + optind;
 	check_together(options);

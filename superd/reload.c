@@ -117,6 +117,14 @@ static void warn_of_tcp_wrappers(void) {
 	}
 }
 
+/* What the configuration has come to, in one line. A command line names one service, which needs none. */
+static void log_summary(const struct config *config, size_t services, size_t addresses, size_t errors) {
+	if (config->options->program != NULL || upgrade_is_successor()) return;
+	log_notice("%s%zu service%s at %zu address%s; %zu with errors, %zu left out, %zu disabled",
+	    config->options->check ? "superd: " : "", services, services == 1 ? "" : "s", addresses,
+	    addresses == 1 ? "" : "es", errors, config->left_out, config->disabled);
+}
+
 /* Whether the services could be opened in place of those of the superd that runs. */
 static bool can_take_over(struct config *config) {
 	if (config->count == 0 && config->errors == 0) log_error("there is no service to run");
@@ -134,6 +142,9 @@ int reload_check(const struct options *options) {
 	if (config.defaults_broken) log_error("%s", nothing_runs);
 	for (size_t i = 0; i < config.count && !is_table; i++) attr_print_service(config.services[i], stdout);
 	bool is_good = config.errors == 0 && fflush(stdout) == 0;
+	size_t addresses = 0;
+	for (size_t i = 0; i < config.count; i++) addresses += config.services[i]->address_count;
+	log_summary(&config, config.count, addresses, config.failed.count);
 	if (upgrade_is_successor()) is_good &= can_take_over(&config);
 	config_free(&config);
 	return is_good ? 0 : 1;
@@ -164,6 +175,12 @@ int reload_start(const struct options *options) {
 	finish(changes);
 	if (listener_first() == NULL && options->program == NULL)
 		log_error("%s", config.defaults_broken ? nothing_runs : "there is no service to run");
+	size_t services = 0, addresses = 0;
+	for (const struct listener *listener = listener_first(); listener != NULL;
+	     listener = listener->next, services++)
+		for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
+			addresses += socket->watch.fd >= 0;
+	log_summary(&config, services, addresses, config.failed.count + changes[CHANGE_FAILED]);
 	config_free(&config);
 	if (listener_first() == NULL || (!upgrade_is_successor() && count_unused() > 0)) return -1;
 	describe_services();

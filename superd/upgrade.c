@@ -84,6 +84,8 @@ static void write_listener(FILE *to, const struct listener *listener) {
 	    listener->second_began, listener->second_count);
 	for (enum verdict verdict = VERDICT_ALLOW + 1; verdict < VERDICTS; verdict++)
 		fprintf(to, " refused.%s=%ld", verdict_kinds[verdict].word, listener->refused[verdict]);
+	for (enum result result = 0; result < RESULTS; result++)
+		fprintf(to, " exits.%s=%ld", result_words[result], listener->exits[result]);
 	write_name(to, id, listener->nth);
 }
 
@@ -287,8 +289,14 @@ static void restore_totals(const char *line) {
 	metrics_totals.upgrades = read_number(line, "upgrades", 0) + 1;
 }
 
-static void restore_listener(const char *line, struct listener *listener) {
+/* A counter of that kind and word. */
+static long read_counter(const char *line, const char *kind, const char *word) {
 	char key[40];
+	snprintf(key, sizeof key, "%s.%s", kind, word);
+	return (long)read_number(line, key, 0);
+}
+
+static void restore_listener(const char *line, struct listener *listener) {
 	if (listener == NULL) return;
 	listener->accepted = (long)read_number(line, "accepted", 0);
 	listener->spawn_failures = (long)read_number(line, "spawn_failures", 0);
@@ -296,10 +304,10 @@ static void restore_listener(const char *line, struct listener *listener) {
 	listener->closed_until = read_number(line, "closed_until", 0);
 	listener->second_began = read_number(line, "second_began", 0);
 	listener->second_count = (long)read_number(line, "second_count", 0);
-	for (enum verdict verdict = VERDICT_ALLOW + 1; verdict < VERDICTS; verdict++) {
-		snprintf(key, sizeof key, "refused.%s", verdict_kinds[verdict].word);
-		listener->refused[verdict] = (long)read_number(line, key, 0);
-	}
+	for (enum verdict verdict = VERDICT_ALLOW + 1; verdict < VERDICTS; verdict++)
+		listener->refused[verdict] = read_counter(line, "refused", verdict_kinds[verdict].word);
+	for (enum result result = 0; result < RESULTS; result++)
+		listener->exits[result] = read_counter(line, "exits", result_words[result]);
 }
 
 static struct client read_client(const char *line, struct listener *listener) {

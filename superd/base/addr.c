@@ -5,6 +5,7 @@
 #include "base.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <netdb.h>
 
 /* Names are not looked up (-n). */
@@ -110,6 +111,25 @@ struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
 	}
 	if (addr_is_link_local(source)) source.high = source.high >> 32 << 32 | endpoint->at.in6.sin6_scope_id;
 	return source;
+}
+
+/* The address of a source, as addr_format_host has it; of a UNIX-domain peer, uid:N. Returns `text`, or a text for none. */
+const char *addr_format_source(struct source source, char text[ADDR_TEXT]) {
+	struct endpoint endpoint = {.at.any.sa_family = AF_INET6, .length = sizeof endpoint.at.in6};
+	if (source.high == 0 && source.low == 0) return "<no address>";
+	if (source.high == UINT64_C(0x100) << 48) {
+		snprintf(text, ADDR_TEXT, (uid_t)source.low == (uid_t)-1 ? "uid:unknown" : "uid:%" PRIu64, source.low);
+		return text;
+	}
+	if (addr_is_link_local(source)) {
+		endpoint.at.in6.sin6_scope_id = (uint32_t)source.high;
+		source.high = source.high >> 32 << 32;
+	}
+	for (int i = 0; i < 8; i++) {
+		endpoint.at.in6.sin6_addr.s6_addr[i] = (unsigned char)(source.high >> (56 - 8 * i));
+		endpoint.at.in6.sin6_addr.s6_addr[i + 8] = (unsigned char)(source.low >> (56 - 8 * i));
+	}
+	return addr_format_host(&endpoint, text);
 }
 
 /* Whether the address is unique only on one interface, fe80::/10 (RFC 4291). */

@@ -126,7 +126,12 @@ static void read_all(const struct options *options, struct config *config) {
 	config->defaults_broken = !apply(config->defaults, config->common);
 	config->errors += config->defaults_broken;
 	for (const struct block *block = config->defaults->next; block != NULL; block = block->next)
-		if (!is_switched_off(config, block) && !is_left_out(config, block)) read_block(config, block);
+		if (is_switched_off(config, block))
+			config->disabled++;
+		else if (is_left_out(config, block))
+			config->left_out++;
+		else
+			read_block(config, block);
 }
 
 /* Frees the configuration, and those of its services that are still in its list. */

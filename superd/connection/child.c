@@ -64,7 +64,13 @@ void child_add(struct child *child) {
 void child_limit(struct child *child, int64_t deadline) {
 	if (child->term_sent || deadline >= child->deadline) return;
 	child->deadline = deadline;
+	child->is_hurried = true;
 	loop_set_timer(&child->timer, deadline);
+}
+
+/* Whether it was sent TERM because of its service's time_limit. */
+bool child_hit_time_limit(const struct child *child) {
+	return child->term_sent && !child->is_hurried;
 }
 
 size_t child_count(void) {

@@ -37,6 +37,7 @@ struct child {
 	int linger_fd;
 	struct client *asking;   /* the client of a question to the DNS, or NULL */
 	int64_t began, deadline; /* at the deadline TERM is sent, and KILL_GRACE_MS later KILL */
+	bool is_hurried;         /* the deadline is a stop's, and not time_limit's */
 	bool term_sent, exited;  /* exited: others of its process group have not */
 	struct source source;
 	spawn_started *started;
@@ -83,6 +84,7 @@ void spawn_hand_over(struct child *child, int *waits);
 /* child.c: the running children */
 void child_add(struct child *child);
 void child_limit(struct child *child, int64_t deadline);
+bool child_hit_time_limit(const struct child *child);
 void child_forget(struct child *child);
 size_t child_count(void);
 struct child *child_next(const struct child *last);

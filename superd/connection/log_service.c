@@ -140,14 +140,6 @@ static void PRINTF_LIKE(3, 4) write_line(const struct service *service, bool is_
 		log_write(is_success ? LEVEL_NOTICE : LEVEL_ALWAYS, NULL, "%s", text);
 }
 
-static const char *format_peer(const struct client *client, char text[ADDR_TEXT]) {
-	if (client->peer.length == 0) return "<no address>";
-	if (client->peer.at.any.sa_family != AF_UNIX) return addr_format_host(&client->peer, text);
-	if (client->uid == (uid_t)-1) return "uid:unknown";
-	snprintf(text, ADDR_TEXT, "uid:%lu", (unsigned long)client->uid);
-	return text;
-}
-
 /* Whether a line about a success is written: with -q, superd's own log has none. */
 static bool is_logged(const struct service *service, struct source source, long items) {
 	return (service->log_on_success & items) != 0 && (service->log_type.set || log_is_enabled(LEVEL_NOTICE)) &&
@@ -161,12 +153,12 @@ void log_start(const struct service *service, const struct client *client, pid_t
 	bool has_port = client->peer.length > 0 && client->peer.at.any.sa_family != AF_UNIX;
 	if (!is_logged(service, client->source, ~0L)) return;
 	if (items & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)pid);
-	if (items & LOG_ITEM_HOST) text_add(line, PART, " from=%s", format_peer(client, peer));
+	if (items & LOG_ITEM_HOST) text_add(line, PART, " from=%s", addr_format_source(client->source, peer));
 	if (items & LOG_ITEM_HOST && has_port) text_add(line, PART, " port=%u", addr_port(&client->peer));
 	write_line(service, true, "START: %.100s%s", service->id, line);
 }
 
-/* EXIT: ID status=N pid=N duration=N(sec), or signal=N. */
+/* EXIT: ID status=N pid=N duration=N(sec), or signal=N; and time_limit, if that has ended it. */
 void log_exit(const struct service *service, const struct child *child, int status) {
 	char line[PART] = "";
 	long items = service->log_on_success, seconds = (long)((loop_now() - child->began) / 1000);
@@ -177,6 +169,7 @@ void log_exit(const struct service *service, const struct child *child, int stat
 		    is_signal ? WTERMSIG(status) : WEXITSTATUS(status));
 	if (items & LOG_ITEM_PID) text_add(line, PART, " pid=%ld", (long)child->pid);
 	if (items & LOG_ITEM_DURATION) text_add(line, PART, " duration=%ld(sec)", seconds);
+	if (child_hit_time_limit(child)) text_add(line, PART, " time_limit");
 	write_line(service, true, "EXIT: %.100s%s", service->id, line);
 }
 
@@ -186,7 +179,7 @@ void log_fail(const struct service *service, const struct client *client, const 
 	if (service->log_on_failure == 0) return;
 	bool has_host = service->log_on_failure & LOG_ITEM_HOST;
 	write_line(service, false, "FAIL: %.100s %s%s%s", service->id, reason, has_host ? " from=" : "",
-	    has_host ? format_peer(client, peer) : "");
+	    has_host ? addr_format_source(client->source, peer) : "");
 }
 
 /* What a redirection passed on in each direction, in bytes. */

@@ -1,13 +1,13 @@
 /*
- * metrics: what superd has counted: in Prometheus text format, in a file that is replaced whole, at most once a second and
- * only when something has changed; and as lines of the log.
+ * metrics: what superd has counted: in Prometheus text format, in a file that is replaced whole when something has
+ * changed, at most once a second and at least once a minute; and as lines of the log.
  */
 #include "server.h"
 
 #include <fcntl.h>
 #include <time.h>
 
-enum { INTERVAL_MS = 1000 };
+enum { INTERVAL_MS = 1000, LONGEST_MS = 60 * 1000, MOST_CHILDREN = 1000 };
 
 struct totals metrics_totals;
 
@@ -15,24 +15,50 @@ static void write_later(struct timer *timer);
 
 static struct {
 	const char *path;
-	char new_path[PATH_MAX];
+	char new_path[PATH_MAX], name[PATH_MAX]; /* name: of the file, without its folder and ending */
 	bool failed;
 	int64_t next;
-	struct timer timer; /* set while the file has to be written */
+	struct timer timer;
 } metrics = {.timer.due = write_later};
 
-/* A `long` of every listener, or of its service. */
-struct family {
+const char *const result_words[RESULTS] = {
+    [RESULT_OK] = "ok", [RESULT_ERROR] = "error", [RESULT_SIGNAL] = "signal", [RESULT_TIME_LIMIT] = "time_limit"};
+
+static const char *result_word(int result) {
+	return result_words[result];
+}
+
+static const char *refusal_word(int verdict) {
+	return verdict_kinds[verdict].word;
+}
+
+/* A `long` of every listener, or of its service; or an array of them, of which each has a label. */
+static const struct family {
 	const char *name, *type, *help;
 	size_t offset;
 	bool is_of_service;
-};
-
-static const struct family families[] = {
+	const char *label, *(*word)(int);
+	int first, last;
+} families[] = {
     {.name = "superd_connections_total",
 	.type = "counter",
 	.help = "Connections accepted.",
 	.offset = offsetof(struct listener, accepted)},
+    {.name = "superd_refused_total",
+	.type = "counter",
+	.help = "Connections refused.",
+	.offset = offsetof(struct listener, refused),
+	.label = "reason",
+	.word = refusal_word,
+	.first = VERDICT_ALLOW + 1,
+	.last = VERDICTS - 1},
+    {.name = "superd_exits_total",
+	.type = "counter",
+	.help = "Programs that have ended.",
+	.offset = offsetof(struct listener, exits),
+	.label = "result",
+	.word = result_word,
+	.last = RESULTS - 1},
     {.name = "superd_running",
 	.type = "gauge",
 	.help = "Programs running.",
@@ -48,34 +74,38 @@ static const struct family families[] = {
 	.offset = offsetof(struct listener, spawn_failures)},
 };
 
-static const struct family refused = {.name = "superd_refused_total",
-    .type = "counter",
-    .help = "Connections refused.",
-    .offset = offsetof(struct listener, refused)};
-
-/* A sample. A label is UTF-8; what would end its value is escaped, and what cannot be shown is \xHH. */
-static void print_sample(
-    FILE *to, const char *name, const struct listener *listener, const char *reason, double value) {
-	char id[4 * ID_MAX_LENGTH + 6];
-	log_escape(id, sizeof id, listener->service->id);
-	fprintf(to, "%s{service=\"", name);
-	for (const char *byte = id; *byte != '\0'; byte++)
+/* The value of a label is UTF-8; what would end it is escaped, and what cannot be shown is \xHH. */
+static void print_label(FILE *to, const char *name, const char *value) {
+	char shown[4 * PATH_MAX];
+	log_escape(shown, sizeof shown, value);
+	fprintf(to, "%s=\"", name);
+	for (const char *byte = shown; *byte != '\0'; byte++)
 		fprintf(to, *byte == '"' || *byte == '\\' ? "\\%c" : "%c", *byte);
-	if (reason != NULL) fprintf(to, "\",reason=\"%s", reason);
-	fprintf(to, "\"} %.0f\n", value);
+	fputc('"', to);
 }
 
-/* The samples of a family, or of one verdict of it. Services with the same id are counted together. */
-static void print_samples(FILE *to, const struct family *family, enum verdict verdict) {
+/* Begins a sample. Each has a label for superd's own file, so that those of two superds can be in one directory. */
+static void print_name(FILE *to, const char *name) {
+	fprintf(to, "%s{", name);
+	print_label(to, "file", metrics.name);
+}
+
+/* The samples of the nth of a family. Services with the same id are counted together. */
+static void print_samples(FILE *to, const struct family *family, int nth) {
 	const struct listener *listener, *first;
 	for (first = listener_first(); first != NULL; first = first->next) {
 		if (first->retired || first->nth > 0) continue;
 		double sum = 0;
-		for (size_t nth = 0; (listener = listener_find(first->service->id, nth)) != NULL; nth++) {
+		for (size_t i = 0; (listener = listener_find(first->service->id, i)) != NULL; i++) {
 			const char *object = family->is_of_service ? (const void *)listener->service : listener;
-			sum += (double)((const long *)(const void *)(object + family->offset))[verdict];
+			sum += (double)((const long *)(const void *)(object + family->offset))[nth];
 		}
-		if (sum >= 0) print_sample(to, family->name, first, verdict_kinds[verdict].word, sum);
+		if (sum < 0) continue;
+		print_name(to, family->name);
+		fputc(',', to);
+		print_label(to, "service", first->service->id);
+		if (family->label != NULL) fprintf(to, ",%s=\"%s\"", family->label, family->word(nth));
+		fprintf(to, "} %.0f\n", sum);
 	}
 }
 
@@ -86,16 +116,14 @@ static void print_head(FILE *to, const char *name, const char *type, const char 
 static void print_families(FILE *to) {
 	for (const struct family *family = families; family < families + LENGTH(families); family++) {
 		print_head(to, family->name, family->type, family->help);
-		print_samples(to, family, VERDICT_ALLOW);
+		for (int nth = family->first; nth <= family->last; nth++) print_samples(to, family, nth);
 	}
-	print_head(to, refused.name, refused.type, refused.help);
-	for (enum verdict verdict = VERDICT_ALLOW + 1; verdict < VERDICTS; verdict++)
-		print_samples(to, &refused, verdict);
 }
 
 static void print_total(FILE *to, const char *name, const char *type, const char *help, long long value) {
 	print_head(to, name, type, help);
-	fprintf(to, "%s %lld\n", name, value);
+	print_name(to, name);
+	fprintf(to, "} %lld\n", value);
 }
 
 static int print_file(void) {
@@ -107,6 +135,9 @@ static int print_file(void) {
 	print_total(to, "superd_start_time_seconds", "gauge", "When superd was started.", metrics_totals.start_time);
 	print_total(to, "superd_reloads_total", "counter", "Configurations read again.", metrics_totals.reloads);
 	print_total(to, "superd_upgrades_total", "counter", "Upgrades in place.", metrics_totals.upgrades);
+	print_head(to, "superd_build_info", "gauge", "The version that runs.");
+	print_name(to, "superd_build_info");
+	fputs(",version=\"" VERSION "\"} 1\n", to);
 	bool failed = ferror(to);
 	failed |= fclose(to) != 0;
 	return failed ? -1 : rename(metrics.new_path, metrics.path);
@@ -120,7 +151,7 @@ void metrics_write(void) {
 	if (failed) unlink(metrics.new_path);
 	metrics.failed = failed;
 	metrics.next = loop_now() + INTERVAL_MS;
-	loop_set_timer(&metrics.timer, failed ? metrics.next : INT64_MAX);
+	loop_set_timer(&metrics.timer, failed ? metrics.next : loop_now() + LONGEST_MS);
 }
 
 static void write_later(struct timer *timer) {
@@ -133,13 +164,21 @@ void metrics_open(const char *path) {
 	if (metrics_totals.start_time == 0) metrics_totals.start_time = time(NULL);
 	if (path == NULL) return;
 	snprintf(metrics.new_path, sizeof metrics.new_path, "%s.new", path);
+	snprintf(metrics.name, sizeof metrics.name, "%s", strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path);
+	char *ending = strrchr(metrics.name, '.');
+	if (ending != NULL && ending != metrics.name) *ending = '\0';
 	metrics.path = path;
 	metrics_write();
 }
 
+/* Removes the file: superd ends. */
+void metrics_close(void) {
+	if (metrics.path != NULL) unlink(metrics.path);
+}
+
 /* A counter has changed. */
 void metrics_touch(void) {
-	if (metrics.path != NULL && !loop_timer_is_set(&metrics.timer)) loop_set_timer(&metrics.timer, metrics.next);
+	if (metrics.path != NULL && metrics.timer.when > metrics.next) loop_set_timer(&metrics.timer, metrics.next);
 }
 
 /* One line, or a row of a table where `width` is that of the ids, and not 0. */
@@ -159,7 +198,20 @@ static void log_listener_state(const struct listener *listener, int width) {
 	    reasons);
 }
 
-/* Logs the state of every service (USR1); on a terminal as a table. */
+static void log_children(void) {
+	char text[ADDR_TEXT];
+	int count = 0;
+	for (const struct child *child = child_next(NULL); child != NULL && count < MOST_CHILDREN;
+	     child = child_next(child)) {
+		if (child->listener == NULL || child->asking != NULL) continue;
+		count++;
+		log_always("CHILD: %s pid=%ld from=%s duration=%ld(sec)", child->listener->service->id,
+		    (long)child->pid, addr_format_source(child->source, text),
+		    (long)((loop_now() - child->began) / 1000));
+	}
+}
+
+/* Logs the state of every service, on a terminal as a table, and the running programs (USR1). */
 void metrics_log_state(void) {
 	int width = log_is_terminal() ? (int)strlen("SERVICE") : 0;
 	for (const struct listener *listener = listener_first(); width > 0 && listener; listener = listener->next)
@@ -167,4 +219,5 @@ void metrics_log_state(void) {
 	if (width > 0) log_always("%-*s  STATE      RUNNING  ACCEPTED  REFUSED  SPAWN_FAILURES", width, "SERVICE");
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		log_listener_state(listener, width);
+	log_children();
 }

@@ -153,7 +153,12 @@ static void linger(struct listener *listener, int fd, int64_t deadline) {
 static void program_ended(struct child *child, int status) {
 	struct listener *listener = child->listener;
 	const struct service *service = listener->service;
+	enum result result = child_hit_time_limit(child) ? RESULT_TIME_LIMIT
+			     : WIFSIGNALED(status)       ? RESULT_SIGNAL
+			     : status != 0               ? RESULT_ERROR
+							 : RESULT_OK;
 	count_child(child, -1);
+	listener->exits[result]++;
 	log_exit(service, child, status);
 	if (child->linger_fd >= 0) linger(listener, child->linger_fd, loop_now() + service->linger * INT64_C(1000));
 	if (service->wait) back_off(listener, child, status);
@@ -317,7 +322,7 @@ static bool is_reflector(const struct endpoint *peer) {
 static void peek_client(struct client *client) {
 	if (client->listener->service->socket_type != SOCK_DGRAM) return;
 	sys_peek_sender(client->fd, &client->peer);
-	client->source = addr_source(&client->peer, client->uid);
+	if (client->peer.length > 0) client->source = addr_source(&client->peer, client->uid);
 }
 
 /* Serves one client. Returns whether a connection was accepted, so that another may be waiting. */

@@ -22,6 +22,10 @@ struct verdict_kind {
 };
 extern const struct verdict_kind verdict_kinds[VERDICTS];
 
+/* How a program has ended. */
+enum result { RESULT_OK, RESULT_ERROR, RESULT_SIGNAL, RESULT_TIME_LIMIT, RESULTS };
+extern const char *const result_words[RESULTS];
+
 struct listening_socket {
 	struct watch watch; /* fd -1: the address is not there yet */
 	struct listening_socket *next;
@@ -59,7 +63,7 @@ struct listener {
 	struct client *pending_first, **pending_last; /* admitted clients for which no child could be started yet */
 	long pending;
 	struct waiting_list headers, lingering;
-	long accepted, spawn_failures, refused[VERDICTS];
+	long accepted, spawn_failures, refused[VERDICTS], exits[RESULTS];
 	struct refusal_run refusal_runs[VERDICTS];
 	struct shortage shortage;
 	long second_count; /* of connections in this second, for cps */
@@ -139,5 +143,6 @@ void metrics_open(const char *path);
 void metrics_touch(void);
 void metrics_write(void);
 void metrics_log_state(void);
+void metrics_close(void);
 
 #endif

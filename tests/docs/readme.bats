@@ -55,13 +55,12 @@ setup() {
 	assert_output "$(grep -v '^\$' session)"
 }
 
-@test "README: the commands for xinetd's and inetd's files, superd takes them" {
+@test "README: the commands for xinetd's files, superd takes them" {
 	print_service a >xinetd.conf
 	mkdir xinetd.d
 	cp xinetd.conf xinetd.d/a
-	printf '127.0.0.1:0 stream tcp nowait %s /bin/cat cat\n' "$ME" >inetd.conf
 	while read -r line; do
 		run -0 sh -c "$(sed "s|^superd|'$SUPERD' -t|; s| -t -t | -t |; s|/etc/|./|" <<<"$line")"
 		assert_line --regexp 'server *= /bin/cat'
-	done < <(block 1 'Replacing xinetd or inetd')
+	done < <(block 1 'Replacing xinetd')
 }

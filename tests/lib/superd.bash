@@ -36,10 +36,14 @@ print_block() {
 	printf 'service %s\n{%s}\n' "$name" "$block$lines"
 }
 
-# check_config [OPTION...]: superd -t on $CONF. Sets status, output and stderr; in stderr the file is called `conf`.
+# check_config [OPTION...]: superd -t on $CONF. Sets status, output, stderr, in which the file is called `conf`, and summary, the
+# last line of it.
 check_config() {
 	run --separate-stderr timeout -k 1 "$WAIT_SECONDS" "$SUPERD" -t -c "$CONF" "$@"
 	stderr=${stderr//$CONF/conf}
+	summary=${stderr##*$'\n'}
+	[[ $summary != 'superd: '*' disabled' ]] || stderr=${stderr%"$summary"}
+	stderr=${stderr%$'\n'}
 }
 
 # assert_config_errors LINE...: the check of $CONF fails, and prints each of these lines.
@@ -216,7 +220,8 @@ assert_sleeps() {
 
 # metric FILE NAME [LABELS]: print that value of the metrics file.
 metric() {
-	awk -v name="$2${3:+{$3\}}" '$1 == name { print $2 }' "$1"
+	local file=${1##*/}
+	awk -v name="$2{file=\"${file%.*}\"${3:+,$3}}" '$1 == name { print $2 }' "$1"
 }
 
 # metric_is FILE NAME LABELS VALUE: that value of the metrics file is VALUE.

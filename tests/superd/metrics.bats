@@ -148,7 +148,7 @@ while time.monotonic() < end:
     with open(sys.argv[1]) as file:
         text = file.read()
     seen.add(text)
-    if not text.startswith("# HELP superd_connections_total") or not "superd_upgrades_total 0" in text or text[-1] != "\n":
+    if not text.startswith("# HELP superd_connections_total") or not "\nsuperd_upgrades_total{" in text or text[-1] != "\n":
         print("half a file:", text)
 print(len(seen) >= 2)' "$METRICS"
 	assert_output True
@@ -204,13 +204,31 @@ print(len(seen) >= 2)' "$METRICS"
 	[ "$(cat "$BATS_TEST_TMPDIR/precious")" = precious ]
 }
 
-@test "metrics: superd stops, the file has the last state" {
+@test "metrics: superd stops, the file is removed" {
 	start_superd -m "$METRICS" -p 0 cat
-	ask "$PORT" </dev/null
-	ask "$PORT" </dev/null
+	wait_until test -s "$METRICS"
 	stop_superd
-	metric_is "$METRICS" superd_connections_total 'service="cat"' 2
-	metric_is "$METRICS" superd_running 'service="cat"' 0
-	run promtool check metrics <"$METRICS"
-	assert_success
+	[ ! -e "$METRICS" ]
+}
+
+@test "metrics: programs end in each way, superd_exits_total counts them by result, also after an upgrade" {
+	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 -o time_limit=1 sh -c 'read -r line; eval "$line"'
+	for line in 'exit 0' 'exit 0' 'exit 3' 'kill -9 $$' 'sleep 100'; do
+		ask "$PORT" <<<"$line"
+	done
+	wait_for_line '^superd: EXIT: sh signal=15 pid=[0-9]* duration=[0-9]*(sec) time_limit$'
+	upgrade_superd
+	wait_until metric_is "$METRICS" superd_exits_total 'service="sh",result="ok"' 2
+	metric_is "$METRICS" superd_exits_total 'service="sh",result="error"' 1
+	metric_is "$METRICS" superd_exits_total 'service="sh",result="signal"' 1
+	metric_is "$METRICS" superd_exits_total 'service="sh",result="time_limit"' 1
+	grep -q '^superd_build_info{file="metrics",version="' "$METRICS"
+}
+
+@test "USR1: programs run, the log has a CHILD line for each" {
+	start_superd -p 0 -b 127.0.0.1 cat
+	open_connection one "$PORT"
+	open_connection two "$PORT"
+	signal_and_wait USR1 'STATE: cat'
+	wait_until log_has 2 '^superd: CHILD: cat pid=[0-9]* from=127\.0\.0\.1 duration=[0-9]*(sec)$'
 }
