@@ -182,7 +182,7 @@ static int send_line(int priority, const char *text) {
 }
 
 static void write_line(int priority, const char *text) {
-	char line[LINE_MAX_LENGTH];
+	char line[LINE_MAX_LENGTH - 8]; /* and "superd: " before it */
 	if (own_log.lost > 0) {
 		snprintf(line, sizeof line, "warning: %lu log lines lost", own_log.lost);
 		if (send_line(LOG_WARNING, line) == 0) own_log.lost = 0;

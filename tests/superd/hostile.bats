@@ -44,9 +44,9 @@ assert_clean_log() {
 	assert_clean_log
 }
 
-@test "hostile names: a service's name of 2,000 bytes, each line of its log file keeps the limit" {
+@test "hostile names: the longest id, the lines of its log file keep the limit" {
 	needs root
-	print_open_service "$(printf '%02000d' 0)" log_type="FILE $BATS_TEST_TMPDIR/log.a" bind="$BATS_TEST_TMPDIR/socket" port= \
+	print_open_service "$(printf '%063d' 0)" log_type="FILE $BATS_TEST_TMPDIR/log.a" bind="$BATS_TEST_TMPDIR/socket" port= \
 		>"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	ask "$BATS_TEST_TMPDIR/socket" </dev/null

@@ -84,7 +84,7 @@ load ../lib/client
 	signal_and_wait USR1 STATE
 	grep -qF "STATE: $shown " "$LOG"
 	wait_until test -s "$BATS_TEST_TMPDIR/metrics"
-	grep -qF "{service=\"${shown//\\/\\\\}\"} " "$BATS_TEST_TMPDIR/metrics"
+	grep -qF ",service=\"${shown//\\/\\\\}\"} " "$BATS_TEST_TMPDIR/metrics"
 	run promtool check metrics <"$BATS_TEST_TMPDIR/metrics"
 	assert_success
 }
