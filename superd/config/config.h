@@ -175,7 +175,7 @@ struct config {
 	size_t count;
 	struct words failed; /* the ids of services in error */
 	int errors;
-	size_t left_out, disabled; /* services */
+	size_t left_out, disabled;    /* services */
 	bool defaults_broken, broken; /* an error in `defaults`; one outside the blocks */
 
 	/* for the files of this folder */

@@ -244,7 +244,8 @@ static void start_child(const struct client *client) {
 	bool may_wait = !must_ask && !service->wait && !(service->flags & FLAG_NORETRY);
 	if (may_wait && !has_room(listener) && pending_add(client) == 0) return;
 	int result;
-	while ((result = start(client, must_ask, &failure)) < 0 && free_descriptors(failure.error_number)) continue;
+	do result = start(client, must_ask, &failure);
+	while (result < 0 && free_descriptors(failure.error_number));
 	if (result < 0)
 		start_failed(client, &failure);
 	else if (is_alone)
