@@ -54,7 +54,8 @@ static size_t preamble_length(const char *bytes, size_t length) {
 		    (memcmp(at, "\xef\xbb\xbf", 3) == 0 || (at[0] == IAC && at[1] >= WILL && at[1] <= DONT)))
 			at += 3;
 		else if (end - at >= 4 && at[0] == IAC && at[1] == SB) {
-			for (at += 2; end - at >= 2 && (at[0] != IAC || at[1] != SE); at++) continue;
+			at += 2;
+			while (end - at >= 2 && (at[0] != IAC || at[1] != SE)) at++;
 			at = end - at >= 2 ? at + 2 : end;
 		} else
 			return (size_t)(at - (const unsigned char *)bytes);

@@ -68,11 +68,6 @@ void child_limit(struct child *child, int64_t deadline) {
 	loop_set_timer(&child->timer, deadline);
 }
 
-/* Whether it was sent TERM because of its service's time_limit. */
-bool child_hit_time_limit(const struct child *child) {
-	return child->term_sent && !child->is_hurried;
-}
-
 size_t child_count(void) {
 	return children.count;
 }

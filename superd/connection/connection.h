@@ -44,6 +44,11 @@ struct child {
 	void (*ended)(struct child *child, int status); /* NULL: nobody hears of it */
 };
 
+/* Whether it was sent TERM because of its service's time_limit. */
+static inline bool child_hit_time_limit(const struct child *child) {
+	return child->term_sent && !child->is_hurried;
+}
+
 /* waiting.c: connections that wait for their client */
 struct waiting {
 	struct watch watch;
@@ -84,7 +89,6 @@ void spawn_hand_over(struct child *child, int *waits);
 /* child.c: the running children */
 void child_add(struct child *child);
 void child_limit(struct child *child, int64_t deadline);
-bool child_hit_time_limit(const struct child *child);
 void child_forget(struct child *child);
 size_t child_count(void);
 struct child *child_next(const struct child *last);
