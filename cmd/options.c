@@ -63,6 +63,8 @@ void options_read(struct options *options, int argc, char **argv) {
 	memset(options, 0, sizeof *options);
 	options->limit = OPTIONS_LIMIT_DEFAULT;
 	options->time_limit = TIME_LIMIT_DEFAULT;
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) print(help);
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) print("cmd " VERSION "\n");
 	while ((letter = getopt(argc, argv, ":d:i:l:nt:Vh")) != -1) read_option(options, letter);
 	if (optind < argc) {
 		screen_error("%s: cmd takes no arguments; cmd -h lists the options", argv[optind]);

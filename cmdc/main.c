@@ -17,6 +17,7 @@ enum {
 	TIMEOUT_MAX = 86400
 };
 
+static const char version[] = "cmdc " VERSION "\n";
 static const char usage[] =
     "usage: cmdc [-h HOST] [-p PORT] [-t SECONDS] [NAME [ARGUMENT...]]\n"
     "       cmdc -V\n"
@@ -54,8 +55,8 @@ static bool is_port(const char *text) {
 	return read_number(text, 1, 65535) != -1 || getservbyname(text, "tcp") != NULL;
 }
 
-static _Noreturn void print_version(void) {
-	output_text(&standard_output, "cmdc " VERSION "\n");
+static _Noreturn void print(const char *text) {
+	output_text(&standard_output, text);
 	if (output_flush(&standard_output) == 0) exit(CMDC_OK);
 	output_report_failure();
 	exit(CMDC_LOST);
@@ -85,7 +86,7 @@ static int set_option(struct options *options, int letter, char *value) {
 		options->timeout = read_number(value, 0, TIMEOUT_MAX);
 		if (options->timeout != -1) return 0;
 		return output_message("-t %.200s: not a number of seconds from 0 to %d", value, TIMEOUT_MAX);
-	case 'V': print_version();
+	case 'V': print(version);
 	case ':': return output_message("-%c needs a value", optopt);
 	default: return output_message("no such option: -%c", optopt);
 	}
@@ -94,6 +95,8 @@ static int set_option(struct options *options, int letter, char *value) {
 static void read_options(struct options *options, int argc, char *argv[]) {
 	int letter;
 
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) print(usage);
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) print(version);
 	while ((letter = getopt(argc, argv, ":h:p:t:V")) != -1) {
 		if (set_option(options, letter, optarg) == 0) continue;
 		output_text(&standard_error, usage);

@@ -17,6 +17,15 @@ assert_usage_error() {
 	assert_output --regexp '^cmdc [0-9]+\.[0-9]+\.[0-9]+$'
 }
 
+@test "usage: --help and --version, superd, cmd and cmdc print them to stdout" {
+	for program in "$SUPERD" "$CMD" "$CMDC"; do
+		run -0 --separate-stderr "$program" --version
+		assert_output "$("$program" -V)"
+		run -0 --separate-stderr "$program" --help
+		assert_line --index 0 --partial "usage: ${program##*/} "
+	done
+}
+
 @test "cmdc usage: -V and stdout is a full disk, cmdc exits with status 3" {
 	run --separate-stderr bash -c '"$1" -V >/dev/full' - "$CMDC"
 	assert_failure 3

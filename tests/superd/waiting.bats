@@ -34,8 +34,8 @@ open_lingering() {
 	SUPERD_PREFIX=(prlimit --nofile=40)
 	print_open_service a linger=60 server=/bin/true >"$CONF"
 	start_superd -c "$CONF"
-	# Not more at once than there are descriptors.
-	for ((i = 0; i < 3; i++)); do open_lingering 20; done
+	# Not more at once than there are descriptors; a start by fork needs three.
+	for ((i = 0; i < 12; i++)); do open_lingering 5; done
 	begin=${EPOCHREALTIME/./}
 	run ask "$PORT" </dev/null
 	assert_success
