@@ -228,9 +228,13 @@ print_state() {
 	done
 }
 
+# The largest number of superd's machine.
+MOST=9223372036854775807
+[[ $(head -c 5 "$SUPERD" | tr -d '\0') != *$'\x01' ]] || MOST=2147483647
+
 @test "attribute rlimit_as: a number larger than 64 bits is an error" {
 	assert_rejected 'rlimit_as = 99999999999999999999' \
-		'rlimit_as: 99999999999999999999 is out of range, 1 to 9223372036854775807'
+		"rlimit_as: 99999999999999999999 is out of range, 1 to $MOST"
 	print_service a 'rlimit_as = 9223372036854775807M' >"$CONF"
 	check_config
 	assert_failure 1
@@ -238,7 +242,7 @@ print_state() {
 
 @test "attributes rlimit_*: 0, it is an error where no program could start, and no limit of rlimit_cpu" {
 	for name in as data stack; do
-		assert_rejected "rlimit_$name = 0" "rlimit_$name: 0 is out of range, 1 to 9223372036854775807"
+		assert_rejected "rlimit_$name = 0" "rlimit_$name: 0 is out of range, 1 to $MOST"
 	done
 	for name in core cpu files fsize nproc rss; do
 		assert_accepted "rlimit_$name = 0"

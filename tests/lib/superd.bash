@@ -9,6 +9,14 @@ CONF=$BATS_TEST_TMPDIR/conf
 # A command that starts superd: SUPERD_PREFIX=(env NAME=VALUE). It must exec superd, not fork.
 SUPERD_PREFIX=()
 
+# The signals that a program finds ignored. GNU make leaves 32 and 33 ignored in what it starts, and POSIX has no way to change
+# these two.
+DEFAULT_IGNORED=0000000000000000
+if [ "${FLAVOUR:-}" = posix ]; then
+	DEFAULT_IGNORED=$(awk '/^SigIgn/ { print $2 }' /proc/self/status)
+	printf -v DEFAULT_IGNORED '%016x' $((0x$DEFAULT_IGNORED & 0x180000000))
+fi
+
 # Configurations.
 
 # print_service NAME [LINE...]: print a service for a file: /bin/cat as the user of the tests, on a port that the kernel chooses. A LINE

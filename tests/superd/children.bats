@@ -13,13 +13,7 @@ tamper() {
 	wait_until grep -q '^TracerPid:.*[1-9]' "/proc/$SUPERD_PID/status"
 }
 
-# A program's signals. GNU make leaves 32 and 33 ignored in what it starts, and POSIX has no way to change these two.
-DEFAULT_SIGNALS=$'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000000'
-if [ "${FLAVOUR:-}" = posix ]; then
-	ignored=$(awk '/^SigIgn/ { print $2 }' /proc/self/status)
-	printf -v ignored '%016x' $((0x$ignored & 0x180000000))
-	DEFAULT_SIGNALS=${DEFAULT_SIGNALS/SigIgn:?????????????????/SigIgn:$'\t'$ignored}
-fi
+DEFAULT_SIGNALS=$'SigBlk:\t0000000000000000\nSigIgn:\t'$DEFAULT_IGNORED$'\nSigCgt:\t0000000000000000'
 
 children_of_superd() {
 	pgrep -P "$SUPERD_PID"

@@ -41,7 +41,8 @@ assert_quoted() {
 	assert_success
 	assert_line --index 0 'SERVICE  ADDRESS            SOCKET  USER    INSTANCES  CLIENTS        PROGRAM'
 	assert_line --index 1 'a        127.0.0.1:7008 +1  tcp     nobody  20         10.0.0.0/8 +1  /bin/cat -u -'
-	assert_equal "${#lines[@]}" 2
+	assert_line --index 2 'superd: 1 service at 2 addresses; 0 with errors, 0 left out, 0 disabled'
+	assert_equal "${#lines[@]}" 3
 }
 
 @test "superd -t on a terminal: no_access and only_from, the table shows which clients are admitted" {
@@ -69,7 +70,7 @@ assert_quoted() {
 	on_terminal "$SUPERD -t -c $FILE | cat >$BATS_TEST_TMPDIR/pipe-of-t"
 	cmp "$BATS_TEST_TMPDIR/plain" "$BATS_TEST_TMPDIR/file-of-t"
 	cmp "$BATS_TEST_TMPDIR/plain" "$BATS_TEST_TMPDIR/pipe-of-t"
-	run "$SUPERD" -t -c "$BATS_TEST_TMPDIR/plain"
+	run --separate-stderr "$SUPERD" -t -c "$BATS_TEST_TMPDIR/plain"
 	assert_output "$(cat "$BATS_TEST_TMPDIR/plain")"
 }
 
@@ -134,7 +135,8 @@ assert_quoted() {
 @test "superd errors on a terminal: the file cannot be read again, nothing is quoted" {
 	write_file 'port = many'
 	run on_terminal "cat $FILE | $SUPERD -t -c /dev/stdin"
-	assert_output "/dev/stdin:8: port: 'many' is not a number"
+	assert_line --index 0 "/dev/stdin:8: port: 'many' is not a number"
+	assert_line --index 1 --partial 'superd: 0 services'
 	run on_terminal "$SUPERD -t -p 0 -o instances=many cat"
 	assert_output "instances: 'many' is not a number"
 }
@@ -142,7 +144,8 @@ assert_quoted() {
 @test "superd errors: stderr is no terminal, nothing is quoted" {
 	write_file 'port = many'
 	run on_terminal "$SUPERD -t -c $FILE 2>&1 | cat"
-	assert_output "$FILE:8: port: 'many' is not a number"
+	assert_line --index 0 "$FILE:8: port: 'many' is not a number"
+	assert_line --index 1 --partial 'superd: 0 services'
 }
 
 @test "superd errors on a terminal: 150 errors, the first 100 are quoted" {

@@ -85,6 +85,7 @@ print_twice() {
 check_messages() {
 	local status=0
 	"$SUPERD" -t -c "$CONF" >/dev/null 2>"$PUBLIC/messages" || status=$?
+	sed -i '$ { /^superd: [0-9]* services\{0,1\} at /d }' "$PUBLIC/messages"
 	grep -vE "^$PUBLIC/conf:[0-9]+: " "$PUBLIC/messages"
 	if grep -qvE '^[^ ]+: warning: ' "$PUBLIC/messages"; then
 		[ "$status" -eq 1 ] || echo "status $status with errors"
