@@ -17,6 +17,12 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) /* only that build marks the frames on a stack */
+#endif
+
 #ifndef SYS_close_range
 #define SYS_close_range (-1) /* Linux 5.9; at exec 5.11 */
 #endif
@@ -221,6 +227,7 @@ pid_t sys_clone(struct task *task) {
 	if (can_unshare < 0) can_unshare = sys_close_range(INT_MAX, CLOSE_UNSHARED) == 0;
 	task->shares_descriptors &= can_unshare;
 	has_keyctl();
+	ASAN_UNPOISON_MEMORY_REGION(task->stack, sizeof task->stack); /* an earlier child has left its frames there */
 	int flags = CLONE_VM | (task->shares_descriptors ? CLONE_FILES : 0) | CLONE_PARENT_SETTID | SIGCHLD;
 	return clone(run_task, task->stack + sizeof task->stack, flags, task, (pid_t *)&task->starting);
 }
