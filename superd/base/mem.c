@@ -23,8 +23,9 @@ void (*mem_exhausted)(void) = abort;
 /* Zeroed memory, to be freed with free(3). */
 void *mem_new(size_t size) {
 	void *memory = calloc(1, size);
-	if (memory == NULL) mem_exhausted();
-	return memory;
+	if (memory != NULL) return memory;
+	mem_exhausted();
+	abort();
 }
 
 static struct arena *new_block(size_t size) {

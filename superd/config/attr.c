@@ -223,6 +223,7 @@ int attr_apply(struct service *service, struct assignment *assignment) {
 /* Sets an attribute to a value that superd knows to be good. */
 void attr_set(struct service *service, const char *name, const char *text) {
 	const struct attr *attr = attr_find(name);
+	if (attr == NULL) return; /* never: the names are superd's own */
 	struct arena *arena = service->config != NULL ? service->config->loading : service->arena;
 	struct assignment *value = mem_alloc(arena, sizeof *value);
 	struct error error = {.text = ""};

@@ -12,7 +12,7 @@ block() {
 }
 
 setup() {
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 }
 
 @test "README: a program of one's own, the client and superd's log are as shown" {
@@ -34,8 +34,8 @@ setup() {
 	needs root
 	block 1 'Your own program' >script
 	sh -e script
-	block 5 'Your own program' | sed "s|^superd|'$SUPERD' -t|" >command
-	run -0 sh -e command
+	block 5 'Your own program' | sed "s|^superd|'$SUPERD' -t|" >script.t
+	run -0 sh -e script.t
 	assert_line --regexp 'only_from *= 10\.0\.0\.0/8 ::1/128'
 }
 

@@ -144,6 +144,7 @@ internal_services() {
 		sed 's,/usr/[^ ]*/\(cmd\|health\|in\.tftpd\)$,/bin/true,' >"$BATS_TEST_TMPDIR/examples"
 	run --separate-stderr "$SUPERD" -t -c "$BATS_TEST_TMPDIR/examples"
 	assert_success
+	# shellcheck disable=SC2154 # run sets it
 	[[ $stderr = 'superd: 5 services at '*'; 0 with errors, 0 left out, '*' disabled' ]]
 	[ "$(grep -c '^service' <<<"$output")" -eq 5 ]
 }

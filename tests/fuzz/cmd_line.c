@@ -117,6 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	require(buffer != NULL);
 	line_open(&reader, buffer, limit);
 	reader.size = limit + 2 + READ_SIZE;
+	reader.has_begun = true; /* the model knows no bytes before the first line */
 
 	for (data += 2, size -= 2; size > 0;) {
 		size_t space_size, piece;

@@ -104,7 +104,7 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2, signal.SIGTERM, signal
 os.execv(sys.argv[1], sys.argv[1:])')
 	# Without a shell, which would clear the mask.
 	run printed_by grep -E '^Sig(Ign|Blk)' /proc/self/status
-	assert_output $'SigBlk:\t0000000000000000\nSigIgn:\t'$DEFAULT_IGNORED
+	assert_output $'SigBlk:\t0000000000000000\nSigIgn:\t'"$DEFAULT_IGNORED"
 }
 
 @test "signals: superd was started with signals ignored and blocked, it reaps programs and stops" {
@@ -240,5 +240,5 @@ for number in 32, 33, 40:
 os.execvp(sys.argv[1], sys.argv[1:])')
 	start_superd -p 0 grep SigIgn /proc/self/status
 	run ask "$PORT" </dev/null
-	assert_output $'SigIgn:\t'$DEFAULT_IGNORED
+	assert_output $'SigIgn:\t'"$DEFAULT_IGNORED"
 }
