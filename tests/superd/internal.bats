@@ -219,3 +219,10 @@ raw.sendto(struct.pack(">HHHH", source, target, 8 + 5, 0) + b"hello", ("127.0.0.
 	stop_superd TERM
 	((SECONDS < 5))
 }
+
+@test "internal echo: a stream with wait = yes, superd answers one client after the other" {
+	print_open_service echo 'type = INTERNAL UNLISTED' 'wait = yes' server= >"$CONF"
+	start_superd -c "$CONF"
+	[ "$(ask "$PORT" <<<one)" = one ]
+	[ "$(ask "$PORT" <<<two)" = two ]
+}

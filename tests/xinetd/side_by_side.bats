@@ -409,19 +409,15 @@ print_families() {
 	assert_output 'AF_INET6 ::1 ::1'
 }
 
-@test "side by side, internal streams with wait = yes: both servers answer one client after the other" {
-	CONF=$PUBLIC/conf PORTS=("$(free_port)" "$(free_port)")
+@test "side by side, an internal stream with wait = yes: both servers answer one client after the other" {
+	CONF=$PUBLIC/conf PORTS=("$(free_port)")
 	mkdir "$PUBLIC/log"
-	{
-		print_open_service echo 'type = INTERNAL UNLISTED' "port = ${PORTS[0]}" 'wait = yes' server=
-		print_open_service daytime 'type = INTERNAL UNLISTED' "port = ${PORTS[1]}" 'wait = yes' server=
-	} >"$CONF"
+	print_open_service daytime 'type = INTERNAL UNLISTED' "port = ${PORTS[0]}" 'wait = yes' server= >"$CONF"
 	conversation() {
-		for text in one two; do
-			tell_program "${PORTS[0]}" "$text"
-			"$CLIENT" "${PORTS[1]}" all | sed 's/[0-9][0-9]:[0-9][0-9]:[0-9][0-9]/TIME/'
+		for _ in 1 2; do
+			"$CLIENT" "${PORTS[0]}" all | sed 's/[0-9][0-9]:[0-9][0-9]:[0-9][0-9]/TIME/'
 		done
 	}
 	LASTING=yes side_by_side conversation
-	grep -q two "$PUBLIC/superd.seen"
+	[ "$(grep -c TIME "$PUBLIC/superd.seen")" -ge 2 ]
 }
