@@ -283,8 +283,8 @@ without_address() {
 	status=0
 	wait_superd || status=$?
 	[ "$status" -eq 1 ]
-	wait_for_line '^superd: .*192\.0\.2\.1.*: Cannot assign'
-	wait_for_line 'superd.*: .*192\.0\.2\.1.*: Cannot assign' "$SYSLOG"
+	wait_for_line '^superd: cat: cannot listen on 192\.0\.2\.1:0: .'
+	wait_for_line 'superd.*: cat: cannot listen on 192\.0\.2\.1:0: .' "$SYSLOG"
 }
 
 @test "superd -t -l: a wrong service, the error goes to stderr" {
