@@ -47,11 +47,19 @@ static void reload(void) {
 	notify_send("READY=1");
 }
 
+/* Without a configuration to read again, HUP tells that the terminal is gone. More than one may: the shell's, the kernel's. */
+static void hang_up(void) {
+	if (options.program == NULL)
+		reload();
+	else if (!upgrade_ignores_hangup())
+		stop();
+}
+
 static _Noreturn void run(void) {
 	for (;;) {
 		if (loop_signal_taken(SIGCHLD)) child_reap(loop_signal_sender());
 		if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT)) stop();
-		if (loop_signal_taken(SIGHUP) && !stopping) reload();
+		if (loop_signal_taken(SIGHUP) && !stopping) hang_up();
 		if (loop_signal_taken(SIGUSR1)) metrics_log_state();
 		if (loop_signal_taken(SIGUSR2) && !stopping) upgrade_begin();
 		if (upgrade_is_due() && !stopping) upgrade_execute();
@@ -81,12 +89,12 @@ int main(int argc, char **argv) {
 	    options.facility, options.check);
 	if (restored < 0) log_error("%s", error.text);
 	if (options.check) return restored < 0 ? EXIT_FAILURE : reload_check(&options);
+	upgrade_remember(argv);
 	while (loop_open() < 0) {
 		log_error("signals: %s", strerror(errno));
 		if (!upgrade_is_successor()) return EXIT_FAILURE;
 		sleep(1);
 	}
-	upgrade_remember(argv);
 	if (pid_file_open(options.pid_file, &error) < 0) {
 		log_error("%s", error.text);
 		if (!upgrade_is_successor()) return EXIT_FAILURE;

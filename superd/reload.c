@@ -193,10 +193,6 @@ int reload_start(const struct options *options) {
 void reload_again(const struct options *options) {
 	struct config config;
 	size_t changes[CHANGES] = {0};
-	if (options->program != NULL) {
-		log_notice("there is no configuration to read again");
-		return;
-	}
 	config_load(options, &config);
 	if (config.broken || config.defaults_broken) {
 		log_error("the configuration has errors; nothing was changed");

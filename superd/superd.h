@@ -21,6 +21,7 @@ void reload_again(const struct options *options);
 /* upgrade.c: another superd in place of this one, at USR2 */
 bool upgrade_is_successor(void);
 void upgrade_remember(char **argv);
+bool upgrade_ignores_hangup(void);
 int upgrade_restore_early(struct error *error);
 void upgrade_restore_late(void);
 void upgrade_begin(void);

@@ -24,6 +24,7 @@ static struct {
 	const char *path;
 	char **argv;
 	struct words check_argv; /* the same with -t */
+	bool ignores_hangup;     /* HUP was ignored when the first superd was started, as nohup(1) does */
 	bool is_checking, is_due;
 	int reason_fd;      /* the checking child's stderr */
 	bool is_successor;  /* of the superd that this process was before */
@@ -35,9 +36,11 @@ bool upgrade_is_successor(void) {
 	return upgrade.is_successor || getenv(VARIABLE) != NULL;
 }
 
-/* Remembers how superd was started, so that the superd on disk can be started in the same way later. */
+/* Remembers how superd was started, so that the superd on disk can be started in the same way later. Before loop_open. */
 void upgrade_remember(char **argv) {
 	char directory[PATH_MAX];
+	struct sigaction hangup;
+	if (sigaction(SIGHUP, NULL, &hangup) == 0) upgrade.ignores_hangup |= hangup.sa_handler == SIG_IGN;
 	struct arena *arena = upgrade.arena = mem_arena_new();
 	const char *path = strchr(argv[0], '/') != NULL ? argv[0] : command_find_in_path(arena, argv[0]);
 	if (path != NULL && path[0] != '/' && getcwd(directory, sizeof directory) != NULL)
@@ -47,6 +50,10 @@ void upgrade_remember(char **argv) {
 	words_add(arena, &upgrade.check_argv, argv[0]);
 	words_add(arena, &upgrade.check_argv, "-t");
 	while (*++argv != NULL) words_add(arena, &upgrade.check_argv, *argv);
+}
+
+bool upgrade_ignores_hangup(void) {
+	return upgrade.ignores_hangup;
 }
 
 /* The next superd inherits the descriptor. Returns it. */
@@ -130,8 +137,8 @@ static void write_waiting(FILE *to, const struct listener *listener) {
 static void write_lines(FILE *to) {
 	const struct inherited_socket *passed;
 	const struct denied_source *denied;
-	fprintf(to, "%s\ntotals start_time=%lld reloads=%lld upgrades=%lld\n", FIRST_LINE, metrics_totals.start_time,
-	    metrics_totals.reloads, metrics_totals.upgrades);
+	fprintf(to, "%s\ntotals start_time=%lld reloads=%lld upgrades=%lld ignores_hangup=%d\n", FIRST_LINE,
+	    metrics_totals.start_time, metrics_totals.reloads, metrics_totals.upgrades, upgrade.ignores_hangup);
 	for (size_t i = 0; (passed = inherited_find(i, NULL)) != NULL; i++) {
 		fprintf(to, "passed fd=%d", keep_open(passed->fd));
 		write_name(to, passed->name, 0);
@@ -287,6 +294,7 @@ static void restore_totals(const char *line) {
 	metrics_totals.start_time = read_number(line, "start_time", 0);
 	metrics_totals.reloads = read_number(line, "reloads", 0);
 	metrics_totals.upgrades = read_number(line, "upgrades", 0) + 1;
+	upgrade.ignores_hangup = read_number(line, "ignores_hangup", 0) != 0;
 }
 
 /* A counter of that kind and word. */

@@ -108,18 +108,29 @@ open_program() {
 	assert_output here
 }
 
-@test "HUP: there is no configuration file and HUP arrives, superd and the program continue" {
+@test "HUP: without -c, it is TERM: the program finishes, superd exits 0" {
 	start_superd -p 0 sh -c "$HELLO"
 	open_program "$PORT" line "file:$BATS_TEST_TMPDIR/go" 'send:still served\n' shut all
 	kill -HUP "$SUPERD_PID"
-	kill -USR1 "$SUPERD_PID"
-	run ask "$PORT" </dev/null
-	assert_output here
+	wait_for_line '^superd: stopping: 1 programs running'
+	kill -HUP "$SUPERD_PID" # the shell's and the kernel's: one end of a terminal
 	touch "$BATS_TEST_TMPDIR/go"
 	wait "$CLIENT_PID"
 	[ "$(cat "$BATS_TEST_TMPDIR/occupied")" = $'here\nstill served' ]
-	run grep -i error "$LOG"
-	assert_failure
+	wait_superd
+}
+
+@test "HUP: without -c, ignored at start (nohup), superd serves, after an upgrade too, and the program has its default" {
+	SUPERD_PREFIX=(nohup)
+	start_superd -p 0 sh -c 'grep SigIgn /proc/self/status'
+	for _ in 1 2; do
+		kill -HUP "$SUPERD_PID"
+		run ask "$PORT" </dev/null
+		assert_output --regexp '0000000$'
+		kill -USR2 "$SUPERD_PID"
+		wait_for_line 'upgraded in place'
+	done
+	! grep stopping "$LOG" || false
 }
 
 @test "USR1: a program runs, superd logs the service's state" {
@@ -137,7 +148,7 @@ open_program() {
 
 @test "signals: 400 of them in a row, superd loses no child and no connection" {
 	start_superd -p 0 -o instances=UNLIMITED cat
-	(for _ in $(seq 200); do kill -USR1 "$SUPERD_PID" && kill -HUP "$SUPERD_PID"; done) &
+	(for _ in $(seq 200); do kill -USR1 "$SUPERD_PID" && kill -CHLD "$SUPERD_PID"; done) &
 	storm=$!
 	for n in $(seq 20); do
 		run ask "$PORT" <<<"$n"

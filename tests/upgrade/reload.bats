@@ -381,13 +381,6 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	assert_output hello
 }
 
-@test "HUP: superd runs a program from the command line, it logs that and serves" {
-	start_superd -p 0 cat
-	kill -HUP "$SUPERD_PID"
-	wait_for_line 'no configuration to read again'
-	echoes "$PORT"
-}
-
 @test "reload: a removed service at one address and a new one at all addresses of its port, the new one listens" {
 	local port
 	port=$(free_port)

@@ -370,7 +370,8 @@ is_zombie() {
 }
 
 @test "upgrade: 200 USR2 and HUP under load, no connection is lost" {
-	start_superd -p 0 -b 127.0.0.1 cat
+	print_open_service a >"$CONF"
+	start_superd -c "$CONF"
 	start_background "$LOAD" -c 4 -f "$BATS_TEST_TMPDIR/stop" "$PORT" >"$BATS_TEST_TMPDIR/load"
 	for _ in {1..200}; do
 		kill -USR2 "$SUPERD_PID"
