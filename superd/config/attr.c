@@ -64,6 +64,7 @@ static const struct attr table[] = {
 	{.name = "max_load", .type = &attr_load, .field = F(max_load), .scope = IN_BOTH, .doc = "refuse at this one-minute load or more"},
 	{.name = "on_limit", .type = &attr_word, .field = F(on_limit), .scope = IN_BOTH, .default_text = "refuse", .words = on_limit, .doc = "at instances and cps: close the connection, or let it wait in the backlog"},
 
+	{.name = "command", .type = &attr_command, .field = F(command), .scope = IN_SERVICE, .doc = "the program and its arguments, in place of server and server_args; quoted as in sh(1)"},
 	{.name = "server", .type = &attr_path, .field = F(server), .scope = IN_SERVICE, .doc = "the program"},
 	{.name = "server_args", .type = &attr_list, .field = F(server_args), .scope = IN_SERVICE, .doc = "its arguments, without its own name unless NAMEINARGS"},
 	{.name = "user", .type = &attr_user, .field = F(user), .scope = IN_SERVICE, .doc = "the user that the program runs as"},
@@ -269,18 +270,43 @@ int attr_fail(const struct service *service, const char *name, const char *forma
 	return -1;
 }
 
+/* Prints a line of a service: the attribute with its words, as they are or quoted. */
+static void print_words(FILE *to, const char *name, const char *const *word, size_t count, bool is_quoted) {
+	fprintf(to, "\t%-18s =", name);
+	for (size_t i = 0; i < count; i++) {
+		fputc(' ', to);
+		if (is_quoted)
+			shell_print(word[i], to);
+		else
+			fputs(word[i], to);
+	}
+	fputc('\n', to);
+}
+
+/* Prints the value of `command`, as server and server_args where they can say the same. */
+static void print_command(FILE *to, const struct words *words) {
+	if (!shell_are_plain(words)) {
+		print_words(to, "command", words->word, words->count, true);
+		return;
+	}
+	print_words(to, "server", words->word, 1, false);
+	if (words->count > 1) print_words(to, "server_args", words->word + 1, words->count - 1, false);
+}
+
 /* Prints the whole service in the syntax of a configuration file, while the configuration is loaded. */
 void attr_print_service(const struct service *service, FILE *to) {
 	fprintf(to, "service %s\n{\n", service->name);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
 		const struct assignment *value = *value_of(service, attr);
 		if (!(attr->scope & IN_SERVICE) || value == NULL) continue;
-		fprintf(to, "\t%-18s =", attr->name);
-		if (attr->type->print != NULL)
+		if (attr->type == &attr_command) {
+			print_command(to, &value->words);
+		} else if (attr->type->print != NULL) {
+			fprintf(to, "\t%-18s =", attr->name);
 			attr->type->print((const char *)service + attr->field, to);
-		else
-			for (size_t i = 0; i < value->words.count; i++) fprintf(to, " %s", value->words.word[i]);
-		fputc('\n', to);
+			fputc('\n', to);
+		} else
+			print_words(to, attr->name, value->words.word, value->words.count, false);
 	}
 	fputs("}\n", to);
 }

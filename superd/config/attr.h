@@ -42,7 +42,7 @@ struct attr {
 enum { ATTR_WORDS_TEXT = 200 };
 const char *attr_list_words(const struct attr *attr, const char *separator, char text[ATTR_WORDS_TEXT]);
 extern const struct attr_type attr_number, attr_limit, attr_octal, attr_rlimit, attr_rlimit_bytes, attr_load, attr_word,
-    attr_bits, attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_hosts, attr_word_set, attr_environment,
+    attr_bits, attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_command, attr_hosts, attr_word_set, attr_environment,
     attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner, attr_log, attr_redirect,
     attr_minutes;
 

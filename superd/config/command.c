@@ -57,23 +57,23 @@ static void add(struct config *config, struct block *block, const char *name, co
 /* Adds the program, its arguments, and the last component of its path as the id. Returns 0, or -1 and an error. */
 static int add_program(struct config *config, struct block *block, struct error *error) {
 	char directory[PATH_MAX];
-	const char *path, *current, **words = (const char **)(void *)config->options->program;
-	size_t count = 0;
+	const char *path, *current;
+	char **word = config->options->program;
 	if (getcwd(directory, sizeof directory) == NULL)
 		return error_set(error, "the current directory: %s", strerror(errno));
 	current = mem_copy(config->loading, directory);
-	if (find_program(config->loading, words[0], current, &path, error) < 0) return -1;
+	if (find_program(config->loading, *word, current, &path, error) < 0) return -1;
 	if (path[0] != '/') {
 		config->common->relative_path = mem_copy(config->common->arena, path);
 		while (strncmp(path, "./", 2) == 0) path += 2 + strspn(path + 2, "/");
 		path = mem_print(config->loading, "%s/%s", strcmp(current, "/") == 0 ? "" : current, path);
 	}
 	block->name = strrchr(path, '/') + 1;
-	while (words[count] != NULL) count++;
 	add(config, block, "directory", &current, 1);
-	add(config, block, "server", &path, 1);
 	add(config, block, "id", &block->name, 1);
-	add(config, block, "server_args", words + 1, count - 1);
+	struct assignment *command = parse_add_assignment(config, block, "command", &here);
+	words_add(config->loading, &command->words, path);
+	while (*++word != NULL) words_add(config->loading, &command->words, *word);
 	return 0;
 }
 
@@ -104,9 +104,9 @@ static int add_option(struct config *config, struct block *block, const char *te
 	const struct {
 		const char *name, *set_by;
 		bool is_set;
-	} own[] = {{"server", "PROGRAM", true}, {"server_args", "PROGRAM", true}, {"disable", "starting superd", true},
-	    {"port", "-p", options->port != NULL}, {"bind", "-b", options->addresses.set},
-	    {"user", "-u", options->user != NULL}};
+	} own[] = {{"command", "PROGRAM", true}, {"server", "PROGRAM", true}, {"server_args", "PROGRAM", true},
+	    {"disable", "starting superd", true}, {"port", "-p", options->port != NULL},
+	    {"bind", "-b", options->addresses.set}, {"user", "-u", options->user != NULL}};
 	const struct assignment *assignment = parse_option(config, block, text);
 	for (size_t i = 0; i < LENGTH(own) && assignment != NULL; i++)
 		if (own[i].is_set && assignment->attr == attr_find(own[i].name))

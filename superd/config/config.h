@@ -120,7 +120,7 @@ struct service {
 	long deny_time, instances, per_source, per_source_cps, per_source_prefix6, max_load, on_limit;
 
 	const char *server, *directory, *chroot;
-	struct words server_args, env, passenv;
+	struct words command, server_args, env, passenv;
 	struct identity user, group;
 	long groups, nice, umask, rlimits[LIMITS], no_new_privs, stderr_to, time_limit, drain_time, linger;
 
@@ -202,6 +202,12 @@ struct assignment *parse_add_assignment(
 /* command.c: the command line to a block */
 void command_read(struct config *config);
 const char *command_find_in_path(struct arena *arena, const char *name);
+
+/* shell_words.c: the value of command */
+char *shell_find_line_end(char *line, char *end);
+int shell_split(struct arena *arena, struct words *words, char *text, struct error *error);
+bool shell_are_plain(const struct words *words);
+void shell_print(const char *word, FILE *to);
 
 /* service.c: from attributes to what is ready to run */
 struct service *service_new(struct service *defaults, const char *name, const struct location *location);

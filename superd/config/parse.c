@@ -126,10 +126,17 @@ static struct assignment *read_assignment(struct reader *reader, char *line) {
 	rest++;
 	line[length] = '\0';
 	struct assignment *assignment = parse_add_assignment(reader->config, reader->block, line, &reader->here);
+	struct words *words = &assignment->words;
 	bool takes_comment = strcasecmp(line, "server_args") != 0 && strcasecmp(line, "env") != 0;
+	struct error error;
 	assignment->operation = operation;
+	if (strcasecmp(line, "command") == 0) {
+		if (shell_split(reader->config->loading, words, rest, &error) < 0)
+			wrong(reader, "command: %s", error.text);
+		return assignment;
+	}
 	for (char *word = next_word(&rest); *word != '\0' && !(takes_comment && *word == '#'); word = next_word(&rest))
-		words_add(reader->config->loading, &assignment->words, word);
+		words_add(reader->config->loading, words, word);
 	return assignment;
 }
 
@@ -198,13 +205,18 @@ static void read_lines(struct reader *reader, char *line, char *end) {
 	*end = '\n';
 	if (strncmp(line, BYTE_ORDER_MARK, 3) == 0) line += 3;
 	for (; line <= end; line = newline + 1) {
-		newline = memchr(line, '\n', (size_t)(end - line) + 1);
-		*newline = '\0';
+		newline = shell_find_line_end(line, end);
+		int more = 0;
+		for (const char *at = line; at < newline; at++) more += *at == '\n';
 		reader->here.line++;
+		*newline = '\0';
+		if (more > 0)
+			log_warning_at(&reader->here, "command: its quotes go on to line %d", reader->here.line + more);
 		if (strlen(line) < (size_t)(newline - line))
 			wrong(reader, "a NUL byte");
 		else
 			read_line(reader, line);
+		reader->here.line += more;
 	}
 	if (reader->block != NULL) wrong(reader, "the file ends without '}'");
 }

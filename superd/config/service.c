@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <netdb.h>
+#include <pwd.h>
 #include <strings.h>
 #include <sys/stat.h>
 
@@ -55,6 +56,17 @@ void service_release(struct service *service) {
 	service_release(defaults);
 }
 
+/* The program and its arguments, however they are written. */
+static int resolve_command(struct service *service) {
+	const struct words *command = &service->command;
+	if (command->count == 0) return 0;
+	if (service->server != NULL || service->server_args.set)
+		return attr_fail(service, "command", "server and server_args set the program, too");
+	service->server = command->word[0];
+	service->server_args = (struct words){.word = command->word + 1, .count = command->count - 1};
+	return 0;
+}
+
 /* The umask, unless set; and whether the child has to change its own, or its directory. */
 static int resolve_umask(struct service *service) {
 	char own_directory[PATH_MAX];
@@ -79,10 +91,26 @@ static int check_directories(struct service *service) {
 	return 0;
 }
 
+/* What a service cannot do without. All that is missing is logged. */
+static int check_missing(struct service *service) {
+	service->is_internal =
+	    service->type & TYPE_INTERNAL || service->flags & FLAG_SENSOR || service->redirect.host != NULL;
+	const struct {
+		const char *name;
+		bool is_missing;
+	} needed[] = {{"socket_type", service->socket_type == UNSET && service->protocol == NULL},
+	    {"wait", service->wait == UNSET},
+	    {"user", !service->is_internal && !service->user.set && !service->from_command_line},
+	    {"server", !service->is_internal && service->server == NULL}};
+	int result = 0;
+	for (size_t i = 0; i < LENGTH(needed); i++)
+		if (needed[i].is_missing)
+			result = attr_fail(service, needed[i].name, i == 0 ? "missing, and protocol too" : "missing");
+	return result;
+}
+
 /* socket_type and protocol, each from the other if need be. */
 static int resolve_socket(struct service *service) {
-	if (service->socket_type == UNSET && service->protocol == NULL)
-		return attr_fail(service, "socket_type", "missing, and protocol too");
 	if (service->socket_type == UNSET)
 		attr_set(service, "socket_type", strcmp(service->protocol, "udp") == 0 ? "dgram" : "stream");
 	bool is_stream = service->socket_type == SOCK_STREAM, is_dgram = service->socket_type == SOCK_DGRAM;
@@ -98,7 +126,6 @@ static int resolve_socket(struct service *service) {
 		if (other == NULL) return attr_fail(service, "protocol", "unknown protocol '%s'", service->protocol);
 		service->protocol_number = other->p_proto;
 	}
-	if (service->wait == UNSET) return attr_fail(service, "wait", "missing");
 	if (!is_stream && !service->wait) return attr_fail(service, "wait", "only a stream service can have wait = no");
 	return 0;
 }
@@ -129,8 +156,7 @@ static int resolve_internal(struct service *service) {
 	static const struct named_value names[] = {{"echo", INTERNAL_ECHO}, {"discard", INTERNAL_DISCARD},
 	    {"chargen", INTERNAL_CHARGEN}, {"daytime", INTERNAL_DAYTIME}, {"time", INTERNAL_TIME}, {NULL, 0}};
 	const struct named_value *internal = named_value_find(names, service->name);
-	bool is_redirect = service->redirect.host != NULL, has_type = service->type & TYPE_INTERNAL;
-	service->is_internal = has_type || service->flags & FLAG_SENSOR || is_redirect;
+	bool is_redirect = service->redirect.host != NULL;
 	if (service->flags & FLAG_SENSOR && service->socket_type == SOCK_DGRAM && service->deny_time != DENY_NEVER)
 		log_warning_at(attr_location(service, "deny_time"),
 		    "deny_time: a sender can forge the address of a datagram, and so have others refused");
@@ -236,10 +262,21 @@ static int resolve_addresses(struct service *service) {
 	return 0;
 }
 
+/* Sets user and group to superd's own, for -t: a service from a file has to name its user. */
+static void name_own_user(struct service *service) {
+	struct arena *loading = service->config->loading;
+	const struct passwd *own = getpwuid(geteuid());
+	attr_set(service, "user", own != NULL ? own->pw_name : mem_print(loading, "%lu", (unsigned long)geteuid()));
+	if (service->user.gid != getegid())
+		attr_set(service, "group", mem_print(loading, "%lu", (unsigned long)getegid()));
+}
+
 /* The user and the groups. Only root can change to another user; that is no error while the configuration is only checked. */
 static int resolve_user(struct service *service) {
 	struct identity *user = &service->user, *group = &service->group;
 	const char *word = user->set ? user->word : group->word;
+	if (!user->set && !group->set && service->from_command_line && service->config->options->check)
+		name_own_user(service);
 	if (!user->set && !group->set) return 0;
 	if (!user->set) user->uid = geteuid();
 	if (!group->set) group->gid = user->gid;
@@ -257,17 +294,15 @@ static int resolve_user(struct service *service) {
 static int resolve_program(struct service *service) {
 	struct stat about;
 	if (service->is_internal) return 0;
-	if (!service->user.set && !service->from_command_line) return attr_fail(service, "user", "missing");
-	if (service->server == NULL) return attr_fail(service, "server", "missing");
-	if (service->server[0] != '/')
-		return attr_fail(service, "server", "'%s' is not an absolute path", service->server);
+	const char *name = service->command.set ? "command" : "server";
+	if (service->server[0] != '/') return attr_fail(service, name, "'%s' is not an absolute path", service->server);
 	const char *root = service->chroot != NULL ? service->chroot : "";
 	const char *path = mem_print(service->config->loading, "%s%s", root, service->server);
-	if (stat(path, &about) < 0) return attr_fail(service, "server", "%s: %s", path, strerror(errno));
-	if (!S_ISREG(about.st_mode)) return attr_fail(service, "server", "%s: not a regular file", path);
-	if (access(path, X_OK) < 0) return attr_fail(service, "server", "%s: not executable", path);
+	if (stat(path, &about) < 0) return attr_fail(service, name, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(about.st_mode)) return attr_fail(service, name, "%s: not a regular file", path);
+	if (access(path, X_OK) < 0) return attr_fail(service, name, "%s: not executable", path);
 	uid_t user = service->user.set ? service->user.uid : 0;
-	trust_check(service->config, path, user, attr_location(service, "server"));
+	trust_check(service->config, path, user, attr_location(service, name));
 	if (service->flags & FLAG_NAMEINARGS && service->server_args.count == 0)
 		return attr_fail(service, "flags", "NAMEINARGS needs the name in server_args");
 	struct words argv = {0};
@@ -342,9 +377,9 @@ static int take_fingerprint(struct service *service) {
 
 /* Makes a service ready to run, while its configuration is loaded. Returns 0, or -1 if it has an error, which is logged. */
 int service_resolve(struct service *service) {
-	static int (*const steps[])(struct service *) = {resolve_umask, check_directories, resolve_socket,
-	    check_accepting, resolve_internal, resolve_addresses, resolve_user, resolve_program, resolve_environment,
-	    take_fingerprint};
+	static int (*const steps[])(struct service *) = {resolve_command, check_missing, resolve_umask,
+	    check_directories, resolve_socket, check_accepting, resolve_internal, resolve_addresses, resolve_user,
+	    resolve_program, resolve_environment, take_fingerprint};
 	if (service->id == NULL) attr_set(service, "id", service->name);
 	if (strlen(service->id) > ID_MAX_LENGTH)
 		return attr_fail(service, "id", "'%.100s' has more than %d bytes", service->id, ID_MAX_LENGTH);
