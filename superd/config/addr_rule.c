@@ -111,7 +111,8 @@ static void read_name(const struct reading *in, struct address_list *list, const
 	for (int i = 0; i < count; i++) add_rule(in, list, word, addr_source(&found[i], 0), 128);
 }
 
-static int read_word(const struct reading *in, struct address_list *list, const char *word) {
+static int read_word(const struct reading *in, void *to, const char *word) {
+	struct address_list *list = to;
 	size_t before = list->count;
 	int numeric = read_numeric(in, list, word);
 	if (numeric != 0) return numeric;
@@ -131,8 +132,7 @@ static int read_word(const struct reading *in, struct address_list *list, const 
 /* The reader of an address list. Returns 0, or -1 and an error. */
 int addr_read_list(void *field, const struct reading *in) {
 	struct address_list list = in->first > 0 ? *(struct address_list *)field : (struct address_list){.set = true};
-	for (size_t i = in->first; i < in->count; i++)
-		if (read_word(in, &list, in->word[i]) < 0) return -1;
+	if (attr_read_each(in, &list, read_word) < 0) return -1;
 	list.words = in->count;
 	*(struct address_list *)field = list;
 	return 0;

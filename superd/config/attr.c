@@ -114,6 +114,19 @@ const struct attr *attr_find(const char *name) {
 	return NULL;
 }
 
+/* The attribute whose name differs from that one in one letter more, fewer or another, or in two that are swapped, or NULL. */
+static const struct attr *find_near(const char *name) {
+	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
+		const char *a = name, *b = attr->name;
+		while (*a != '\0' && *a == *b) a++, b++;
+		size_t m = strlen(a), n = strlen(b);
+		bool is_swapped = m > 1 && n > 1 && a[0] == b[1] && a[1] == b[0] && strcmp(a + 2, b + 2) == 0;
+		for (; m > 0 && n > 0 && a[m - 1] == b[n - 1]; m--) n--;
+		if (is_swapped || (m <= 1 && n <= 1)) return attr;
+	}
+	return NULL;
+}
+
 /* Where the service keeps the assignment that an attribute's value is from: NULL if nothing has set it. */
 static struct assignment **value_of(const struct service *service, const struct attr *attr) {
 	return &service->values[attr - table];
@@ -196,7 +209,10 @@ int attr_apply(struct service *service, struct assignment *assignment) {
 	struct error error = {.text = ""};
 	size_t first = 0;
 	if (attr == NULL) {
-		log_error_at(&assignment->location, "unknown attribute '%s'", assignment->name);
+		const struct attr *near = find_near(assignment->name);
+		log_error_at(&assignment->location,
+		    near != NULL ? "unknown attribute '%s'; is %s meant?" : "unknown attribute '%s'", assignment->name,
+		    near != NULL ? near->name : "");
 		return -1;
 	}
 	struct assignment **value = value_of(service, attr);

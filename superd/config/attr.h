@@ -14,6 +14,16 @@ struct reading {
 	struct error *error;
 };
 
+/* Reads each word of a list, from the first that is new on. What is wrong with any of them is one error. */
+static inline int attr_read_each(
+    const struct reading *in, void *list, int (*read)(const struct reading *in, void *list, const char *word)) {
+	struct error all = {.text = ""};
+	for (size_t i = in->first; i < in->count; i++)
+		if (read(in, list, in->word[i]) < 0)
+			text_add(all.text, sizeof all.text, "%s%s", *all.text != '\0' ? "; " : "", in->error->text);
+	return *all.text == '\0' ? 0 : error_set(in->error, "%s", all.text);
+}
+
 /* A kind of value: how many words it has, and how they are read. */
 struct attr_type {
 	const char *values;
@@ -42,9 +52,9 @@ struct attr {
 enum { ATTR_WORDS_TEXT = 200 };
 const char *attr_list_words(const struct attr *attr, const char *separator, char text[ATTR_WORDS_TEXT]);
 extern const struct attr_type attr_number, attr_limit, attr_octal, attr_rlimit, attr_rlimit_bytes, attr_load, attr_word,
-    attr_bits, attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_command, attr_hosts, attr_word_set, attr_environment,
-    attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner, attr_log, attr_redirect,
-    attr_minutes;
+    attr_bits, attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_command, attr_hosts, attr_word_set,
+    attr_environment, attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner, attr_log,
+    attr_redirect, attr_minutes;
 
 /* addr_rule.c */
 int addr_read_list(void *list, const struct reading *in);

@@ -41,6 +41,14 @@ const int rlimit_resources[LIMITS] = {[LIMIT_AS] = RLIMIT_AS,
     [LIMIT_RSS] = RLIMIT_RSS,
     [LIMIT_STACK] = RLIMIT_STACK};
 
+/* A word that is no number, but begins with one: what could be read of it. Returns -1 and an error. */
+static int not_a_number(const struct reading *in, const char *word, const char *end, bool has_units) {
+	bool has_unit = has_units && *end != '\0' && strchr("KkMm", *end) != NULL;
+	if (end == word || (!has_unit && strchr("KkMmGgTt", *end) != NULL))
+		return error_set(in->error, "'%s' is not a number", word);
+	return error_set(in->error, "'%s' is not a number; is %.*s meant?", word, (int)(end - word) + has_unit, word);
+}
+
 /* The nth word, a whole decimal number from `min` to the row's max, with one of the units. Returns 0, or -1 and an error. */
 static int parse_number(const struct reading *in, size_t nth, const struct named_value *units, long min, long *number) {
 	const char *text = in->word[nth];
@@ -49,8 +57,8 @@ static int parse_number(const struct reading *in, size_t nth, const struct named
 	errno = 0;
 	long value = strtol(text, &end, 10);
 	const struct named_value *unit = named_value_find(units, end);
-	if (end == text || unit == NULL || strchr("+-0123456789", *text) == NULL)
-		return error_set(in->error, "'%s' is not a number", text);
+	if (strchr("+-0123456789", *text) == NULL) end = (char *)text;
+	if (end == text || unit == NULL) return not_a_number(in, text, end, units == byte_units);
 	if (errno == ERANGE || value > max / unit->value || value < min / unit->value || value * unit->value < min)
 		return error_set(in->error, "%s is out of range, %ld to %ld", text, min, max);
 	*number = value * unit->value;
@@ -123,15 +131,19 @@ const char *attr_list_words(const struct attr *attr, const char *separator, char
 
 /* What the row's word stands for; of several, their bits together. */
 static int words_read(void *field, const struct reading *in) {
-	char words[ATTR_WORDS_TEXT];
+	char words[ATTR_WORDS_TEXT], wrong[ATTR_WORDS_TEXT] = "";
 	long value = in->first > 0 ? *(long *)field : 0;
+	int count = 0;
 	for (size_t i = in->first; i < in->count; i++) {
 		const struct named_value *word = named_value_find(in->attr->words, in->word[i]);
-		if (word == NULL)
-			return error_set(
-			    in->error, "'%s' is none of %s", in->word[i], attr_list_words(in->attr, ", ", words));
-		value |= word->value;
+		if (word != NULL)
+			value |= word->value;
+		else
+			text_add(wrong, sizeof wrong, "%s'%s'", count++ > 0 ? ", " : "", in->word[i]);
 	}
+	if (count > 0)
+		return error_set(in->error, "%s %s none of %s", wrong, count == 1 ? "is" : "are",
+		    attr_list_words(in->attr, ", ", words));
 	*(long *)field = value;
 	return 0;
 }
@@ -156,32 +168,38 @@ static int list_read(void *field, const struct reading *in) {
 	return 0;
 }
 
-static int environment_read(void *field, const struct reading *in) {
-	for (size_t i = in->first; i < in->count; i++)
-		if (in->word[i][strcspn(in->word[i], "=")] == '\0' || in->word[i][0] == '=')
-			return error_set(in->error, "'%s' is not NAME=VALUE", in->word[i]);
-	return list_read(field, in);
+static int variable_read(const struct reading *in, void *list, const char *word) {
+	(void)list;
+	if (*word != '=' && strchr(word, '=') != NULL) return 0;
+	return error_set(in->error, "'%s' is not NAME=VALUE", word);
 }
 
-/* Each word is H:MM-H:MM: four numbers, each with what must follow it. */
-static int times_read(void *field, const struct reading *in) {
+static int environment_read(void *field, const struct reading *in) {
+	return attr_read_each(in, NULL, variable_read) < 0 ? -1 : list_read(field, in);
+}
+
+/* H:MM-H:MM: four numbers, each with what must follow it. */
+static int span_read(const struct reading *in, void *list, const char *word) {
 	static const char after[] = ":-:";
-	struct minutes *spans = mem_alloc(in->arena, in->count * sizeof *spans);
-	for (size_t i = 0; i < in->count; i++) {
-		const char *text = in->word[i];
-		int number[4] = {0};
-		for (size_t j = 0; j < LENGTH(number); j++) {
-			size_t digits = strspn(text, "0123456789");
-			number[j] = (int)text_read_number(&text, 2, j % 2 == 0 ? 23 : 59);
-			if (number[j] < 0 || (j % 2 == 1 && digits != 2) || *text++ != after[j])
-				return error_set(in->error, "'%s' is not H:MM-H:MM", in->word[i]);
-		}
-		spans[i] = (struct minutes){number[0] * 60 + number[1], number[2] * 60 + number[3]};
-		if (spans[i].from > spans[i].to)
-			return error_set(in->error, "'%s' ends before it begins; write two spans", in->word[i]);
+	struct times *times = list;
+	const char *text = word;
+	int number[4] = {0};
+	for (size_t i = 0; i < LENGTH(number); i++) {
+		size_t digits = strspn(text, "0123456789");
+		number[i] = (int)text_read_number(&text, 2, i % 2 == 0 ? 23 : 59);
+		if (number[i] < 0 || (i % 2 == 1 && digits != 2) || *text++ != after[i])
+			return error_set(in->error, "'%s' is not H:MM-H:MM", word);
 	}
-	*(struct times *)field = (struct times){spans, in->count};
+	struct minutes span = {number[0] * 60 + number[1], number[2] * 60 + number[3]};
+	if (span.from > span.to) return error_set(in->error, "'%s' ends before it begins; write two spans", word);
+	times->spans = mem_grow(in->arena, times->spans, times->count, sizeof span);
+	times->spans[times->count++] = span;
 	return 0;
+}
+
+static int times_read(void *field, const struct reading *in) {
+	*(struct times *)field = (struct times){0};
+	return attr_read_each(in, field, span_read);
 }
 
 static int rate_read(void *field, const struct reading *in) {

@@ -195,6 +195,13 @@ static bool is_wanted_family(const struct service *service, int family) {
 	return (service->flags & (FLAG_IPV4 | FLAG_IPV6)) != unwanted || unwanted == 0;
 }
 
+/* Whether the word is HOST:PORT or [HOST]:PORT. */
+static bool has_port(const char *word) {
+	const char *colon = strrchr(word, ':');
+	return colon != NULL && colon[1] != '\0' && colon[1 + strspn(colon + 1, "0123456789")] == '\0' &&
+	       (strchr(word, ':') == colon || word[0] == '[');
+}
+
 /* Adds the addresses of a word of `bind` that are of the wanted families. */
 static int add_bind(struct service *service, const char *word) {
 	struct arena *loading = service->config->loading;
@@ -208,6 +215,9 @@ static int add_bind(struct service *service, const char *word) {
 		count = addr_resolve(loading, word, mem_print(loading, "%ld", service->port), &found, &error);
 	else if (addr_from_path(word, &path, &error) < 0)
 		count = -1;
+	if (count < 0 && has_port(word))
+		return attr_fail(
+		    service, "bind", "%s: the port goes to %s", word, service->from_command_line ? "-p" : "port");
 	if (count < 0) return attr_fail(service, "bind", "%s", error.text);
 	for (int i = 0; i < count; i++) {
 		if (!is_wanted_family(service, found[i].at.any.sa_family)) continue;
@@ -305,6 +315,10 @@ static int resolve_program(struct service *service) {
 	trust_check(service->config, path, user, attr_location(service, name));
 	if (service->flags & FLAG_NAMEINARGS && service->server_args.count == 0)
 		return attr_fail(service, "flags", "NAMEINARGS needs the name in server_args");
+	for (size_t i = 0; i < service->server_args.count && !service->command.set; i++)
+		if (strchr("'\"", service->server_args.word[i][0]) != NULL)
+			log_warning_at(attr_location(service, "server_args"),
+			    "server_args: quotes are passed on to the program; command takes them as sh(1) does");
 	struct words argv = {0};
 	if (!(service->flags & FLAG_NAMEINARGS)) words_add(service->arena, &argv, strrchr(service->server, '/') + 1);
 	for (size_t i = 0; i < service->server_args.count; i++)

@@ -141,7 +141,9 @@ int socket_set_up(const struct listening_socket *socket, const struct service *s
 static int fail(const struct endpoint *address, struct error *error) {
 	char text[ADDR_TEXT];
 	int saved = errno;
-	error_set(error, "cannot listen on %s: %s", addr_format(address, text), strerror(saved));
+	bool is_reserved = saved == EACCES && addr_port(address) != 0 && addr_port(address) < IPPORT_RESERVED;
+	error_set(error, "cannot listen on %s: %s%s", addr_format(address, text), strerror(saved),
+	    is_reserved ? "; see RUNNING WITHOUT ROOT in superd(8)" : "");
 	errno = saved;
 	return -1;
 }

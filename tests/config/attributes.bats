@@ -59,7 +59,7 @@ load ../lib/superd
 	assert_rejected 'port = 65536' 'port: 65536 is out of range, 0 to 65535'
 	assert_rejected 'port = -1' 'port: -1 is out of range, 0 to 65535'
 	assert_rejected 'port = http' "port: 'http' is not a number"
-	assert_rejected 'port = 80x' "port: '80x' is not a number"
+	assert_rejected 'port = 80x' "port: '80x' is not a number; is 80 meant?"
 }
 
 @test "attribute bind: addresses, host names and paths are accepted, and interface is the same attribute" {

@@ -19,7 +19,7 @@ load ../lib/client
 
 @test "comments: # in server_args and env, it is a word like others" {
 	assert_accepted 'server_args = a # b' 'server_args = a # b'
-	assert_rejected 'env = A=1 # b' "env: '#' is not NAME=VALUE"
+	assert_rejected 'env = A=1 # b' "env: '#' is not NAME=VALUE; 'b' is not NAME=VALUE"
 }
 
 @test "comments: # within a word, it begins no comment" {
@@ -121,7 +121,11 @@ load ../lib/client
 }
 
 @test "errors: an unknown attribute, the service has an error" {
-	assert_rejected 'olny_from = 127.0.0.1' "unknown attribute 'olny_from'"
+	assert_rejected 'olny_from = 127.0.0.1' "unknown attribute 'olny_from'; is only_from meant?"
+	assert_rejected 'acess_times = 1:00-2:00' "unknown attribute 'acess_times'; is access_times meant?"
+	assert_rejected 'instance = 1' "unknown attribute 'instance'; is instances meant?"
+	assert_rejected 'wbit = no' "unknown attribute 'wbit'; is wait meant?"
+	assert_rejected 'nosuch = 1' "unknown attribute 'nosuch'"
 }
 
 @test "errors: too few or too many values, each is an error" {

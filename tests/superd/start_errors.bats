@@ -207,12 +207,12 @@ assert_bad_value() {
 	[ "$(cat "$BATS_TEST_TMPDIR/file")" = precious ]
 }
 
-@test "start error: a privileged port without the right to it, superd exits with status 1" {
+@test "start error: a privileged port without the right to it, superd exits with status 1 and names its manual" {
 	needs root
 	run_as_nobody
 	# In a new network namespace the first unprivileged port is the kernel's default, 1024.
 	SUPERD_PREFIX=(unshare -n sh -c 'ip link set lo up && exec "$@"' sh "${SUPERD_PREFIX[@]}")
-	assert_start_fails 1 '127\.0\.0\.1:1013.*Permission denied' -p 1013 -b 127.0.0.1 cat
+	assert_start_fails 1 '127\.0\.0\.1:1013.*Permission denied; see RUNNING WITHOUT ROOT in superd.8' -p 1013 -b 127.0.0.1 cat
 }
 
 @test "start error: -u names another user and superd is not root, superd exits with status 1" {
