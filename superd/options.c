@@ -13,8 +13,7 @@ static const char usage[] = "usage: superd [-nqv] [-l FACILITY] [-P FILE] [-m FI
 			    "              PROGRAM [ARGUMENT...]\n"
 			    "       superd [-nqv] [-l FACILITY] [-P FILE] [-m FILE] [-r FD] -c PATH\n"
 			    "              [-c PATH]... [-o ATTRIBUTE=VALUE]...\n"
-			    "       superd -t ...\n"
-			    "       superd -A | -V | -h\n";
+			    "       superd -t ... | -C ADDRESS ... | -A | -V | -h\n";
 
 static const char help[] = "  -p PORT             listen on this port, a number or a name; 0: any free one\n"
 			   "  -b ADDRESS          an address, host name, * or /path; else 127.0.0.1 and ::1\n"
@@ -22,6 +21,7 @@ static const char help[] = "  -p PORT             listen on this port, a number 
 			   "  -o ATTRIBUTE=VALUE  set an attribute of superd.conf(5); += and -= too\n"
 			   "  -c PATH             read the services from a file or a directory of files\n"
 			   "  -t                  check only: print the services as they would run\n"
+			   "  -C ADDRESS          check only: print which services admit such a client\n"
 			   "  -n                  look up no names\n"
 			   "  -q                  log warnings and errors only\n"
 			   "  -v                  log more\n"
@@ -57,11 +57,25 @@ static int read_descriptor(const char *text) {
 	return (int)fd;
 }
 
+static const struct source *read_client(struct arena *arena, const char *text) {
+	struct source *client = mem_alloc(arena, sizeof *client);
+	struct error error;
+	struct endpoint *found;
+	addr_numeric_only = true;
+	if (addr_resolve(arena, text, NULL, &found, &error) < 0) wrong_usage("-C %s: not an address", text);
+	*client = addr_source(found, 0);
+	return client;
+}
+
 static void read_option(struct options *options, int option) {
 	static bool is_given[UCHAR_MAX + 1];
-	if (strchr("lmPpru", option) != NULL && is_given[option]) wrong_usage("-%c is given twice", option);
+	if (strchr("ClmPpru", option) != NULL && is_given[option]) wrong_usage("-%c is given twice", option);
 	is_given[option] = true;
 	switch (option) {
+	case 'C':
+		options->client = read_client(options->arena, optarg);
+		options->check = true;
+		break;
 	case 'A': attr_print_table(stdout); printed();
 	case 'V': puts("superd " VERSION); printed();
 	case 'h': printf("%s\n%s", usage, help); printed();
@@ -108,7 +122,7 @@ void options_read(struct options *options, int argc, char **argv) {
 	opterr = 0;
 	if (argc > 1 && strcmp(argv[1], "--help") == 0) read_option(options, 'h');
 	if (argc > 1 && strcmp(argv[1], "--version") == 0) read_option(options, 'V');
-	while ((option = getopt(argc, argv, "+:Ab:c:hl:m:no:P:p:qr:tu:Vv")) != -1) read_option(options, option);
+	while ((option = getopt(argc, argv, "+:Ab:C:c:hl:m:no:P:p:qr:tu:Vv")) != -1) read_option(options, option);
 	if (optind < argc) options->program = argv + optind;
 	check_together(options);
 }

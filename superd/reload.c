@@ -137,11 +137,13 @@ static bool can_take_over(struct config *config) {
 int reload_check(const struct options *options) {
 	struct config config;
 	config_load(options, &config);
-	bool is_table = isatty(STDOUT_FILENO) == 1 && config.count > 0;
-	if (is_table) terminal_print_services(&config);
+	bool is_table = isatty(STDOUT_FILENO) == 1 && config.count > 0, is_asked = options->client != NULL;
+	bool is_good = !is_asked || explain_services(&config, *options->client);
+	if (is_table && !is_asked) terminal_print_services(&config);
 	if (config.defaults_broken) log_error("%s", nothing_runs);
-	for (size_t i = 0; i < config.count && !is_table; i++) attr_print_service(config.services[i], stdout);
-	bool is_good = config.errors == 0 && fflush(stdout) == 0;
+	for (size_t i = 0; i < config.count && !is_table && !is_asked; i++)
+		attr_print_service(config.services[i], stdout);
+	is_good &= config.errors == 0 && fflush(stdout) == 0;
 	size_t addresses = 0;
 	for (size_t i = 0; i < config.count; i++) addresses += config.services[i]->address_count;
 	log_summary(&config, config.count, addresses, config.failed.count);

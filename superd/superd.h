@@ -40,6 +40,9 @@ void notify_send(const char *state);
 void notify_reloading(void);
 void notify_descriptor(int fd);
 
+/* explain.c: why a client is admitted or refused (-C) */
+bool explain_services(const struct config *config, struct source client);
+
 /* terminal.c: the table of -t */
 void terminal_print_services(const struct config *config);
 

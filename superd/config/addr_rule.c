@@ -44,7 +44,8 @@ static void add_rule(
 	list->has_ipv6 |= !is_v4(source);
 	if (bits == MATCHES_NOTHING) word = mem_copy(in->arena, word);
 	list->rules = mem_grow(in->arena, list->rules, list->count, sizeof *list->rules);
-	list->rules[list->count++] = (struct address_rule){word, addr_source_prefix(source, bits), bits};
+	list->rules[list->count++] =
+	    (struct address_rule){word, addr_source_prefix(source, bits), bits, (unsigned)list->words - 1};
 }
 
 /* An address with or without /BITS. Returns 1 if the word is one, 0 if it is something else, or -1 and an error. */
@@ -114,6 +115,7 @@ static void read_name(const struct reading *in, struct address_list *list, const
 static int read_word(const struct reading *in, void *to, const char *word) {
 	struct address_list *list = to;
 	size_t before = list->count;
+	list->words++;
 	int numeric = read_numeric(in, list, word);
 	if (numeric != 0) return numeric;
 	if (strchr(word, '{') != NULL)
@@ -133,7 +135,6 @@ static int read_word(const struct reading *in, void *to, const char *word) {
 int addr_read_list(void *field, const struct reading *in) {
 	struct address_list list = in->first > 0 ? *(struct address_list *)field : (struct address_list){.set = true};
 	if (attr_read_each(in, &list, read_word) < 0) return -1;
-	list.words = in->count;
 	*(struct address_list *)field = list;
 	return 0;
 }
@@ -160,10 +161,10 @@ void addr_print_list(const void *field, FILE *to) {
 }
 
 /*
- * Whether one of the list's addresses is the source's; a link-local one is on every interface, unless it names one. A
- * .domain is looked up elsewhere (domain.c).
+ * The rule of the list that the source matches, or NULL; a link-local address is on every interface, unless the rule names
+ * one. A .domain is looked up elsewhere (domain.c).
  */
-bool addr_list_matches(const struct address_list *list, struct source source) {
+const struct address_rule *addr_list_find(const struct address_list *list, struct source source) {
 	struct source anywhere = source;
 	if (addr_is_link_local(source)) anywhere.high = source.high >> 32 << 32;
 	for (size_t i = 0; i < list->count; i++) {
@@ -171,9 +172,13 @@ bool addr_list_matches(const struct address_list *list, struct source source) {
 		struct source peer = (uint32_t)rule->source.high == 0 ? anywhere : source;
 		if (rule->bits != MATCHES_NOTHING &&
 		    addr_source_equal(addr_source_prefix(peer, rule->bits), rule->source))
-			return true;
+			return rule;
 	}
-	return false;
+	return NULL;
+}
+
+bool addr_list_matches(const struct address_list *list, struct source source) {
+	return addr_list_find(list, source) != NULL;
 }
 
 /*

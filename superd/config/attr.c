@@ -275,6 +275,19 @@ const struct location *attr_location(const struct service *service, const char *
 	return value != NULL && value->location.file != NULL ? &value->location : &service->location;
 }
 
+/* The nth word of an attribute's value, and where it was written. */
+const char *attr_find_word(const struct service *service, const char *name, size_t nth, struct location *location) {
+	const struct attr *attr = attr_find(name);
+	const char *word = (*value_of(service, attr))->words.word[nth];
+	const struct block *blocks[] = {service->config->defaults, service->block};
+	*location = *attr_location(service, name);
+	for (size_t i = 0; i < LENGTH(blocks); i++)
+		for (const struct assignment *from = blocks[i]->assignments; from != NULL; from = from->next)
+			for (size_t j = 0; from->attr == attr && j < from->words.count; j++)
+				if (from->words.word[j] == word) *location = from->location;
+	return word;
+}
+
 /* Logs what is wrong with an attribute's value, after its location and its name. Returns -1. */
 int attr_fail(const struct service *service, const char *name, const char *format, ...) {
 	char text[400];

@@ -100,6 +100,7 @@ static int register_addresses(struct config *config, const struct service *servi
 /* Makes a service of a block. One in error is noted, so that a reload keeps its running configuration. */
 static void read_block(struct config *config, const struct block *block) {
 	struct service *service = service_new(config->common, block->name, &block->location);
+	service->block = block;
 	bool is_good = apply(block, service) && !config->defaults_broken;
 	if (is_good && service_resolve(service) == 0 && register_addresses(config, service) == 0) {
 		config->services = mem_grow(config->loading, config->services, config->count, sizeof(void *));

@@ -28,6 +28,7 @@ struct address_rule {
 	const char *word; /* that it is from: once the configuration is loaded, only of a rule that matches nothing */
 	struct source source;
 	unsigned bits;
+	unsigned nth; /* of the words of the value, from 0 */
 };
 
 struct address_list {
@@ -104,8 +105,9 @@ struct service {
 	bool from_command_line;
 	uint64_t fingerprint; /* of the whole service as it prints */
 
-	/* while the configuration is loaded: what each attribute of the table was set to, and where */
+	/* while the configuration is loaded: its block, and what each attribute of the table was set to, and where */
 	struct config *config;
+	const struct block *block;
 	struct assignment **values;
 
 	const char *id, *protocol;
@@ -150,6 +152,7 @@ struct service {
 struct options {
 	struct arena *arena; /* of the lists */
 	bool check, numeric, quiet, verbose;
+	const struct source *client; /* of -C, or NULL */
 	const struct named_value *facility;
 	const char *pid_file, *metrics_file;
 	int ready_fd;
@@ -223,11 +226,13 @@ void attr_set(struct service *service, const char *name, const char *text);
 bool attr_has_word(const struct service *service, const char *name, const char *word);
 int attr_fail(const struct service *service, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
 const struct location *attr_location(const struct service *service, const char *name);
+const char *attr_find_word(const struct service *service, const char *name, size_t nth, struct location *location);
 void attr_begin(struct service *service);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
 
 /* addr_rule.c: how clients match address lists */
+const struct address_rule *addr_list_find(const struct address_list *list, struct source source);
 bool addr_list_matches(const struct address_list *list, struct source source);
 bool addr_lists_admit(const struct service *service, struct source source);
 

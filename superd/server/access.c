@@ -12,10 +12,12 @@ static struct denied_source denied[SENSOR_MEMORY];
 
 static size_t denied_count;
 
-static bool is_open_at(const struct times *times, time_t when) {
+/* Whether the time is one at which clients may connect. */
+bool access_is_open(const struct times *times) {
 	struct tm local;
+	time_t now = time(NULL);
 	if (times->count == 0) return true;
-	localtime_r(&when, &local);
+	localtime_r(&now, &local);
 	int minute = local.tm_hour * 60 + local.tm_min;
 	for (size_t i = 0; i < times->count; i++)
 		if (minute >= times->spans[i].from && minute <= times->spans[i].to) return true;
@@ -42,7 +44,7 @@ static bool is_denied(struct source source) {
 /* The verdict on a client by the time and by its address. A client of a sensor is denied from now on. */
 enum verdict access_check(const struct client *client) {
 	const struct service *service = client->listener->service;
-	if (!is_open_at(&service->access_times, time(NULL))) return VERDICT_TIME;
+	if (!access_is_open(&service->access_times)) return VERDICT_TIME;
 	if (is_denied(client->source)) return VERDICT_SENSOR;
 	if (!addr_lists_admit(service, client->source)) return VERDICT_ADDRESS;
 	if (!(service->flags & FLAG_SENSOR)) return VERDICT_ALLOW;

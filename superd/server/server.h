@@ -124,6 +124,7 @@ int pending_add(const struct client *client);
 bool pending_take(struct listener *listener, struct client *client);
 
 /* access.c, limits.c: the verdicts */
+bool access_is_open(const struct times *times);
 enum verdict access_check(const struct client *client);
 void access_deny(struct source source, int64_t until);
 const struct denied_source *access_denied(size_t nth);

@@ -4,7 +4,7 @@ load ../lib/superd
 load ../lib/client
 
 # The options of the interface; neither the page nor the help may have others.
-OPTIONS='A b c h l m n o P p q r t u V v'
+OPTIONS='A b C c h l m n o P p q r t u V v'
 
 # section PAGE TITLE: print the source lines of one section.
 section() {
