@@ -44,6 +44,7 @@ static void reload(void) {
 	reload_again(&options);
 	metrics_totals.reloads++;
 	metrics_write();
+	pid_file_touch();
 	notify_send("READY=1");
 }
 

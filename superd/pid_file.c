@@ -36,6 +36,11 @@ void pid_file_write(void) {
 	own_fd = -1;
 }
 
+/* Sets the file's time, by which a script sees that a reload is over. */
+void pid_file_touch(void) {
+	if (own_path != NULL) utimensat(AT_FDCWD, own_path, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
 /* Removes the file if it still holds this process's id, or if superd has opened but not written it, and it is empty. */
 void pid_file_remove(void) {
 	char text[24] = "";

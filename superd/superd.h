@@ -31,6 +31,7 @@ void upgrade_execute(void);
 /* pid_file.c: -P */
 int pid_file_open(const char *path, struct error *error);
 void pid_file_write(void);
+void pid_file_touch(void);
 void pid_file_remove(void);
 
 /* notify.c: the supervisor */

@@ -52,7 +52,7 @@ static int find_program(
 /* Adds words as they are, blanks and all; no words add nothing. */
 static void add(struct config *config, struct block *block, const char *name, const char **word, size_t count) {
 	if (count == 0) return;
-	struct assignment *assignment = parse_add_assignment(config, block, name, &here);
+	struct assignment *assignment = block_assign(config, block, name, &here);
 	for (size_t i = 0; i < count; i++) words_add(config->loading, &assignment->words, word[i]);
 }
 
@@ -73,7 +73,7 @@ static int add_program(struct config *config, struct block *block, struct error 
 	block->name = strrchr(path, '/') + 1;
 	add(config, block, "directory", &current, 1);
 	add(config, block, "id", &block->name, 1);
-	struct assignment *command = parse_add_assignment(config, block, "command", &here);
+	struct assignment *command = block_assign(config, block, "command", &here);
 	words_add(config->loading, &command->words, path);
 	while (*++word != NULL) words_add(config->loading, &command->words, *word);
 	return 0;
@@ -121,7 +121,7 @@ void command_read(struct config *config) {
 	static const char *const defaults[] = {"type=UNLISTED", "socket_type=stream", "wait=no", "instances=256",
 	    "on_limit=wait", "cps=0", "stderr=log", "log_on_success=PID HOST EXIT DURATION", "log_on_failure=HOST"};
 	const struct words *options = &config->options->assignments;
-	struct block *block = parse_add_block(config, "", &here);
+	struct block *block = block_add(config, "", &here);
 	struct error error = {.text = ""};
 	config->common->from_command_line = true;
 	for (size_t i = 0; i < LENGTH(defaults); i++) parse_option(config, block, defaults[i]);

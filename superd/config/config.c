@@ -119,7 +119,7 @@ static void read_all(const struct options *options, struct config *config) {
 	config->loading = mem_arena_new();
 	config->common = service_new(NULL, none.file, &none);
 	config->common->config = config;
-	parse_add_block(config, none.file, &(struct location){NULL, 0});
+	block_add(config, none.file, &(struct location){NULL, 0});
 	if (options->program != NULL) command_read(config);
 	for (size_t i = 0; i < options->paths.count; i++) parse_path(config, options->paths.word[i]);
 	for (size_t i = 0; i < options->assignments.count && options->program == NULL; i++)

@@ -195,12 +195,18 @@ struct config {
 void config_load(const struct options *options, struct config *config);
 void config_free(struct config *config);
 
+/* block.c: what was written */
+struct block *block_add(struct config *config, const char *name, const struct location *location);
+struct assignment *block_assign(
+    struct config *config, struct block *block, const char *name, const struct location *location);
+
 /* parse.c: files to blocks */
 void parse_path(struct config *config, const char *path);
 struct assignment *parse_option(struct config *config, struct block *block, const char *text);
-struct block *parse_add_block(struct config *config, const char *name, const struct location *location);
-struct assignment *parse_add_assignment(
-    struct config *config, struct block *block, const char *name, const struct location *location);
+
+/* inetd.c: a line of inetd.conf(5) to a block */
+bool inetd_read_line(
+    struct config *config, const struct location *here, char *first, const char *rest, const char **address);
 
 /* command.c: the command line to a block */
 void command_read(struct config *config);

@@ -17,6 +17,7 @@ struct reader {
 	struct block *block; /* NULL: outside all blocks */
 	bool is_open;        /* the block's { has been read */
 	struct location here;
+	const char *address; /* where the lines of inetd.conf(5) listen that name none; NULL: at every interface */
 	const struct reader *outer; /* of the file that includes this one */
 	struct stat about;
 };
@@ -40,25 +41,6 @@ static char *next_word(char **text) {
 /* Whether a line's words end here, with the line or a comment. */
 static bool is_end(const char *word) {
 	return *word == '\0' || *word == '#';
-}
-
-/* Adds an empty block to the end of the configuration. The name must stay in memory. */
-struct block *parse_add_block(struct config *config, const char *name, const struct location *location) {
-	struct block *block = mem_alloc(config->loading, sizeof *block);
-	*block = (struct block){.name = name, .location = *location, .last = &block->assignments};
-	*config->last = block;
-	config->last = &block->next;
-	return block;
-}
-
-/* Adds an assignment without a value, with the operation =, to the end of a block. The name must stay in memory. */
-struct assignment *parse_add_assignment(
-    struct config *config, struct block *block, const char *name, const struct location *location) {
-	struct assignment *assignment = mem_alloc(config->loading, sizeof *assignment);
-	*assignment = (struct assignment){.name = name, .attr = attr_find(name), .location = *location};
-	*block->last = assignment;
-	block->last = &assignment->next;
-	return assignment;
 }
 
 /* Begins a block, whose first line goes on at `rest`. */
@@ -98,7 +80,7 @@ static void read_top(struct reader *reader, char *line) {
 	char *rest = line, *word = next_word(&rest);
 	if (strcasecmp(word, "service") == 0) {
 		const char *name = next_word(&rest);
-		begin_block(reader, parse_add_block(reader->config, name, &reader->here), rest);
+		begin_block(reader, block_add(reader->config, name, &reader->here), rest);
 	} else if (strcasecmp(word, "defaults") == 0)
 		begin_defaults(reader, rest);
 	else if (strcasecmp(word, "include") == 0 || strcasecmp(word, "includedir") == 0) {
@@ -109,8 +91,10 @@ static void read_top(struct reader *reader, char *line) {
 			wrong(reader, "too many paths after '%.100s'", word);
 		else
 			(strlen(word) == 7 ? read_file : read_directory)(reader, path);
-	} else
-		wrong(reader, "expected service, defaults, include or includedir instead of '%.100s'", word);
+	} else if (!inetd_read_line(reader->config, &reader->here, word, rest, &reader->address))
+		wrong(reader,
+		    "expected service, defaults, include, includedir or a line of inetd.conf instead of '%.100s'",
+		    word);
 }
 
 /*
@@ -125,7 +109,7 @@ static struct assignment *read_assignment(struct reader *reader, char *line) {
 	enum operation operation = rest == sign ? OPERATION_SET : *sign == '+' ? OPERATION_ADD : OPERATION_REMOVE;
 	rest++;
 	line[length] = '\0';
-	struct assignment *assignment = parse_add_assignment(reader->config, reader->block, line, &reader->here);
+	struct assignment *assignment = block_assign(reader->config, reader->block, line, &reader->here);
 	struct words *words = &assignment->words;
 	bool takes_comment = strcasecmp(line, "server_args") != 0 && strcasecmp(line, "env") != 0;
 	struct error error;

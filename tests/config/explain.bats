@@ -5,7 +5,7 @@ load ../lib/client
 
 # explain ADDRESS [ARGUMENT...]: run superd -C on the configuration, with its path as `conf`. Sets status and output.
 explain() {
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 	run --separate-stderr "$SUPERD" -C "$1" "${@:2}" -c conf
 }
 

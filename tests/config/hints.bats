@@ -31,7 +31,7 @@ load ../lib/superd
 
 @test "hint: a program's name that is in PATH and in the directory, superd says which it has taken" {
 	cd "$BATS_TEST_TMPDIR"
-	printf '#!/bin/sh\n' >cat
+	printf '#!/bin/sh\n' >./cat
 	cp cat greet
 	chmod +x cat greet
 	run --separate-stderr "$SUPERD" -t -p 0 cat

@@ -154,7 +154,7 @@ load ../lib/client
 		echo '}'
 		print_service b
 	} >"$CONF"
-	assert_config_errors "conf:1: expected service, defaults, include or includedir instead of 'junk'"
+	assert_config_errors "conf:1: expected service, defaults, include, includedir or a line of inetd.conf instead of 'junk'"
 	assert_output --partial 'service a'
 	assert_output --partial 'service b'
 }

@@ -55,12 +55,13 @@ setup() {
 	assert_output "$(grep -v '^\$' session)"
 }
 
-@test "README: the commands for xinetd's files, superd takes them" {
+@test "README: the commands for the files of xinetd and inetd, superd takes them" {
 	print_service a >xinetd.conf
 	mkdir xinetd.d
 	cp xinetd.conf xinetd.d/a
+	echo "7000 stream tcp nowait $ME /bin/cat cat" >inetd.conf
 	while read -r line; do
 		run -0 sh -c "$(sed "s|^superd|'$SUPERD' -t|; s| -t -t | -t |; s|/etc/|./|" <<<"$line")"
 		assert_line --regexp 'server *= /bin/cat'
-	done < <(block 1 'Replacing xinetd')
+	done < <(block 1 'Replacing xinetd or inetd')
 }

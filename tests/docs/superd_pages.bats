@@ -188,7 +188,7 @@ internal_services() {
 @test "systemd units: the commands, they start what the Makefile installs with options that superd has" {
 	run sed -n 's/^ExecStart=//p' "$ROOT/systemd/superd.service" "$ROOT/systemd/superd-xinetd.service"
 	assert_line --index 0 '/usr/local/sbin/superd -P /run/superd.pid -c /etc/superd.d'
-	assert_line --index 1 '/usr/local/sbin/superd -P /run/superd-xinetd.pid -c /etc/xinetd.conf'
+	assert_line --index 1 --partial 'exec /usr/local/sbin/superd -P /run/superd-xinetd.pid -c /etc/xinetd.conf "$$@"'
 	grep -qx 'Type=notify' "$ROOT/systemd/superd.service"
 	# systemd waits longer than superd: longer than the default of drain_time and the 5 s until KILL.
 	grep -qx 'KillMode=mixed' "$ROOT/systemd/superd.service"

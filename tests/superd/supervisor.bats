@@ -356,25 +356,6 @@ for n in range(1, 11):
 	[ ! -s "$BATS_TEST_TMPDIR/ready" ]
 }
 
-@test "systemd units: systemd-analyze verify, it has no complaint" {
-	for unit in superd superd-xinetd; do
-		sed "s|/usr/local/sbin/superd|$SUPERD|" "$ROOT/systemd/$unit.service" >"$BATS_TEST_TMPDIR/$unit.service"
-		run systemd-analyze verify --man=no "$BATS_TEST_TMPDIR/$unit.service"
-		refute_output --partial "$unit.service"
-	done
-}
-
-@test "systemd units: superd.service and superd-xinetd.service, they differ only in what they serve" {
-	settings() {
-		sed -n "/^\[Service\]/,/^\[Install\]/{/^[A-Z]/{s|-c $2|CONFIG|;s|$1.pid|PID|;p;};}" "$ROOT/systemd/$1.service"
-	}
-	run settings superd /etc/superd.d
-	assert_line --partial ExecStart=
-	run diff <(settings superd /etc/superd.d) <(settings superd-xinetd /etc/xinetd.conf)
-	assert_output ''
-	assert_success
-}
-
 # pass_descriptor PYTHON: superd is started with descriptor 3 of that expression, as LISTEN_FDS=1.
 pass_descriptor() {
 	SUPERD_PREFIX=(python3 -c 'import os, socket, sys

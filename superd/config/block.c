@@ -1,0 +1,23 @@
+/*
+ * block: the blocks of a configuration, as they were written: in a file, in a line of inetd.conf, on the command line.
+ */
+#include "config.h"
+
+/* Adds an empty block to the end of the configuration. The name must stay in memory. */
+struct block *block_add(struct config *config, const char *name, const struct location *location) {
+	struct block *block = mem_alloc(config->loading, sizeof *block);
+	*block = (struct block){.name = name, .location = *location, .last = &block->assignments};
+	*config->last = block;
+	config->last = &block->next;
+	return block;
+}
+
+/* Adds an assignment without a value, with the operation =, to the end of a block. The name must stay in memory. */
+struct assignment *block_assign(
+    struct config *config, struct block *block, const char *name, const struct location *location) {
+	struct assignment *assignment = mem_alloc(config->loading, sizeof *assignment);
+	*assignment = (struct assignment){.name = name, .attr = attr_find(name), .location = *location};
+	*block->last = assignment;
+	block->last = &assignment->next;
+	return assignment;
+}
