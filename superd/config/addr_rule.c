@@ -37,13 +37,12 @@ static unsigned wildcard_bits(const struct reading *in, uint32_t address) {
 	return v4_bits(in, address, bits);
 }
 
-/* Adds a prefix of the word. Only the word of a rule that matches nothing is kept: a list can be very long. */
+/* Adds a prefix of the word. */
 static void add_rule(
     const struct reading *in, struct address_list *list, const char *word, struct source source, unsigned bits) {
 	list->has_all_ipv4 |= bits == V4;
 	list->has_ipv6 |= !is_v4(source);
-	if (bits == MATCHES_NOTHING) word = mem_copy(in->arena, word);
-	list->rules = mem_grow(in->arena, list->rules, list->count, sizeof *list->rules);
+	list->rules = mem_grow(in->loading, list->rules, list->count, sizeof *list->rules);
 	list->rules[list->count++] =
 	    (struct address_rule){word, addr_source_prefix(source, bits), bits, (unsigned)list->words - 1};
 }
@@ -126,7 +125,7 @@ static int read_word(const struct reading *in, void *to, const char *word) {
 		read_name(in, list, word);
 	else if (addr_numeric_only)
 		return error_set(in->error, "'%s' needs the DNS, which -n forbids", word);
-	list->domains |= word[0] == '.';
+	if (word[0] == '.') words_add(in->arena, &list->domains, mem_copy(in->arena, word));
 	if (list->count == before) add_rule(in, list, word, (struct source){0}, MATCHES_NOTHING);
 	return 0;
 }
@@ -160,25 +159,64 @@ void addr_print_list(const void *field, FILE *to) {
 	}
 }
 
-/*
- * The rule of the list that the source matches, or NULL; a link-local address is on every interface, unless the rule names
- * one. A .domain is looked up elsewhere (domain.c).
- */
+static bool has_prefix(struct source source, struct source prefix, unsigned bits) {
+	return bits != MATCHES_NOTHING && addr_source_equal(addr_source_prefix(source, bits), prefix);
+}
+
+/* A link-local address on every interface, as a rule without an interface has it. */
+static struct source anywhere(struct source source) {
+	if (addr_is_link_local(source)) source.high = source.high >> 32 << 32;
+	return source;
+}
+
+/* The first rule that the source matches, or NULL, while the configuration is loaded. A .domain matches nothing here. */
 const struct address_rule *addr_list_find(const struct address_list *list, struct source source) {
-	struct source anywhere = source;
-	if (addr_is_link_local(source)) anywhere.high = source.high >> 32 << 32;
-	for (size_t i = 0; i < list->count; i++) {
-		const struct address_rule *rule = &list->rules[i];
-		struct source peer = (uint32_t)rule->source.high == 0 ? anywhere : source;
-		if (rule->bits != MATCHES_NOTHING &&
-		    addr_source_equal(addr_source_prefix(peer, rule->bits), rule->source))
+	for (const struct address_rule *rule = list->rules; rule < list->rules + list->count; rule++)
+		if (has_prefix(source, rule->source, rule->bits) ||
+		    has_prefix(anywhere(source), rule->source, rule->bits))
 			return rule;
-	}
 	return NULL;
 }
 
+static int compare(const void *left, const void *right) {
+	const struct prefix *a = left, *b = right;
+	if (a->source.high != b->source.high) return a->source.high < b->source.high ? -1 : 1;
+	if (a->source.low != b->source.low) return a->source.low < b->source.low ? -1 : 1;
+	return (int)a->bits - (int)b->bits;
+}
+
+/* Makes the prefixes of the rules. One that is within another stands behind it in this order, and is left out. */
+void addr_list_sort(struct arena *arena, struct address_list *list) {
+	size_t count = 0, kept = 0;
+	struct prefix *prefixes = mem_alloc(arena, list->count * sizeof *prefixes);
+	for (size_t i = 0; i < list->count; i++)
+		if (list->rules[i].bits != MATCHES_NOTHING)
+			prefixes[count++] = (struct prefix){list->rules[i].source, list->rules[i].bits};
+	if (count > 0) qsort(prefixes, count, sizeof *prefixes, compare);
+	for (size_t i = 0; i < count; i++)
+		if (kept == 0 || !has_prefix(prefixes[i].source, prefixes[kept - 1].source, prefixes[kept - 1].bits))
+			prefixes[kept++] = prefixes[i];
+	list->prefixes = prefixes;
+	list->prefix_count = kept;
+}
+
+/* Whether the last prefix that does not stand behind the source is one of the source. */
+static bool has_match(const struct address_list *list, struct source source) {
+	size_t from = 0, to = list->prefix_count;
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		const struct prefix *prefix = &list->prefixes[middle];
+		if (compare(prefix, &(struct prefix){source, 128}) > 0)
+			to = middle;
+		else
+			from = middle + 1;
+	}
+	return from > 0 && has_prefix(source, list->prefixes[from - 1].source, list->prefixes[from - 1].bits);
+}
+
+/* Whether the source matches the list. A .domain is looked up elsewhere (domain.c). */
 bool addr_list_matches(const struct address_list *list, struct source source) {
-	return addr_list_find(list, source) != NULL;
+	return has_match(list, source) || (addr_is_link_local(source) && has_match(list, anywhere(source)));
 }
 
 /*
@@ -187,5 +225,6 @@ bool addr_list_matches(const struct address_list *list, struct source source) {
  */
 bool addr_lists_admit(const struct service *service, struct source source) {
 	if (service->no_access.set && addr_list_matches(&service->no_access, source)) return false;
-	return !service->only_from.set || service->only_from.domains || addr_list_matches(&service->only_from, source);
+	return !service->only_from.set || service->only_from.domains.count > 0 ||
+	       addr_list_matches(&service->only_from, source);
 }

@@ -135,8 +135,9 @@ static struct assignment **value_of(const struct service *service, const struct 
 /* Reads the words of a value, from `first` on, into a field of the service. Returns 0, or -1 and an error. */
 static int read_words(const struct service *service, const struct attr *attr, const struct assignment *value,
     size_t first, void *field, struct error *error) {
+	struct arena *loading = service->config != NULL ? service->config->loading : service->arena;
 	struct reading in = {
-	    service->arena, attr, value->words.word, value->words.count, first, &value->location, error};
+	    service->arena, loading, attr, value->words.word, value->words.count, first, &value->location, error};
 	return attr->type->read(field, &in);
 }
 

@@ -25,16 +25,23 @@ struct assignment {
 /* One prefix of an address list. A .domain, or a name without an address, matches nothing. */
 enum { MATCHES_NOTHING = 1000 };
 struct address_rule {
-	const char *word; /* that it is from: once the configuration is loaded, only of a rule that matches nothing */
+	const char *word; /* that it is from, the nth of the value */
+	struct source source;
+	unsigned bits, nth;
+};
+
+struct prefix {
 	struct source source;
 	unsigned bits;
-	unsigned nth; /* of the words of the value, from 0 */
 };
 
 struct address_list {
-	struct address_rule *rules;
+	struct address_rule *rules; /* as they are written, while the configuration is loaded */
 	size_t count, words;
-	bool set, domains, has_all_ipv4, has_ipv6;
+	struct prefix *prefixes; /* to match with: in order, and none within another */
+	size_t prefix_count;
+	struct words domains;
+	bool set, has_all_ipv4, has_ipv6;
 };
 
 struct minutes {
@@ -238,6 +245,7 @@ void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
 
 /* addr_rule.c: how clients match address lists */
+void addr_list_sort(struct arena *arena, struct address_list *list);
 const struct address_rule *addr_list_find(const struct address_list *list, struct source source);
 bool addr_list_matches(const struct address_list *list, struct source source);
 bool addr_lists_admit(const struct service *service, struct source source);

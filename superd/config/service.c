@@ -141,12 +141,30 @@ static int check_accepting(struct service *service) {
 	bool is_dgram = service->socket_type == SOCK_DGRAM;
 	for (size_t i = 0; i < LENGTH(lists); i++) {
 		bool is_access = i < 2;
-		if (lists[i]->domains && (is_dgram || !is_access))
+		if (lists[i]->domains.count > 0 && (is_dgram || !is_access))
 			return attr_fail(
 			    service, names[i], "a .domain is not for %s", is_dgram ? "datagrams" : "this attribute");
 		if (service->wait && !is_dgram && is_access && lists[i]->set)
 			return attr_fail(service, names[i],
 			    "the program accepts by itself (wait = yes), so superd does not see its clients");
+	}
+	return 0;
+}
+
+/* Makes the address lists quick to match with. One that is from `defaults` is that of `defaults`. */
+static int sort_lists(struct service *service) {
+	struct service *common = service->defaults;
+	struct address_list *lists[] = {
+	    &service->only_from, &service->no_access, &service->proxy_from, &service->no_log_from};
+	struct address_list *commons[] = {
+	    &common->only_from, &common->no_access, &common->proxy_from, &common->no_log_from};
+	for (size_t i = 0; i < LENGTH(lists); i++) {
+		bool is_common = lists[i]->rules == commons[i]->rules;
+		struct address_list *list = is_common ? commons[i] : lists[i];
+		if (list->count == 0) continue;
+		if (list->prefixes == NULL) addr_list_sort(is_common ? common->arena : service->arena, list);
+		lists[i]->prefixes = list->prefixes;
+		lists[i]->prefix_count = list->prefix_count;
 	}
 	return 0;
 }
@@ -392,8 +410,8 @@ static int take_fingerprint(struct service *service) {
 /* Makes a service ready to run, while its configuration is loaded. Returns 0, or -1 if it has an error, which is logged. */
 int service_resolve(struct service *service) {
 	static int (*const steps[])(struct service *) = {resolve_command, check_missing, resolve_umask,
-	    check_directories, resolve_socket, check_accepting, resolve_internal, resolve_addresses, resolve_user,
-	    resolve_program, resolve_environment, take_fingerprint};
+	    check_directories, resolve_socket, check_accepting, sort_lists, resolve_internal, resolve_addresses,
+	    resolve_user, resolve_program, resolve_environment, take_fingerprint};
 	if (service->id == NULL) attr_set(service, "id", service->name);
 	if (strlen(service->id) > ID_MAX_LENGTH)
 		return attr_fail(service, "id", "'%.100s' has more than %d bytes", service->id, ID_MAX_LENGTH);
