@@ -27,7 +27,7 @@ static struct rule find_rule(const struct service *service, struct source client
 	if (!access_is_open(&service->access_times))
 		return (struct rule){"refused", "access_times", 0, service->access_times.count};
 	if (out != NULL) return by_list("refused", "no_access", out);
-	if (service->only_from.set && in == NULL && service->only_from.domains.count == 0)
+	if (service->only_from.set && in == NULL && service->only_from.domains == NULL)
 		return (struct rule){"refused", "only_from", 0, 0};
 	if (service->flags & FLAG_SENSOR) return (struct rule){"refused", "flags", 0, 0};
 	if (in != NULL) return by_list("allowed", "only_from", in);

@@ -44,7 +44,7 @@ static void add_rule(
 	list->has_ipv6 |= !is_v4(source);
 	list->rules = mem_grow(in->loading, list->rules, list->count, sizeof *list->rules);
 	list->rules[list->count++] =
-	    (struct address_rule){word, addr_source_prefix(source, bits), bits, (unsigned)list->words - 1};
+	    (struct address_rule){word, addr_source_prefix(source, bits), bits, list->words - 1};
 }
 
 /* An address with or without /BITS. Returns 1 if the word is one, 0 if it is something else, or -1 and an error. */
@@ -125,7 +125,8 @@ static int read_word(const struct reading *in, void *to, const char *word) {
 		read_name(in, list, word);
 	else if (addr_numeric_only)
 		return error_set(in->error, "'%s' needs the DNS, which -n forbids", word);
-	if (word[0] == '.') words_add(in->arena, &list->domains, mem_copy(in->arena, word));
+	if (word[0] == '.' && list->domains == NULL) list->domains = mem_alloc(in->arena, sizeof *list->domains);
+	if (word[0] == '.') words_add(in->arena, list->domains, mem_copy(in->arena, word));
 	if (list->count == before) add_rule(in, list, word, (struct source){0}, MATCHES_NOTHING);
 	return 0;
 }
@@ -187,7 +188,7 @@ static int compare(const void *left, const void *right) {
 
 /* Makes the prefixes of the rules. One that is within another stands behind it in this order, and is left out. */
 void addr_list_sort(struct arena *arena, struct address_list *list) {
-	size_t count = 0, kept = 0;
+	unsigned count = 0, kept = 0;
 	struct prefix *prefixes = mem_alloc(arena, list->count * sizeof *prefixes);
 	for (size_t i = 0; i < list->count; i++)
 		if (list->rules[i].bits != MATCHES_NOTHING)
@@ -225,6 +226,6 @@ bool addr_list_matches(const struct address_list *list, struct source source) {
  */
 bool addr_lists_admit(const struct service *service, struct source source) {
 	if (service->no_access.set && addr_list_matches(&service->no_access, source)) return false;
-	return !service->only_from.set || service->only_from.domains.count > 0 ||
+	return !service->only_from.set || service->only_from.domains != NULL ||
 	       addr_list_matches(&service->only_from, source);
 }

@@ -37,10 +37,9 @@ struct prefix {
 
 struct address_list {
 	struct address_rule *rules; /* as they are written, while the configuration is loaded */
-	size_t count, words;
-	struct prefix *prefixes; /* to match with: in order, and none within another */
-	size_t prefix_count;
-	struct words domains;
+	struct prefix *prefixes;    /* to match with: in order, and none within another */
+	struct words *domains;      /* NULL: none */
+	unsigned count, words, prefix_count;
 	bool set, has_all_ipv4, has_ipv6;
 };
 

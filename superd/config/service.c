@@ -141,7 +141,7 @@ static int check_accepting(struct service *service) {
 	bool is_dgram = service->socket_type == SOCK_DGRAM;
 	for (size_t i = 0; i < LENGTH(lists); i++) {
 		bool is_access = i < 2;
-		if (lists[i]->domains.count > 0 && (is_dgram || !is_access))
+		if (lists[i]->domains != NULL && (is_dgram || !is_access))
 			return attr_fail(
 			    service, names[i], "a .domain is not for %s", is_dgram ? "datagrams" : "this attribute");
 		if (service->wait && !is_dgram && is_access && lists[i]->set)

@@ -9,14 +9,14 @@
 
 /* Whether the DNS has to be asked before the lists can admit or refuse the source. */
 bool domain_must_ask(const struct service *service, struct source source) {
-	return service->no_access.domains.count > 0 ||
-	       (service->only_from.domains.count > 0 && !addr_list_matches(&service->only_from, source));
+	return service->no_access.domains != NULL ||
+	       (service->only_from.domains != NULL && !addr_list_matches(&service->only_from, source));
 }
 
 static bool is_within(const struct address_list *list, const char *name) {
 	size_t length = strlen(name);
-	for (size_t i = 0; i < list->domains.count; i++) {
-		const char *word = list->domains.word[i];
+	for (size_t i = 0; list->domains != NULL && i < list->domains->count; i++) {
+		const char *word = list->domains->word[i];
 		if (strlen(word) < length && strcasecmp(name + length - strlen(word), word) == 0) return true;
 	}
 	return false;
@@ -42,6 +42,6 @@ bool domain_admits(const struct service *service, const struct endpoint *peer, s
 	char name[256];
 	bool has_name = find_name(peer, name, sizeof name);
 	if (has_name && is_within(&service->no_access, name)) return false;
-	return service->only_from.domains.count == 0 || addr_list_matches(&service->only_from, source) ||
+	return service->only_from.domains == NULL || addr_list_matches(&service->only_from, source) ||
 	       (has_name && is_within(&service->only_from, name));
 }

@@ -12,6 +12,12 @@ static struct denied_source denied[SENSOR_MEMORY];
 
 static size_t denied_count;
 
+static struct hash denied_by_source;
+
+static uint64_t key_of(struct source source) {
+	return hash_bytes(0, &source, sizeof source);
+}
+
 /* Whether the time is one at which clients may connect. */
 bool access_is_open(const struct times *times) {
 	struct tm local;
@@ -26,7 +32,10 @@ bool access_is_open(const struct times *times) {
 
 /* Every service refuses the source until then. */
 void access_deny(struct source source, int64_t until) {
-	denied[denied_count++ % SENSOR_MEMORY] = (struct denied_source){source, until};
+	struct denied_source *known = &denied[denied_count % SENSOR_MEMORY];
+	if (denied_count++ >= SENSOR_MEMORY) hash_remove(&denied_by_source, &known->link);
+	*known = (struct denied_source){.source = source, .until = until};
+	hash_add(&denied_by_source, &known->link, key_of(source));
 }
 
 /* The nth, from 0, of the sources that sensors have seen, or NULL. */
@@ -35,9 +44,11 @@ const struct denied_source *access_denied(size_t nth) {
 }
 
 static bool is_denied(struct source source) {
-	const struct denied_source *known;
-	for (size_t i = 0; (known = access_denied(i)) != NULL; i++)
+	struct hash_link *link = hash_find(&denied_by_source, key_of(source));
+	for (; link != NULL; link = hash_find_next(link)) {
+		const struct denied_source *known = CONTAINER(link, struct denied_source, link);
 		if (addr_source_equal(known->source, source) && loop_now() < known->until) return true;
+	}
 	return false;
 }
 

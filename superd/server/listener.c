@@ -23,6 +23,8 @@ static struct listening_socket *unclaimed;
 static void (*on_readable)(struct watch *);
 static void (*on_changed)(struct listener *);
 
+static unsigned char internal_ports[(UINT16_MAX + 1) / CHAR_BIT]; /* a bit a port: an internal service listens there */
+
 static void retry_addresses(struct timer *timer);
 
 static struct timer retry_timer = {.due = retry_addresses};
@@ -279,6 +281,25 @@ static void start(struct listener *listener) {
 	on_changed(listener);
 }
 
+static void note_internal_ports(void) {
+	memset(internal_ports, 0, sizeof internal_ports);
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+		for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
+			if (listener->service->internal != INTERNAL_NONE) {
+				unsigned port = addr_port(&socket->address);
+				internal_ports[port / CHAR_BIT] |= (unsigned char)(1 << port % CHAR_BIT);
+			}
+}
+
+/*
+ * Whether the peer may answer an answer, so that a forged datagram could set two services on each other for ever: at a
+ * well-known port, or at that of an internal service of this superd.
+ */
+bool listener_is_reflector(const struct endpoint *peer) {
+	unsigned port = addr_port(peer);
+	return port < IPPORT_RESERVED || internal_ports[port / CHAR_BIT] >> port % CHAR_BIT & 1;
+}
+
 /*
  * Gives each listener its next service, if it has one, and closes the sockets of retired listeners. Where that fails, which
  * is logged, the listener keeps its service, if it has one, with its own sockets; its change is then CHANGE_FAILED, and the
@@ -312,6 +333,7 @@ void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct 
 	close_sockets(&unclaimed);
 	service_release(nameless);
 	nameless = NULL;
+	note_internal_ports();
 }
 
 /*

@@ -306,19 +306,6 @@ static int accept_client(struct client *client) {
 	return 0;
 }
 
-/*
- * Whether the peer may answer an answer, so that a forged datagram could set two services on each other for ever: at a
- * well-known port, or at that of an internal service of this superd.
- */
-static bool is_reflector(const struct endpoint *peer) {
-	bool is_one = addr_port(peer) < IPPORT_RESERVED;
-	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
-			is_one |= listener->service->internal != INTERNAL_NONE &&
-				  addr_port(&socket->address) == addr_port(peer);
-	return is_one;
-}
-
 /* The program gets the socket itself. The sender of a datagram is known, that of a connection is not. */
 static void peek_client(struct client *client) {
 	if (client->listener->service->socket_type != SOCK_DGRAM) return;
@@ -334,7 +321,7 @@ static bool serve_one(const struct listening_socket *socket) {
 	    .listener = listener,
 	    .local = socket->address,
 	    .uid = (uid_t)-1,
-	    .is_reflector = is_reflector};
+	    .is_reflector = listener_is_reflector};
 	if (limits_is_too_fast(listener)) {
 		log_detail("%s: cps is reached; new connections wait %ld s", service->id, service->cps.seconds);
 		update_accepting(listener);

@@ -74,6 +74,7 @@ struct listener {
 
 /* A source that a sensor has seen: every service refuses it for a while. */
 struct denied_source {
+	struct hash_link link; /* by source */
 	struct source source;
 	int64_t until;
 };
@@ -97,6 +98,7 @@ void listener_restore_socket(const char *id, size_t nth, const struct listening_
 void listener_retire(struct listener *listener);
 void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct listener *));
 bool listener_check_all(void);
+bool listener_is_reflector(const struct endpoint *peer);
 void listener_set_paused(struct listener *listener, bool paused);
 void listener_close(struct listener *listener);
 bool listener_is_idle(const struct listener *listener);
