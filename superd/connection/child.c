@@ -6,7 +6,7 @@
 
 #include <sys/wait.h>
 
-enum { GROUP_POLL_MS = 200, KILL_GRACE_MS = 5000, MANY = 256, SWEEP_AFTER_MS = 10, MOST_UNASKED = 32 };
+enum { GROUP_POLL_MS = 200, KILL_GRACE_MS = 5000, MANY = 256, CHILDREN_A_MS = 20, MOST_UNASKED = 32 };
 
 static struct hash children;
 
@@ -121,7 +121,8 @@ static void sweep(struct timer *timer) {
 
 /*
  * Reaps every child that has ended, and orphans where superd is process 1. The system walks through all children to find
- * any that has ended; with many, `known` is reaped, which the signal named (0: none), and a little later the others.
+ * any that has ended; with many, `known` is reaped, which the signal named (0: none), and the others later: the more
+ * children, the later, so that these walks stay a small part of the work.
  */
 void child_reap(pid_t known) {
 	static pid_t own; /* getpid each time would be a system call */
@@ -133,7 +134,7 @@ void child_reap(pid_t known) {
 		return;
 	}
 	if (known > 0) reap(known);
-	if (!loop_timer_is_set(&sweep_timer)) loop_set_timer(&sweep_timer, loop_now() + SWEEP_AFTER_MS);
+	if (!loop_timer_is_set(&sweep_timer)) loop_set_timer(&sweep_timer, loop_now() + (int64_t)children.count / CHILDREN_A_MS);
 }
 
 /* Makes a child that could not start its program one of no service, of which nobody hears any more. */
