@@ -42,7 +42,7 @@ static void add_rule(
     const struct reading *in, struct address_list *list, const char *word, struct source source, unsigned bits) {
 	list->has_all_ipv4 |= bits == V4;
 	list->has_ipv6 |= !is_v4(source);
-	list->rules = mem_grow(in->loading, list->rules, list->count, sizeof *list->rules);
+	list->rules = mem_grow(in->config->loading, list->rules, list->count, sizeof *list->rules);
 	list->rules[list->count++] =
 	    (struct address_rule){word, addr_source_prefix(source, bits), bits, list->words - 1};
 }
@@ -186,13 +186,17 @@ static int compare(const void *left, const void *right) {
 	return (int)a->bits - (int)b->bits;
 }
 
-/* Makes the prefixes of the rules. One that is within another stands behind it in this order, and is left out. */
+/* Makes the prefixes of the rules, and their hash. One that is within another stands behind it in this order, and is left out. */
 void addr_list_sort(struct arena *arena, struct address_list *list) {
 	unsigned count = 0, kept = 0;
 	struct prefix *prefixes = mem_alloc(arena, list->count * sizeof *prefixes);
-	for (size_t i = 0; i < list->count; i++)
-		if (list->rules[i].bits != MATCHES_NOTHING)
-			prefixes[count++] = (struct prefix){list->rules[i].source, list->rules[i].bits};
+	for (const struct address_rule *rule = list->rules; rule < list->rules + list->count; rule++) {
+		const char *word = rule->bits == MATCHES_NOTHING ? rule->word : "";
+		list->hash = hash_bytes(list->hash, &rule->source, sizeof rule->source);
+		list->hash = hash_bytes(list->hash, &rule->bits, sizeof rule->bits);
+		list->hash = hash_bytes(list->hash, word, strlen(word));
+		if (*word == '\0') prefixes[count++] = (struct prefix){rule->source, rule->bits};
+	}
 	if (count > 0) qsort(prefixes, count, sizeof *prefixes, compare);
 	for (size_t i = 0; i < count; i++)
 		if (kept == 0 || !has_prefix(prefixes[i].source, prefixes[kept - 1].source, prefixes[kept - 1].bits))

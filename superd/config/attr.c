@@ -135,9 +135,8 @@ static struct assignment **value_of(const struct service *service, const struct 
 /* Reads the words of a value, from `first` on, into a field of the service. Returns 0, or -1 and an error. */
 static int read_words(const struct service *service, const struct attr *attr, const struct assignment *value,
     size_t first, void *field, struct error *error) {
-	struct arena *loading = service->config != NULL ? service->config->loading : service->arena;
-	struct reading in = {
-	    service->arena, loading, attr, value->words.word, value->words.count, first, &value->location, error};
+	struct reading in = {service->arena, service->config, attr, value->words.word, value->words.count, first,
+	    &value->location, error};
 	return attr->type->read(field, &in);
 }
 
@@ -298,6 +297,26 @@ int attr_fail(const struct service *service, const char *name, const char *forma
 	va_end(arguments);
 	log_error_at(attr_location(service, name), "%s: %s", name, text);
 	return -1;
+}
+
+static uint64_t hash_word(uint64_t hash, const char *word) {
+	return hash_bytes(hash, word, strlen(word) + 1);
+}
+
+/* A hash of all values, while the configuration is loaded; of an address list, of what it matches. */
+uint64_t attr_hash(const struct service *service) {
+	uint64_t hash = hash_word(0, service->name);
+	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
+		const struct assignment *value = *value_of(service, attr);
+		if (!(attr->scope & IN_SERVICE) || value == NULL) continue;
+		hash = hash_word(hash, attr->name);
+		const struct address_list *list = (const void *)((const char *)service + attr->field);
+		if (attr->type == &attr_addresses)
+			hash = hash_bytes(hash, &list->hash, sizeof list->hash);
+		else
+			for (size_t i = 0; i < value->words.count; i++) hash = hash_word(hash, value->words.word[i]);
+	}
+	return hash;
 }
 
 /* Prints a line of a service: the attribute with its words, as they are or quoted. */

@@ -6,7 +6,8 @@
 
 /* What a reader gets: the words of the value, and where to take memory and leave an error. */
 struct reading {
-	struct arena *arena, *loading; /* of the service, and while the configuration is loaded */
+	struct arena *arena;
+	struct config *config; /* that is loaded; NULL: none, and the value is one that superd sets */
 	const struct attr *attr;
 	const char **word;
 	size_t count, first; /* `first` > 0, of a set: the field has what the words before that one mean */

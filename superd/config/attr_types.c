@@ -234,33 +234,56 @@ static int not_found(const struct reading *in, const char *kind, const char *pat
 	return error_set(in->error, "unknown %s '%s'", kind, in->word[0]);
 }
 
+/* Where a configuration keeps what it has looked up as this type: it asks once for each word. */
+static const void **known_as(const struct attr_type *type, const struct reading *in) {
+	return lookup_slot(in->config, type, mem_copy(in->config->loading, in->word[0]));
+}
+
 /* A number need not be in /etc/passwd; its group is then the same number, as in xinetd. */
-static int user_read(void *field, const struct reading *in) {
+static const struct passwd *find_user(const struct reading *in) {
 	const char *word = in->word[0];
 	int64_t id = parse_id(word);
+	struct passwd *user = mem_alloc(in->config->loading, sizeof *user);
 	errno = 0;
 	const struct passwd *entry = id < 0 ? getpwnam(word) : getpwuid((uid_t)id);
-	if (entry == NULL && (id < 0 || could_not_look("/etc/passwd"))) return not_found(in, "user", "/etc/passwd");
-	struct identity user = {.word = mem_copy(in->arena, word), .uid = (uid_t)id, .gid = (gid_t)id, .set = true};
-	if (entry != NULL) {
-		user.name = mem_copy(in->arena, entry->pw_name);
-		user.home = mem_copy(in->arena, entry->pw_dir);
-		user.shell = mem_copy(in->arena, entry->pw_shell);
-		user.uid = entry->pw_uid;
-		user.gid = entry->pw_gid;
-	}
-	*(struct identity *)field = user;
+	if (entry == NULL && (id < 0 || could_not_look("/etc/passwd"))) return NULL;
+	*user = entry != NULL ? *entry : (struct passwd){.pw_uid = (uid_t)id, .pw_gid = (gid_t)id};
+	if (entry == NULL) return user;
+	user->pw_name = mem_copy(in->config->loading, entry->pw_name);
+	user->pw_dir = mem_copy(in->config->loading, entry->pw_dir);
+	user->pw_shell = mem_copy(in->config->loading, entry->pw_shell);
+	return user;
+}
+
+static int user_read(void *field, const struct reading *in) {
+	const void **known = known_as(&attr_user, in);
+	if (*known == NULL) *known = find_user(in);
+	const struct passwd *entry = *known;
+	if (entry == NULL) return not_found(in, "user", "/etc/passwd");
+	struct identity *user = field;
+	*user = (struct identity){
+	    .word = mem_copy(in->arena, in->word[0]), .uid = entry->pw_uid, .gid = entry->pw_gid, .set = true};
+	if (entry->pw_name == NULL) return 0;
+	user->name = mem_copy(in->arena, entry->pw_name);
+	user->home = mem_copy(in->arena, entry->pw_dir);
+	user->shell = mem_copy(in->arena, entry->pw_shell);
 	return 0;
 }
 
 static int group_read(void *field, const struct reading *in) {
 	struct identity *group = field;
 	int64_t id = parse_id(in->word[0]);
+	const void **known = known_as(&attr_group, in);
 	errno = 0;
-	const struct group *entry = id < 0 ? getgrnam(in->word[0]) : NULL;
-	if (entry == NULL && id < 0) return not_found(in, "group", "/etc/group");
+	const struct group *entry = id < 0 && *known == NULL ? getgrnam(in->word[0]) : NULL;
+	if (*known == NULL && entry == NULL && id < 0) return not_found(in, "group", "/etc/group");
+	if (*known == NULL) {
+		gid_t *gid = mem_alloc(in->config->loading, sizeof *gid);
+		*gid = entry != NULL ? entry->gr_gid : (gid_t)id;
+		*known = gid;
+	}
 	group->word = mem_copy(in->arena, in->word[0]);
-	group->gid = entry != NULL ? entry->gr_gid : (gid_t)id;
+	group->gid = *(const gid_t *)*known;
 	group->group_set = group->set = true;
 	return 0;
 }

@@ -39,6 +39,7 @@ struct address_list {
 	struct address_rule *rules; /* as they are written, while the configuration is loaded */
 	struct prefix *prefixes;    /* to match with: in order, and none within another */
 	struct words *domains;      /* NULL: none */
+	uint64_t hash;              /* of what they match */
 	unsigned count, words, prefix_count;
 	bool set, has_all_ipv4, has_ipv6;
 };
@@ -109,7 +110,7 @@ struct service {
 	const char *name;
 	struct location location;
 	bool from_command_line;
-	uint64_t fingerprint; /* of the whole service as it prints */
+	uint64_t fingerprint; /* two services with the same one are the same */
 
 	/* while the configuration is loaded: its block, and what each attribute of the table was set to, and where */
 	struct config *config;
@@ -240,6 +241,7 @@ int attr_fail(const struct service *service, const char *name, const char *forma
 const struct location *attr_location(const struct service *service, const char *name);
 const char *attr_find_word(const struct service *service, const char *name, size_t nth, struct location *location);
 void attr_begin(struct service *service);
+uint64_t attr_hash(const struct service *service);
 void attr_print_service(const struct service *service, FILE *to);
 void attr_print_table(FILE *to);
 

@@ -165,6 +165,7 @@ static int sort_lists(struct service *service) {
 		if (list->prefixes == NULL) addr_list_sort(is_common ? common->arena : service->arena, list);
 		lists[i]->prefixes = list->prefixes;
 		lists[i]->prefix_count = list->prefix_count;
+		lists[i]->hash = list->hash;
 	}
 	return 0;
 }
@@ -299,6 +300,20 @@ static void name_own_user(struct service *service) {
 		attr_set(service, "group", mem_print(loading, "%lu", (unsigned long)getegid()));
 }
 
+/* The user's groups, which /etc/group is asked for once for each user. */
+static void find_groups(struct service *service) {
+	struct service *common = service->defaults;
+	const void **known = lookup_slot(service->config, &common->group_ids, service->user.name);
+	if (*known == NULL) {
+		struct service *first = mem_alloc(service->config->loading, sizeof *first);
+		first->group_count =
+		    sys_user_groups(common->arena, service->user.name, service->user.gid, &first->group_ids);
+		*known = first;
+	}
+	service->group_ids = ((const struct service *)*known)->group_ids;
+	service->group_count = ((const struct service *)*known)->group_count;
+}
+
 /* The user and the groups. Only root can change to another user; that is no error while the configuration is only checked. */
 static int resolve_user(struct service *service) {
 	struct identity *user = &service->user, *group = &service->group;
@@ -314,8 +329,7 @@ static int resolve_user(struct service *service) {
 		return attr_fail(
 		    service, user->set ? "user" : "group", "'%s': only root can run a program as somebody else", word);
 	service->change_user = true;
-	if (service->groups && user->name != NULL)
-		service->group_count = sys_user_groups(service->arena, user->name, user->gid, &service->group_ids);
+	if (service->groups && user->name != NULL) find_groups(service);
 	return 0;
 }
 
@@ -394,16 +408,8 @@ static int resolve_environment(struct service *service) {
 	return 0;
 }
 
-/* A hash of the service as it prints: two services with the same fingerprint are the same. */
 static int take_fingerprint(struct service *service) {
-	char *text = NULL;
-	size_t length = 0;
-	FILE *stream = open_memstream(&text, &length);
-	if (stream == NULL) return 0;
-	attr_print_service(service, stream);
-	fclose(stream);
-	service->fingerprint = hash_bytes(0, text, length);
-	free(text);
+	service->fingerprint = attr_hash(service);
 	return 0;
 }
 
