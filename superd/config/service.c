@@ -317,7 +317,6 @@ static void find_groups(struct service *service) {
 /* The user and the groups. Only root can change to another user; that is no error while the configuration is only checked. */
 static int resolve_user(struct service *service) {
 	struct identity *user = &service->user, *group = &service->group;
-	const char *word = user->set ? user->word : group->word;
 	if (!user->set && !group->set && service->from_command_line && service->config->options->check)
 		name_own_user(service);
 	if (!user->set && !group->set) return 0;
@@ -325,9 +324,10 @@ static int resolve_user(struct service *service) {
 	if (!group->set) group->gid = user->gid;
 	bool is_own = user->uid == geteuid() && group->gid == getegid();
 	if (geteuid() != 0 && (is_own || service->config->options->check)) return 0;
+	bool is_group = group->word != NULL && user->uid == geteuid();
 	if (geteuid() != 0)
-		return attr_fail(
-		    service, user->set ? "user" : "group", "'%s': only root can run a program as somebody else", word);
+		return attr_fail(service, is_group ? "group" : "user",
+		    "'%s': only root can run a program as somebody else", is_group ? group->word : user->word);
 	service->change_user = true;
 	if (service->groups && user->name != NULL) find_groups(service);
 	return 0;
