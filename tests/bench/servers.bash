@@ -7,7 +7,7 @@
 
 # The other servers: NAME PROGRAM PACKAGE, with the package name of Debian.
 servers='xinetd xinetd xinetd
-openbsd-inetd inetd openbsd-inetd
+openbsd-inetd openbsd-inetd openbsd-inetd
 tcpserver tcpserver ucspi-tcp
 tcpsvd tcpsvd ipsvd
 socat socat socat
@@ -44,7 +44,7 @@ serve_xinetd() {
 
 serve_openbsd-inetd() {
 	echo "127.0.0.1:$1 stream tcp nowait.1000000000 root $2 $2" >"$work/inetd.$1"
-	daemon inetd -i -q 1024 -R 1000000000 "$work/inetd.$1"
+	daemon openbsd-inetd -i -q 1024 -R 1000000000 "$work/inetd.$1"
 }
 
 serve_tcpserver() {
