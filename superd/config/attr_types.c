@@ -263,10 +263,9 @@ static int user_read(void *field, const struct reading *in) {
 	struct identity *user = field;
 	*user = (struct identity){
 	    .word = mem_copy(in->arena, in->word[0]), .uid = entry->pw_uid, .gid = entry->pw_gid, .set = true};
-	if (entry->pw_name == NULL) return 0;
-	user->name = mem_copy(in->arena, entry->pw_name);
-	user->home = mem_copy(in->arena, entry->pw_dir);
-	user->shell = mem_copy(in->arena, entry->pw_shell);
+	user->name = entry->pw_name;
+	user->home = entry->pw_dir;
+	user->shell = entry->pw_shell;
 	return 0;
 }
 

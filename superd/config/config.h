@@ -59,7 +59,8 @@ struct rate {
 
 /* A name that was looked up when the configuration was loaded: a user with its group, or a group. */
 struct identity {
-	const char *word, *name, *home, *shell; /* NULL but for `word`: the user has no entry in /etc/passwd */
+	const char *word;
+	const char *name, *home, *shell; /* while the configuration is loaded; NULL: the user has no entry in /etc/passwd */
 	uid_t uid;
 	gid_t gid;
 	bool set, group_set;

@@ -48,7 +48,7 @@ has_programs() {
 
 @test "side by side: the samples, they use every attribute that both servers have" {
 	own='stderr|on_limit|time_limit|drain_time|backlog|proxy_from|directory|chroot|no_new_privs|socket_mode|socket_user'
-	own+='|per_source_cps|per_source_prefix6|linger|rpc_.*|no_log_from|rlimit_(nproc|fsize|core)'
+	own+='|per_source_cps|per_source_prefix6|linger|rpc_.*|no_log_from|command|rlimit_(nproc|fsize|core)'
 	names=$("$SUPERD" -A | cut -f 1 | grep -vxE "$own")
 	[ "$(wc -l <<<"$names")" -ge 40 ]
 	for name in $names; do
