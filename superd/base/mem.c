@@ -78,15 +78,17 @@ char *mem_copy(struct arena *arena, const char *text) {
 
 /* The formatted text, in the arena. */
 char *mem_print(struct arena *arena, const char *format, ...) {
-	va_list arguments, again;
+	char text[256];
+	va_list arguments;
 	va_start(arguments, format);
-	va_copy(again, arguments);
-	int length = vsnprintf(NULL, 0, format, arguments);
+	size_t length = (size_t)vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	char *text = mem_alloc(arena, (size_t)length + 1);
-	vsnprintf(text, (size_t)length + 1, format, again);
-	va_end(again);
-	return text;
+	if (length < sizeof text) return mem_copy(arena, text);
+	char *longer = mem_alloc(arena, length + 1);
+	va_start(arguments, format);
+	vsnprintf(longer, length + 1, format, arguments);
+	va_end(arguments);
+	return longer;
 }
 
 /* Adds a word at the end; the list stays NULL-terminated, so that it can serve as argv. */

@@ -106,11 +106,12 @@ static const struct attr table[] = {
 };
 /* clang-format on */
 
-/* The attribute of that name, in any case, or NULL. */
+/* The attribute of that name, in any case, or NULL. Most differ in the first letter. */
 const struct attr *attr_find(const char *name) {
 	if (strcasecmp(name, "interface") == 0) name = "bind";
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++)
-		if (strcasecmp(attr->name, name) == 0) return attr;
+		if ((attr->name[0] ^ name[0]) % 32 == 0 && strcasecmp(attr->name, name) == 0)
+			return attr;
 	return NULL;
 }
 
