@@ -7,6 +7,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+/*
+ * While one child starts and nothing else is to be done, superd sleeps until it has started. While several do, new connections
+ * are not kept waiting for any of them: on a busy machine each waits for its turn on a processor.
+ */
+enum { LOOK_AGAIN_MS = 1 };
+
 static struct options options;
 
 static bool stopping;
@@ -65,9 +71,10 @@ static _Noreturn void run(void) {
 		if (loop_signal_taken(SIGUSR2) && !stopping) upgrade_begin();
 		if (upgrade_is_due() && !stopping) upgrade_execute();
 		if (loop_signal_taken(SIGQUIT) || (stopping && serve_is_idle())) quit();
-		bool is_quiet = loop_run_once(spawn_is_starting()) == 0;
+		size_t starting = spawn_starting();
+		bool is_quiet = loop_run_once(starting == 0 ? INT_MAX : starting == 1 ? 0 : LOOK_AGAIN_MS) == 0;
 		spawn_collect();
-		if (is_quiet) spawn_wait();
+		if (is_quiet && starting == 1) spawn_wait();
 	}
 }
 

@@ -153,7 +153,7 @@ void loop_set_timer(struct timer *timer, int64_t when);
 void loop_cancel_timer(struct timer *timer);
 int loop_watch(struct watch *watch);
 void loop_unwatch(struct watch *watch);
-int loop_run_once(bool only_look);
+int loop_run_once(int most);
 
 /* task.c: a child on its way to exec */
 
@@ -165,13 +165,13 @@ struct task_failure {
 	int error_number;
 };
 struct task {
-	void (*run)(struct task *); /* must not return */
-	bool copies_memory;         /* the child goes on as superd itself, so it cannot share our memory */
-	bool shares_descriptors;    /* until the child has CLOSE_UNSHARED */
-	_Atomic pid_t starting;     /* the child's process id until its exec, its end, or task_report_started */
-	int report_fd;              /* a forked child's pipe, or -1 */
+	_Alignas(16) char stack[32 * 1024]; /* its end, the part that is used, is beside the rest */
+	void (*run)(struct task *);         /* must not return */
+	bool copies_memory;                 /* the child goes on as superd itself, so it cannot share our memory */
+	bool shares_descriptors;            /* until the child has CLOSE_UNSHARED */
+	_Atomic pid_t starting;             /* the child's process id until its exec, its end, or task_report_started */
+	int report_fd;                      /* a forked child's pipe, or -1 */
 	volatile struct task_failure failure;
-	_Alignas(16) char stack[32 * 1024];
 };
 pid_t task_start(struct task *task);
 bool task_is_starting(struct task *task);

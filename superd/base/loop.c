@@ -123,13 +123,13 @@ void loop_unwatch(struct watch *watch) {
 }
 
 /*
- * Sleeps until a descriptor is readable, a timer is due or a signal arrives, or with `only_look` not at all, and calls
- * what is to be called. Returns how many descriptors were ready.
+ * Sleeps until a descriptor is readable, a timer is due or a signal arrives, at most `most` milliseconds, and calls what is to
+ * be called. Returns how many descriptors were ready.
  */
-int loop_run_once(bool only_look) {
+int loop_run_once(int most) {
 	int64_t span = loop.top.left != NULL ? loop.top.left->when - loop.now : INT_MAX;
-	if (only_look || span < 0) span = 0;
-	int count = sys_poller_wait(loop.ready, span < INT_MAX ? (int)span : INT_MAX);
+	if (span < 0) span = 0;
+	int count = sys_poller_wait(loop.ready, span < most ? (int)span : most);
 	read_clock();
 	for (loop.ready_count = count; loop.ready_count > 0;) {
 		struct watch *watch = loop.ready[--loop.ready_count];

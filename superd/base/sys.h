@@ -56,6 +56,10 @@ uid_t sys_peer_uid(int fd);
 long sys_load(void);
 unsigned long long sys_most_descriptors(void);
 
+/* zeroed memory that goes back to the system at once when it is freed, where that is possible; NULL and errno: there is none */
+void *sys_map(size_t size);
+void sys_unmap(void *memory, size_t size);
+
 /* the memory that has been freed goes back to the system, where that is possible */
 void sys_trim_memory(void);
 

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -356,6 +357,15 @@ unsigned long long sys_most_descriptors(void) {
 }
 
 /* musl gives large blocks back when they are freed. */
+void *sys_map(size_t size) {
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return memory != MAP_FAILED ? memory : NULL;
+}
+
+void sys_unmap(void *memory, size_t size) {
+	munmap(memory, size);
+}
+
 void sys_trim_memory(void) {
 #ifdef __GLIBC__
 	malloc_trim(0);

@@ -265,5 +265,14 @@ unsigned long long sys_most_descriptors(void) {
 	return ULLONG_MAX;
 }
 
+void *sys_map(size_t size) {
+	return calloc(1, size);
+}
+
+void sys_unmap(void *memory, size_t size) {
+	(void)size;
+	free(memory);
+}
+
 void sys_trim_memory(void) {
 }

@@ -134,7 +134,8 @@ void child_reap(pid_t known) {
 		return;
 	}
 	if (known > 0) reap(known);
-	if (!loop_timer_is_set(&sweep_timer)) loop_set_timer(&sweep_timer, loop_now() + (int64_t)children.count / CHILDREN_A_MS);
+	if (!loop_timer_is_set(&sweep_timer))
+		loop_set_timer(&sweep_timer, loop_now() + (int64_t)children.count / CHILDREN_A_MS);
 }
 
 /* Makes a child that could not start its program one of no service, of which nobody hears any more. */

@@ -80,7 +80,7 @@ const struct header *proxy_header(const struct waiting *waiting);
 /* spawn.c: from a client to its program */
 int spawn_start(
     struct service *service, const struct client *client, struct child *child, struct task_failure *failure);
-bool spawn_is_starting(void);
+size_t spawn_starting(void);
 void spawn_collect(void);
 void spawn_wait(void);
 void spawn_note_end(struct child *child);

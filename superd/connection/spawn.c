@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 
 enum {
-	MAX_QUICK = 64,     /* for the sake of memory: fewer start at a time on a quiet machine */
+	MAX_QUICK = 64, /* for the sake of memory: fewer start at a time on a quiet machine */
+	MOST_UNUSED = 32,
+	SLOW_AFTER_MS = 10,
 	SLOW_CHECK_MS = 20, /* at first, and MOST_SLOW_CHECK_MS more at last */
 	MOST_SLOW_CHECK_MS = 1000,
 	PEER_VARIABLES = 8,
@@ -40,7 +42,9 @@ static struct launch *quick;
 
 static size_t quick_count;
 
-static struct launch *unused; /* those of quick children, as many as there have been at a time */
+static struct launch *unused;
+
+static int unused_count;
 
 static void change_user(struct launch *launch) {
 	const struct service *service = launch->service;
@@ -195,12 +199,13 @@ static void finish(struct launch *launch) {
 	service_release(launch->service);
 	child->launch = NULL;
 	loop_cancel_timer(&launch->timer);
-	if (remove_quick(launch)) {
+	if (remove_quick(launch) && unused_count < MOST_UNUSED) {
 		launch->next = unused;
 		unused = launch;
+		unused_count++;
 	} else {
 		free(launch->environment);
-		free(launch);
+		sys_unmap(launch, sizeof *launch);
 	}
 	if (child->started != NULL) child->started(&client, child, failure.step != NULL ? &failure : NULL);
 }
@@ -216,6 +221,7 @@ void spawn_collect(void) {
 static void check_slow(struct timer *timer) {
 	struct launch *launch = CONTAINER(timer, struct launch, timer);
 	int64_t age = loop_now() - launch->child->began;
+	remove_quick(launch);
 	task_end_if_stopped(&launch->task);
 	if (task_is_starting(&launch->task))
 		loop_set_timer(
@@ -224,20 +230,15 @@ static void check_slow(struct timer *timer) {
 		finish(launch);
 }
 
-/* Whether a child is starting for which it is worth to wait. */
-bool spawn_is_starting(void) {
-	return quick != NULL;
+/* How many children are starting for which it is worth to wait. */
+size_t spawn_starting(void) {
+	return quick_count;
 }
 
-/* Sleeps until the oldest child has started, and collects. That is never long, since a child that takes longer is slow. */
+/* Sleeps until the oldest child has started, but never long, and collects. */
 void spawn_wait(void) {
-	struct launch *oldest = quick;
-	if (oldest == NULL) return;
-	task_wait(&oldest->task);
-	if (task_is_starting(&oldest->task)) {
-		remove_quick(oldest);
-		loop_set_timer(&oldest->timer, loop_now() + SLOW_CHECK_MS);
-	}
+	if (quick == NULL) return;
+	task_wait(&quick->task);
 	spawn_collect();
 }
 
@@ -277,12 +278,13 @@ int spawn_start(
     struct service *service, const struct client *client, struct child *child, struct task_failure *failure) {
 	static int lowest = INT_MAX; /* of the clients' descriptors: below it, there is none of another client */
 	if (!own.is_known) find_own();
-	while (quick_count == MAX_QUICK) spawn_wait();
+	if (quick_count == MAX_QUICK) spawn_wait();
+	if (quick_count == MAX_QUICK) check_slow(&quick->timer);
 	*failure = (struct task_failure){"memory", ENOMEM};
 	if (unused == NULL) {
-		if ((unused = malloc(sizeof *unused)) == NULL) return -1; /* of its stack, few pages are ever touched */
-		unused->next = NULL;
-		unused->environment = NULL;
+		if ((unused = sys_map(sizeof *unused)) == NULL)
+			return -1; /* of its stack, few pages are ever touched */
+		unused_count++;
 	}
 	struct launch *launch = unused;
 	launch->service = service;
@@ -299,6 +301,7 @@ int spawn_start(
 	*failure = (struct task_failure){"fork", errno};
 	if (child->pid < 0) return -1;
 	unused = launch->next;
+	unused_count--;
 	quick_count++;
 	launch->next = NULL;
 	struct launch **end = &quick;
@@ -306,5 +309,6 @@ int spawn_start(
 	*end = launch;
 	child->launch = launch;
 	service_retain(service);
+	loop_set_timer(&launch->timer, loop_now() + SLOW_AFTER_MS);
 	return 0;
 }

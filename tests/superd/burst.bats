@@ -31,8 +31,11 @@ memory() {
 	local most=200
 	[ "${FLAVOUR:-}" != musl ] || most=256 # its blocks have fewer sizes
 	start_superd -o log_on_success= -p 0 -b 127.0.0.1 -o instances=UNLIMITED -o per_source=UNLIMITED cat
-	"$LOAD" -c 300 "$PORT" # touches what all need, however many start at a time
-	wait_until has_children 0
+	# The same twice before, which touches what all need, however many start at a time.
+	for _ in 1 2; do
+		"$CLIENT" -c 2000 "$PORT" 'send:here\n' line close >/dev/null
+		wait_until has_children 0
+	done
 	before=$(memory)
 	start_background "$CLIENT" -c 2000 "$PORT" 'send:here\n' line hold >"$BATS_TEST_TMPDIR/idle"
 	wait_for_line holding "$BATS_TEST_TMPDIR/idle"
@@ -50,14 +53,14 @@ memory() {
 
 @test "memory: 300 clients at once and then 6,000 more, superd uses the same memory again" {
 	start_superd -o log_on_success= -p 0 -b 127.0.0.1 -o instances=UNLIMITED -o per_source=10000 cat
-	"$LOAD" -c 300 -n 2000 "$PORT" # as many start at the same time as ever
+	"$LOAD" -c 300 -n 6000 "$PORT" # as many start at the same time as ever
 	before=$(memory)
 	"$LOAD" -c 300 -n 6000 "$PORT"
 	wait_until has_children 0
 	after=$(memory)
 	echo "$(((after - before) / 1024)) KB"
-	# On a busy machine fewer clients were there at the same time at first; a leak of 22 bytes per connection would be more.
-	is_sanitized || ((after - before <= 128 * 1024))
+	# On a busy machine fewer clients were there at the same time at first; a leak of 43 bytes per connection would be more.
+	is_sanitized || ((after - before <= 256 * 1024))
 }
 
 @test "memory: 20,000 refused sources, superd uses no more than its table of sources holds" {
