@@ -30,8 +30,9 @@ struct launch {
 	struct client client;
 	struct child *child;
 	bool closes_others; /* other clients' connections: while exec hangs, they would stay open */
-	char **environment;
 	char slots[PEER_VARIABLES][SLOT_TEXT];
+	size_t room; /* of `environment` */
+	char *environment[];
 };
 
 /*
@@ -141,9 +142,9 @@ static void run_question(struct task *task) {
 
 /*
  * Sets the client's variables, in the conventions of UCSPI (PROTO, TCPREMOTEIP...), systemd (REMOTE_ADDR...) and xinetd, and
- * then the service's. Returns 0, or -1 for want of memory.
+ * then the service's.
  */
-static int set_environment(struct launch *launch) {
+static void set_environment(struct launch *launch) {
 	const struct client *client = &launch->client;
 	const struct service *service = launch->service;
 	bool is_unix = client->local.at.any.sa_family == AF_UNIX;
@@ -158,10 +159,6 @@ static int set_environment(struct launch *launch) {
 	const char *const(*variables)[2] = is_none ? none : is_unix ? path : inet;
 	size_t unix_count = LENGTH(path) - (client->uid == (uid_t)-1);
 	size_t count = is_none ? LENGTH(none) : is_unix ? unix_count : LENGTH(inet);
-	char **environment =
-	    realloc(launch->environment, (count + service->environment_count + 1) * sizeof *environment);
-	if (environment == NULL) return -1;
-	launch->environment = environment;
 	addr_format_host(&client->local, local);
 	addr_format_host(&client->peer, peer);
 	snprintf(local_number, sizeof local_number, "%u", addr_port(&client->local));
@@ -169,20 +166,46 @@ static int set_environment(struct launch *launch) {
 	    peer_number, sizeof peer_number, "%lu", (unsigned long)(is_unix ? client->uid : addr_port(&client->peer)));
 	for (size_t i = 0; i < count; i++) {
 		stpcpy(stpcpy(launch->slots[i], variables[i][0]), variables[i][1]);
-		environment[i] = launch->slots[i];
+		launch->environment[i] = launch->slots[i];
 	}
-	memcpy(environment + count, service->environment, (service->environment_count + 1) * sizeof *environment);
-	return 0;
+	memcpy(launch->environment + count, service->environment, (service->environment_count + 1) * sizeof(char *));
 }
 
-/* Returns whether it was one of the quick ones. */
-static bool remove_quick(const struct launch *launch) {
+static void unmap(struct launch *launch) {
+	sys_unmap(launch, sizeof *launch + launch->room * sizeof(char *));
+}
+
+/* A launch with room for that many variables: an unused one, or a new one, of whose stack few pages are ever touched. */
+static struct launch *take_launch(size_t room) {
+	struct launch *launch = unused;
+	if (launch != NULL) {
+		unused = launch->next;
+		unused_count--;
+		if (launch->room >= room) return launch;
+		unmap(launch);
+	}
+	launch = sys_map(sizeof *launch + room * sizeof(char *));
+	if (launch != NULL) launch->room = room;
+	return launch;
+}
+
+static void give_back(struct launch *launch) {
+	if (unused_count == MOST_UNUSED) {
+		unmap(launch);
+		return;
+	}
+	launch->next = unused;
+	unused = launch;
+	unused_count++;
+}
+
+/* Nothing happens if it is not one of the quick ones. */
+static void remove_quick(const struct launch *launch) {
 	struct launch **at = &quick;
 	while (*at != NULL && *at != launch) at = &(*at)->next;
-	if (*at == NULL) return false;
+	if (*at == NULL) return;
 	*at = launch->next;
 	quick_count--;
-	return true;
 }
 
 /*
@@ -199,14 +222,8 @@ static void finish(struct launch *launch) {
 	service_release(launch->service);
 	child->launch = NULL;
 	loop_cancel_timer(&launch->timer);
-	if (remove_quick(launch) && unused_count < MOST_UNUSED) {
-		launch->next = unused;
-		unused = launch;
-		unused_count++;
-	} else {
-		free(launch->environment);
-		sys_unmap(launch, sizeof *launch);
-	}
+	remove_quick(launch);
+	give_back(launch);
 	if (child->started != NULL) child->started(&client, child, failure.step != NULL ? &failure : NULL);
 }
 
@@ -281,12 +298,8 @@ int spawn_start(
 	if (quick_count == MAX_QUICK) spawn_wait();
 	if (quick_count == MAX_QUICK) check_slow(&quick->timer);
 	*failure = (struct task_failure){"memory", ENOMEM};
-	if (unused == NULL) {
-		if ((unused = sys_map(sizeof *unused)) == NULL)
-			return -1; /* of its stack, few pages are ever touched */
-		unused_count++;
-	}
-	struct launch *launch = unused;
+	struct launch *launch = take_launch(service->environment_count + PEER_VARIABLES + 1);
+	if (launch == NULL) return -1;
 	launch->service = service;
 	launch->client = *client;
 	launch->child = child;
@@ -296,12 +309,13 @@ int spawn_start(
 	launch->task.run = child->asking != NULL ? run_question : service->is_internal ? run_internal : run_program;
 	launch->task.copies_memory = launch->task.run != run_program;
 	launch->task.shares_descriptors = !service->wait; /* a stop may close the socket that a program gets itself */
-	if (set_environment(launch) < 0) return -1;
+	set_environment(launch);
 	child->pid = task_start(&launch->task);
 	*failure = (struct task_failure){"fork", errno};
-	if (child->pid < 0) return -1;
-	unused = launch->next;
-	unused_count--;
+	if (child->pid < 0) {
+		give_back(launch);
+		return -1;
+	}
 	quick_count++;
 	launch->next = NULL;
 	struct launch **end = &quick;
