@@ -103,6 +103,7 @@ int redirect_run(const struct service *service);
 
 /* log_service.c: the lines of a service's log */
 void log_start(const struct service *service, const struct client *client, pid_t pid);
+void log_start_failure(const struct service *service, const struct task_failure *failure);
 void log_exit(const struct service *service, const struct child *child, int status);
 void log_fail(const struct service *service, const struct client *client, const char *reason);
 void log_refusal_run(const struct service *service, const char *reason, unsigned long refused, int64_t span);

@@ -158,6 +158,31 @@ void log_start(const struct service *service, const struct client *client, pid_t
 	write_line(service, true, "START: %.100s%s", service->id, line);
 }
 
+/* Why the system says of a program that is there that it is not: what its file names is missing. Returns `text`. */
+static const char *find_missing(const struct service *service, char *text, size_t size) {
+	char path[PATH_MAX], head[128] = "";
+	snprintf(path, sizeof path, "%s%s", service->chroot != NULL ? service->chroot : "", service->path);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? 0 : read(fd, head, sizeof head - 1);
+	if (fd >= 0) close(fd);
+	const char *name = head + 2 + strspn(head + 2, " \t");
+	if (length > 2 && strncmp(head, "#!", 2) == 0)
+		snprintf(text, size, "its interpreter '%.*s' is missing", (int)strcspn(name, " \t\n"), name);
+	else
+		snprintf(text, size, "%s%s", strerror(ENOENT), length > 0 ? "; its dynamic linker is missing" : "");
+	return text;
+}
+
+/* That a child could not start its program, at which step, and why. */
+void log_start_failure(const struct service *service, const struct task_failure *failure) {
+	char missing[PART];
+	bool is_exec = strcmp(failure->step, "exec") == 0;
+	const char *reason = strerror(failure->error_number);
+	if (is_exec && failure->error_number == ENOENT) reason = find_missing(service, missing, sizeof missing);
+	log_error("%s: %s%s%s: %s%s", service->id, failure->step, is_exec ? " " : "", is_exec ? service->path : "",
+	    reason, failure->error_number == ENOEXEC ? "; has it a #! line?" : "");
+}
+
 /* EXIT: ID status=N pid=N duration=N(sec), or signal=N; and time_limit, if that has ended it. */
 void log_exit(const struct service *service, const struct child *child, int status) {
 	char line[PART] = "";

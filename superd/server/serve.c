@@ -80,11 +80,7 @@ static void start_failed(const struct client *client, const struct task_failure 
 		delay(is_own ? NULL : listener, failure);
 		if (service->wait || pending_add(client) == 0) return;
 	}
-	if (listener->refusal_runs[VERDICT_FORK].refused == 0) {
-		bool is_exec = strcmp(failure->step, "exec") == 0;
-		log_error("%s: %s%s%s: %s", service->id, failure->step, is_exec ? " " : "",
-		    is_exec ? service->path : "", strerror(failure->error_number));
-	}
+	if (listener->refusal_runs[VERDICT_FORK].refused == 0) log_start_failure(service, failure);
 	refuse_client(client, VERDICT_FORK);
 }
 

@@ -228,7 +228,26 @@ os.execv(sys.argv[1], sys.argv[1:])')
 	start_superd -p 0 "$BATS_TEST_TMPDIR/script"
 	run "$CLIENT" "$PORT" all
 	assert_output ''
-	wait_for_line 'script.*Exec format error'
+	wait_for_line '^superd: script: exec .*script: Exec format error; has it a #! line?$'
+}
+
+@test "program: its interpreter is missing, superd names it" {
+	printf '#!/bin/bash\r\necho hello\r\n' >"$BATS_TEST_TMPDIR/script"
+	printf '#! /no/such/interpreter -x\n' >"$BATS_TEST_TMPDIR/other"
+	chmod +x "$BATS_TEST_TMPDIR"/{script,other}
+	start_superd -p 0 "$BATS_TEST_TMPDIR/script"
+	"$CLIENT" "$PORT" all
+	wait_for_line "script: its interpreter '/bin/bash.x0d' is missing$"
+	stop_superd
+	start_superd -p 0 "$BATS_TEST_TMPDIR/other"
+	"$CLIENT" "$PORT" all
+	wait_for_line "other: its interpreter '/no/such/interpreter' is missing$"
+	stop_superd
+	cp /bin/true "$BATS_TEST_TMPDIR/binary"
+	sed -i 's|/ld-linux|/no-linux|' "$BATS_TEST_TMPDIR/binary"
+	start_superd -p 0 "$BATS_TEST_TMPDIR/binary"
+	"$CLIENT" "$PORT" all
+	wait_for_line 'binary: No such file or directory'
 }
 
 @test "signals: superd starts with 32, 33 and 40 ignored, as GNU make's children do, and a program has none ignored (Linux)" {
