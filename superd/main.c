@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * superd: a superserver. It accepts a connection, puts it on a program's stdin and stdout, and starts the program.
  * Here: start-up, the loop, and what each signal does.
@@ -71,6 +72,7 @@ static _Noreturn void run(void) {
 		if (loop_signal_taken(SIGUSR2) && !stopping) upgrade_begin();
 		if (upgrade_is_due() && !stopping) upgrade_execute();
 		if (loop_signal_taken(SIGQUIT) || (stopping && serve_is_idle())) quit();
+		notify_changes();
 		size_t starting = spawn_starting();
 		bool is_quiet = loop_run_once(starting == 0 ? INT_MAX : starting == 1 ? 0 : LOOK_AGAIN_MS) == 0;
 		spawn_collect();

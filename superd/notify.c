@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * notify: what superd and its supervisor tell each other: sockets that it passes (sd_listen_fds(3)), state and the
  * watchdog (sd_notify(3)), readiness at a descriptor (s6).
@@ -7,13 +8,14 @@
 #include <fcntl.h>
 #include <time.h>
 
-enum { FIRST_PASSED = 3 };
+enum { FIRST_PASSED = 3, STATUS_DELAY_MS = 1000 };
 
 static struct {
 	int fd;
 	struct endpoint to;
 	int64_t interval; /* between two signs of life */
-	struct timer watchdog;
+	struct timer watchdog, status;
+	size_t reported; /* how many children the supervisor knows of */
 } notify = {.fd = -1};
 
 static long long read_variable(const char *name) {
@@ -60,15 +62,16 @@ int notify_take_sockets(struct error *error) {
 	return 0;
 }
 
-/* Tells the supervisor `state` (READY=1, STOPPING=1...), and how many services and children there are. */
+/* Tells the supervisor `state` (READY=1, STOPPING=1..., or nothing), and how many services and children there are. */
 void notify_send(const char *state) {
 	char text[200];
 	size_t services = 0;
 	if (notify.fd < 0) return;
+	notify.reported = child_count();
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		services += !listener->retired;
-	int length =
-	    snprintf(text, sizeof text, "%s\nSTATUS=%zu services, %zu running\n", state, services, child_count());
+	int length = snprintf(text, sizeof text, "%s%sSTATUS=%zu services, %zu running\n", state,
+	    *state == '\0' ? "" : "\n", services, notify.reported);
 	if (sendto(notify.fd, text, (size_t)length, 0, &notify.to.at.any, notify.to.length) < 0)
 		log_detail("NOTIFY_SOCKET: %s", strerror(errno));
 }
@@ -81,6 +84,17 @@ void notify_reloading(void) {
 	long long microseconds = now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", microseconds);
 	notify_send(text);
+}
+
+static void send_status(struct timer *timer) {
+	(void)timer;
+	notify_send("");
+}
+
+/* Called in each turn of the loop. The supervisor is told of a change a second later, so that many cost one message. */
+void notify_changes(void) {
+	if (notify.fd >= 0 && child_count() != notify.reported && !loop_timer_is_set(&notify.status))
+		loop_set_timer(&notify.status, loop_now() + STATUS_DELAY_MS);
 }
 
 static void send_sign_of_life(struct timer *timer) {
@@ -107,6 +121,7 @@ void notify_open(void) {
 	long long microseconds = is_for_us("WATCHDOG_PID") ? read_variable("WATCHDOG_USEC") : 0;
 	notify.interval = microseconds / 2000;
 	notify.watchdog.due = send_sign_of_life;
+	notify.status.due = send_status;
 	if (notify.fd >= 0 && notify.interval > 0) loop_set_timer(&notify.watchdog, loop_now());
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * superd: the process: its options, start, reload, upgrade and stop, its supervisor, and what people see on a terminal.
  *
@@ -39,6 +40,7 @@ int notify_take_sockets(struct error *error);
 void notify_open(void);
 void notify_send(const char *state);
 void notify_reloading(void);
+void notify_changes(void);
 void notify_descriptor(int fd);
 
 /* explain.c: why a client is admitted or refused (-C) */

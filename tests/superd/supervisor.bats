@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # systemd and s6: sockets from a supervisor, readiness, reload, stop, the watchdog.
 
 load ../lib/superd
@@ -200,6 +201,15 @@ has_notifications() {
 	start_superd -p 0 cat
 	wait_for_line '^READY=1\\nSTATUS=1 service.*0 ' "$NOTIFICATIONS"
 	has_notifications 1 READY
+}
+
+@test "NOTIFY_SOCKET: a program starts and ends, superd sends the new number of programs soon" {
+	open_notify_socket
+	start_superd -p 0 cat
+	open_connection first "$PORT"
+	wait_for_line '^STATUS=1 services, 1 running' "$NOTIFICATIONS"
+	kill "$CLIENT_PID"
+	wait_for_line '^STATUS=1 services, 0 running' "$NOTIFICATIONS"
 }
 
 @test "NOTIFY_SOCKET: an abstract socket, superd sends READY" {
