@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The commands, and which of them a request runs. To add one, write its function and give it a row in the table:
  * help, the check of the number of arguments and the error for a wrong number come from the row.

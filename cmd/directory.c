@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Decides which files of the -d directory are commands: programs that only trusted users can change, which are root,
  * the user that cmd runs as, and the owner of the directory. Each component of the path without links is checked, from

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Reads the client's bytes from descriptor 0. The deadline counts from the last whole line, and bytes that end no
  * line do not move it: a client that sends one byte a second is as idle as one that sends nothing.

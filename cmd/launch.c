@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Starts a program: pipes, fork, exec. The program leads a process group. Its stdin is empty, its stdout and stderr are
  * pipes to cmd, and no shell reads its arguments. If exec fails, the reason arrives through a third pipe.

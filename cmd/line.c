@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Splits bytes into lines, in constant memory. The caller puts bytes where line_space() says, in pieces of any size,
  * and takes lines out. A line ends at a line feed; a carriage return before it is dropped, and neither counts for

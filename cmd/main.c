@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * cmd: reads requests from stdin, one a line, runs their commands, and writes the replies to stdout, as cmd(7)
  * describes. Exit status: 0 at the end of input, `exit` or the idle time; 1 if the client is gone or input or output

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Reads the command line. Wrong usage, -h and -V end the process here.
  */

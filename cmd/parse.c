@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Splits a line into a name and arguments: NAME, or NAME<>ARGUMENT<>ARGUMENT... Nothing is copied, unescaped or
  * trimmed; an empty argument is an argument.

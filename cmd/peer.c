@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The client's address and port, in the environment variables TCPREMOTEIP and TCPREMOTEPORT. A UCSPI server such as
  * superd sets them, behind a proxy to the proxy's client; otherwise they come from the socket on descriptor 0.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Runs a command that is a program. Its output goes to the client while it runs, its stderr to the screen, and its
  * exit status becomes the end of the reply. There is one program at a time.

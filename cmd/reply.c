@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Writes replies to stdout. A reply is any number of `out<>LINE` lines, then one line that ends it: `ok`,
  * `ok<>RESULT` or `error<>CODE<>TEXT`. Replies gather in a buffer until the session flushes it or it is full. After a

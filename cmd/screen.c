@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Writes to the server's screen: stderr, or syslog(3) if stderr is the client's connection (xinetd connects it),
  * because the client must see only replies.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Signal handlers, and what SIGALRM is for: the time limit of a program, and an end to calls that would block for as
  * long as nobody reads the screen. Both may be on at the same time, so the timer is set to what comes first.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Connects to the server within a time, and returns a non-blocking socket.
  *

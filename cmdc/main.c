@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * cmdc: sends command lines to cmd, and turns the replies into plain output and an exit status.
  */

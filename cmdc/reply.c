@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Splits the server's bytes into lines, results and errors. A line of any length is written while it arrives.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Joins the arguments of the command line to one request line, unless the protocol cannot carry them.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * The session: requests go out and replies come in, both at once, until the input has ended and every request has its
  * reply. One command is a session with one line of input.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * explain: which services would admit a client of an address now, and by which rule (-C). The rules are those of access.c, in
  * the same order.

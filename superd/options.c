@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * options: the command line. An error in it is one line, and ends the program with status 2.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * pid_file: the file that holds superd's process id (-P). Its directory may belong to another user, so a symbolic link, or
  * a file with a second name, is not written to.

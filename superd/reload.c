@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * reload: from a configuration to listeners, at start and at HUP. At a reload, services that have not changed keep
  * everything, changed ones keep their sockets where the address is the same, and no child is touched.

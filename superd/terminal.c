@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * terminal: the table of -t, where stdout is a terminal. Programs get the plain form.
  */

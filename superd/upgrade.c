@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * upgrade: another superd in place of this one (USR2). The superd on disk is first run as a child that only checks; then
  * this process executes it, and it finds in a file without a name what it goes on with: sockets, children, counters,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * addr: socket addresses, from text and to text. An IPv4-mapped IPv6 address (::ffff:127.0.0.1) is shown and matched as
  * IPv4. All names are looked up when the configuration is loaded; none while serving.

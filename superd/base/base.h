@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * base: tools that know nothing of services: memory, addresses, the loop with its descriptors, timers and signals, tasks
  * on their way to exec, inherited sockets, superd's own log. Times are milliseconds of the monotonic clock, as loop_now

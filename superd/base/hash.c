@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * hash: a table of things that are found by a number of 64 bits. It doubles as it fills, and never fails: without memory
  * for a larger table its chains only grow longer.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * inherited: the sockets that a supervisor passed. They are never closed.
  */

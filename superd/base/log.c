@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * log: superd's own log, which nothing else writes. Lines go to stderr, each after `superd: ` or, where that is the journal, its
  * priority (sd-daemon(3)); or to syslog, and to stderr while there is no syslog. Nothing that a client can choose reaches a

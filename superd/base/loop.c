@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * loop: the descriptors that are polled, the clock, the timers, and the signals. Signals are blocked and arrive through a
  * descriptor, so that nothing is interrupted halfway, and no signal waits behind a busy socket.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * mem: memory for what is loaded together and freed together. Each service has its own arena, so that a reload frees the
  * services that it replaces and nothing else. Also lists of words, and errors.

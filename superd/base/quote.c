@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * quote: the line of a file that an error is about, with a mark under the wrong word. What is not printable ASCII is shown
  * as \xHH, so that no configuration can control a terminal, and every column stands where it should.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * sys_linux: the system calls of sys.h as Linux has them, with glibc or musl.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * sys_posix: the system calls of sys.h with nothing but POSIX.1-2008.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * task: a child that has not reached its exec yet. It shares our memory where the system can do that, which costs least, and
  * tells us there what it could not do. A child that goes on as superd itself, and any child where the system cannot share

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * addr_rule: the words of only_from, no_access and proxy_from, and how a client matches them. Each word becomes prefixes of
  * 128 bits, IPv4 mapped into ::ffff:0:0/96, so that one comparison serves all. A word is, in this order: a numeric address,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * attr: the attribute table, one row an attribute, and what is done with rows: applying an assignment to a
  * service, printing a service, printing the table. The command line and the configuration file read the same rows.
@@ -110,8 +111,7 @@ static const struct attr table[] = {
 const struct attr *attr_find(const char *name) {
 	if (strcasecmp(name, "interface") == 0) name = "bind";
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++)
-		if ((attr->name[0] ^ name[0]) % 32 == 0 && strcasecmp(attr->name, name) == 0)
-			return attr;
+		if ((attr->name[0] ^ name[0]) % 32 == 0 && strcasecmp(attr->name, name) == 0) return attr;
 	return NULL;
 }
 

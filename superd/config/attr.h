@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* attr: what a row of the attribute table holds, for attr.c and the files that read values. */
 #ifndef ATTR_H
 #define ATTR_H

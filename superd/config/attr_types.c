@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * attr_types: the kinds of values that attributes have, and how each is read. A reader returns 0, or -1 and an error, before
  * which attr.c puts the attribute's name. Those of sets can also add to what was read before.

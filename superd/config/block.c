@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * block: the blocks of a configuration, as they were written: in a file, in a line of inetd.conf, on the command line.
  */

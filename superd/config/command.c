@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * command: the one service that the command line describes, as assignments of superd.conf(5), so that it is treated as a
  * service from a file is.

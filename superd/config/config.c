@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * config: from the blocks of a configuration to its services. `defaults` and the -o options are applied once, to a service
  * that all others are copies of at first. An error disables only its service, and every error is logged.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * config: from text to `struct service`, without a socket, a clock or a child. A service has a field for every attribute,
  * and is constant once it is loaded. Below it stands what it is made from: the command line and the files.
@@ -60,7 +61,8 @@ struct rate {
 /* A name that was looked up when the configuration was loaded: a user with its group, or a group. */
 struct identity {
 	const char *word;
-	const char *name, *home, *shell; /* while the configuration is loaded; NULL: the user has no entry in /etc/passwd */
+	const char *name, *home,
+	    *shell; /* while the configuration is loaded; NULL: the user has no entry in /etc/passwd */
 	uid_t uid;
 	gid_t gid;
 	bool set, group_set;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * inetd: a line of inetd.conf(5), in the forms that the inetds of OpenBSD, FreeBSD, NetBSD, GNU and busybox read, as the block
  * of xinetd.conf(5) that means the same. What a line cannot say is as inetd has it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * lookup: what is found by a text while a configuration is loaded: the words of a set, the addresses of services, and the
  * ports of /etc/services, which is read once, and only if it is needed.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * parse: configuration text to blocks of assignments, each with its file and line. It knows the syntax of xinetd.conf(5),
  * and of attributes only the names. Every error is logged at once, with its location, and the rest is read all the same.

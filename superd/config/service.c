@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * service: from attributes to a service that is ready to run. The user and groups, the program, the addresses and the
  * environment are looked up here, once; nothing is looked up while serving. Every error is logged, with its location.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * shell_words: the value of `command`, a command line as sh(1) reads one: split at blanks, with '...', "..." and \. Nothing is
  * expanded. In quotes it may go on over lines.

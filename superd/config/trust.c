@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * trust: what a superd that is root reads or executes, and another user could change: a warning for each file and directory.
  */

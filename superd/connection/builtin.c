@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * builtin: xinetd's internal services, each in a child that has nothing else open: echo, discard, chargen,
  * daytime and time, for streams and for datagrams (RFC 862, 863, 864, 867, 868).

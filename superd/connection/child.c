@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * child: the table of running children, by process id. At its deadline, a child's process group is sent TERM, and
  * KILL_GRACE_MS later KILL.

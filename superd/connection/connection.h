@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * connection: one client, from the PROXY header to the end of its program. It knows the service, and of the listener only
  * that there is one: what the server does next, it learns through the functions that the structs carry.

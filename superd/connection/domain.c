@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * domain: a .domain in only_from or no_access, looked up in the DNS by a child: the peer's name by its address, and then,
  * since the owner of an address can give it any name, that name's addresses.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * linger: connections whose program has ended, kept until the client has ended its side too, or the time is up. To close at
  * once would discard what the client has sent and nothing has read; the kernel answers that with a reset, which may reach

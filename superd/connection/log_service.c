@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * log_service: the lines of a service's log about a connection, in xinetd's words: START, EXIT, FAIL.
  */

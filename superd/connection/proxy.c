@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * proxy: the PROXY protocol header, versions 1 and 2, in which a proxy of proxy_from names its client. No byte after the
  * header is read: it is the program's. (haproxy.org, proxy-protocol.txt)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * redirect: passes a connection on to another host, in a child. Each direction ends by itself: when one side stops sending,
  * that is passed on, and what the other side still sends goes through.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * spawn: from an admitted client to its program. The child takes one way to exec and never returns. What can be worked out
  * beforehand was worked out when the configuration was loaded (service.c), so the child makes system calls and nothing

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * waiting: connections that wait for their client: for a PROXY header, or for the end after the program's. Each list is
  * bounded: the oldest connection is ended to make room.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * access: the verdict on a client by the time and by its address: access_times, the sensors, no_access and only_from. It
  * neither logs nor closes. The last SENSOR_MEMORY sources that sensors have seen are remembered here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * limits: the verdict on a client by numbers: cps, per_source_cps, max_load, instances and per_source. It neither logs nor
  * closes. What it remembers of sources is bounded: those with running children, and at most SOURCES_IDLE others.

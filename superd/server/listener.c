@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * listener: a service at work, with its sockets. What arrives at a socket is serve.c's.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * metrics: what superd has counted: in Prometheus text format, in a file that is replaced whole when something has
  * changed, at most once a second and at least once a minute; and as lines of the log.

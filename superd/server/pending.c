@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * pending: what superd does when there are no descriptors, processes or memory left. Accepted connections are queued, new
  * connections wait in the backlog, and superd tries again a little later. A shortage of one service, such as of its user's

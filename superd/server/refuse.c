@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * refuse: a client is refused: counted, logged, and its connection closed. Of a run of refusals for one reason, the begin and
  * the end are logged, where xinetd's log would have a line for each.

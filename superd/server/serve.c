@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * serve: one connection, from accept to the child's end. What the other files decide about a client, this one does.
  */

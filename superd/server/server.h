@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * server: the services at work: listening, admission, limits, shortages, counters. A `listener` runs and counts for one
  * service of the configuration.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * socket: one listening (or datagram) socket: whether it is what a service needs, how it is opened, set up and closed. Of
  * a socket that a supervisor passed, the listener has a copy; its path and options stay the supervisor's.

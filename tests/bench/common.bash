@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Functions for the scripts in this folder. `run` sets these environment variables for them:
 #
 #   work                    a temporary folder

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * echo: send back the input, and do nothing else. No handler can answer one request at a time faster.
  */

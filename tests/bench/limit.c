@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * limit PORT PROGRAM: the reference server: accept, vfork and exec in an endless loop, and nothing else. No server that
  * starts a program for each connection can be faster. It has no log and no limits, handles no signal, and ignores the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * load [-k] [-c CLIENTS] [-m MILLISECONDS] [-s TEXT] REPLY PORT: keep CLIENTS clients of 127.0.0.1:PORT active. A
  * client connects, sends TEXT (if given), closes its sending side, and reads until the server closes the connection.

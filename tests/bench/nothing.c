@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * nothing: exit with status 0. No program that is linked the same way can start faster.
  */

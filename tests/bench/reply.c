@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * reply: the smallest handler: write `hello` to descriptor 1, and exit. All other time of a connection is the server's.
  */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The servers that the benchmark compares. For each there is a function `serve_NAME PORT PROGRAM`: it replaces the shell
 # with the server, which starts PROGRAM for each connection to 127.0.0.1:PORT. The server logs as little as it can, and
 # its limits are above this load. It reads no configuration of this system.

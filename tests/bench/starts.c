@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * starts COUNT PROGRAM...: run each program COUNT times, in turns, with empty input and its output to /dev/null. Prints
  * one line for each program: the median duration of a run, from vfork to exit, in microseconds. A run that ends with

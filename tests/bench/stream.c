@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * stream FILE PORT: send FILE to 127.0.0.1:PORT, close the sending side, and at the same time copy everything that the
  * server sends to stdout. Exit status: 0 the server closed the connection without an error, 1 otherwise.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Which files of cmd -d DIR are commands, and what help says of them.
 
 load ../lib/client

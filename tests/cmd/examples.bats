@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The example programs of commands/, and a new built-in command, as CONTRIBUTING.md shows it.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmd's framing and limits: pieces, pipelines, long lines, the idle time, failures of clients and disks.
 
 load ../lib/client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Commands that are programs: cmd -d DIR.
 
 load ../lib/client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmd's protocol: each row of the table in cmd(7), and how requests are framed.
 
 load ../lib/client

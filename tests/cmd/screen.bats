@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # A screen that nobody reads: a full pipe, a stopped terminal, a system log. Lines are lost and counted, sessions continue.
 
 load ../lib/client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The protocol with a second client, lib/cmd_client.py, which was written from cmd(7) and not from cmdc.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # How a session ends on a socket while the client still sends: its replies arrive, and cmd does not stay for ever.
 
 load ../lib/client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmd's screen and superd's log: by default they are one stderr, and how they are kept apart.
 
 load ../lib/superd

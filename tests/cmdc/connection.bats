@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # How cmdc connects to a server, and its errors where it cannot.
 #
 # shellcheck disable=SC2154 # run sets them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmdc with servers that are silent, slow, incomplete or not cmd, and with descriptors that fail.
 #
 # shellcheck disable=SC2154 # run sets them

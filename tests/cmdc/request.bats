@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmdc with a NAME: one request, plain output, an exit status.
 #
 # shellcheck disable=SC2154 # run sets them

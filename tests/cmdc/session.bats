@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmdc without a NAME, in a pipe: it sends lines and prints replies at the same time.
 #
 # shellcheck disable=SC2154 # run sets them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmdc with cmd, which superd serves.
 #
 # shellcheck disable=SC2154 # run sets them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmdc on a terminal: the prompt, and the escaping of control bytes. expect(1) types and reads; script(1) prints the bytes that
 # a terminal gets.
 #

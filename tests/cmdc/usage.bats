@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmdc's options, and requests that the protocol cannot carry: cmdc rejects them before it connects.
 #
 # shellcheck disable=SC2154 # run sets them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The admission checks for services from a file: every form of address over IPv4, IPv6 and IPv4-mapped; the time of day; the
 # load; sensors; and the order of the checks.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Each attribute: which values it accepts, which it rejects, and how -t prints them. What an attribute does is tested in the file
 # of its subject (access, limits, log, superd/datagrams, superd/redirect...).
 #

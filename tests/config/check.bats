@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # What -t prints, and what -o adds to a configuration.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The attribute command: a program and its arguments in one quoted line; and how -t prints programs.
 #
 # shellcheck disable=SC1003,SC2154 # a \ in quotes; check_config sets stderr

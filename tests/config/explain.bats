@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # superd -C ADDRESS: which services would admit a client, and by which rule.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Where a mistake is common, a message says what is meant; and all mistakes of a service are in one run.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Configuration in several files: include, includedir, and more than one -c.
 #
 # shellcheck disable=SC2154 # run sets them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Lines of inetd.conf(5): each is read as the block that means the same.
 #
 # shellcheck disable=SC1003,SC2154 # a \ in quotes; check_config sets stderr

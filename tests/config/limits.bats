@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The limits of services from a file: instances, per_source, cps, per_source_cps. What superd logs and counts, and that service
 # resumes by itself.
 

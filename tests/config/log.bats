@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # What services from a file log, and where: log_on_success, log_on_failure, log_type; and that programs that read xinetd's log
 # can read superd's.
 

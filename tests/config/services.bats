@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Defaults, and several services in one configuration: ids, ports, conflicts, and what superd leaves out by design.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The syntax of configuration files, and what is an error in it.
 
 load ../lib/superd

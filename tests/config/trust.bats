@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Warnings of a superd that runs as root, about configuration files, programs and directories that other users could change.
 
 load ../lib/superd

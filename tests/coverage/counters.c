@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * Linked into a program that is built with --coverage. gcov writes its counters at exit, with the user and the root
  * folder that the process has then. It loses the counters of a process that is killed, that ends with _exit or exec,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Three superds behind HAProxy, configured as in the examples.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # examples/clustercheck, the health check of a Galera node: alone, and under superd behind HAProxy.
 
 load ../lib/superd

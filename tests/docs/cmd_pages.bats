@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The manual pages of cmd agree with cmd.
 
 load ../lib/process

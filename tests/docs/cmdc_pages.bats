@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # cmdc.1 agrees with cmdc.
 
 load ../lib/process

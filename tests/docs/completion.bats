@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Bash completion for cmdc and superd.
 #
 # shellcheck disable=SC2154 # run sets them

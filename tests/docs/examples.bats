@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The examples, as `make install` installs them: the program that each is for accepts it. cluster.bats, clustercheck.bats and
 # packaging/container.bats run those for HAProxy and for a container.
 

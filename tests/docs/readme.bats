@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The commands of README.md, with their output as it is shown there.
 
 load ../lib/superd

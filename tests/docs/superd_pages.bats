@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The manual pages of superd agree with superd: options, attributes, signals, log lines.
 
 load ../lib/superd

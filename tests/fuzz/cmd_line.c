@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* sources: cmd/line.c cmd/parse.c */
 /*
  * The line reader and the parser. The first byte of the input sets the line limit, the second byte seeds the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* sources: cmd/[!m]*.c */
 /*
  * Whole sessions, through cmd's main. The first byte of the input chooses the options, the rest is the requests.

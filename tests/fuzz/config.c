@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* sources: superd/config/[a-z]*.c superd/base/[!s]*.c superd/base/sys_linux.c */
 /*
  * The configuration reader, from bytes to services. It must end for every input. superd -t prints the services; the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /* sources: superd/connection/proxy.c superd/connection/waiting.c superd/base/addr.c superd/base/sys_linux.c superd/base/mem.c */
 /*
  * The reader of PROXY headers. The first byte of the input seeds the sizes of the pieces in which the rest arrives. For

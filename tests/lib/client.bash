@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Clients of superd and cmd, and servers for cmdc.
 #
 # PORT is the port or the path of the server that was started last.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * A library to preload: the allocation number FAIL_AT of a process of the program FAIL_IN fails. To count them, each adds a
  * byte to the file FAIL_COUNT, if that is set. Other programs, and what libraries allocate, are not touched: glibc ends a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Faults: system calls that fail, an unprivileged user, a broken superd on disk, a system log without a reader.
 #
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of bats and of the tests

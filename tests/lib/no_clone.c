@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * no_clone: a library to preload into superd. clone(2) with shared memory fails with the error that CLONE_ERROR is the number of,
  * as under qemu-user or gVisor. fork(3) does not call this function.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Processes, files and waiting, for every test. The other files here load this file. A test loads superd, client, fault or
 # xinetd; it loads this file only if it needs none of them.
 #

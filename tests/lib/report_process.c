@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * report_process: a server program that sends its process attributes to the client. It sends one line for each argument,
  * the directory, the users, the mask, the limits, the signals, the descriptors, and the environment, sorted. It uses the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * slow_calls: a library to preload into superd. It widens the moment between a system call of superd or of its child and its
  * error's being read: the functions that SLOW_CALLS names (accept4, recv, execve) return half a second after they have failed,

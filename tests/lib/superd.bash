@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # superd: configurations, start and stop, and observations from outside.
 #
 # shellcheck shell=bash disable=SC2034,SC2119,SC2120,SC2154 # variables of bats and of the tests

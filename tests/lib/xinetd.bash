@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # xinetd and superd on the same configuration file.
 #
 # A sample (samples/xinetd/NAME) is a typical file of /etc/xinetd.d. Its programs are not installed, and its ports may be in use.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The container of examples/Containerfile, without an engine: the image is built by the steps of that file, with static programs,
 # and runs in namespaces, with the capabilities that the file asks for. An engine would set no-new-privileges; here only the
 # service's attribute does.

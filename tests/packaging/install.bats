@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # make install and make uninstall, with DESTDIR in the test's folder.
 
 load ../lib/process

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The Makefile works without GNU make: bmake, the BSDs' make, does the same as make.
 
 load ../lib/process

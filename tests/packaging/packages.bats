@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # make dist and make deb, and what a package does on a machine: it is installed, started, upgraded and removed in an overlay of
 # this machine, which stays unchanged.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The units of systemd, without a systemd.
 
 load ../lib/superd

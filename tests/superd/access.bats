@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Which clients are admitted: only_from and no_access on the command line, and the banners.
 
 load ../lib/superd

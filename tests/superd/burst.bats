@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Many clients at once, with the default backlog.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Running programs: what they inherit from superd, and how they end.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Datagrams, and wait = yes: the program gets the socket itself, superd does not poll it until the program exits, and restarts a
 # program that exits at once with growing delays.
 

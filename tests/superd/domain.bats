@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # .domain in only_from and no_access: the names of clients in the DNS, with the test's own name server.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # superd with cmd: a client sends a request, the operator sees it, the client gets the reply.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The environment of a program: superd's own, `env`, and the client in three conventions.
 
 load ../lib/superd

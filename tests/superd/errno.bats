@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # A child shares superd's memory until its exec, errno among it. Neither reads the other's error as its own.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Hostile clients and names: what must not reach the log, and what superd must survive.
 
 load ../lib/superd

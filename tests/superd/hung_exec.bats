@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Programs whose exec does not return, as on a hung file system: here somebody holds a write lease on the program's file.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The internal services: echo, discard, chargen, daytime, time, for streams and for datagrams.
 #
 # shellcheck disable=SC2154 # run sets them

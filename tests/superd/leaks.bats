@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Leaks of memory and descriptors. In a build with sanitizers these do valgrind's work, and superd's exit status has the result.
 
 load ../lib/superd

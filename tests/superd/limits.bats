@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The limits of a service from the command line: instances, per_source, cps, time_limit, backlog.
 
 load ../lib/superd

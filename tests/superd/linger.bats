@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # linger, with a program that answers and exits without reading what the client has sent.
 
 load ../lib/superd

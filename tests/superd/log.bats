@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # superd's log lines.
 
 load ../lib/superd

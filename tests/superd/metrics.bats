@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # -m: the metrics file for Prometheus.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # superd's options: where it listens, which files it leaves, how much it logs.
 
 load ../lib/superd

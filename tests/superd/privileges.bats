@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The user, the groups and the capabilities of a program, and that it cannot get others.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # What a program gets from superd: descriptors, session, signals, directory, limits, arguments. The programs are shell scripts
 # that print these.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The PROXY protocol: a trusted proxy names the client.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Real services and their real clients: one superd serves all of them from a directory of service files.
 
 # shellcheck disable=SC2154 # run sets them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # redirect: superd forwards a connection to another host and port, and the end of each direction separately.
 #
 # shellcheck disable=SC2154 # run sets them

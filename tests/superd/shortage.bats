@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # No descriptors, processes, memory or disk space are left: superd does not exit, spin or block, logs it once, and loses no
 # connection that it has accepted. When the shortage is over, it serves all of them.
 

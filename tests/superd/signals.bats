@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # How superd stops, and its other signals.
 
 load ../lib/superd

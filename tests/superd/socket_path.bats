@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The path of a UNIX-domain socket: who else uses it, or puts something else there.
 #
 # shellcheck disable=SC2154 # run sets them

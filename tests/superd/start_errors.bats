@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Errors at start: superd prints one line with what is wrong and the reason, exits with status 1 (2 for wrong usage), and does not
 # listen.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # How many system calls one connection takes, for a plain service from the command line. Clients connect one after the other, so
 # that two of them share no system call. The median counts: when the machine delays a child, superd polls more often.
 

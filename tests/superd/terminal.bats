@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # superd on a terminal: tables, quoted lines and colours, and that there are none in a pipe. script(1) is the terminal.
 #
 # shellcheck disable=SC2154 # run sets them

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Connections that wait for their client: for its PROXY header, for the end after the program's, for the DNS. None of them may
 # take another client's place, and each kind has its bound.
 

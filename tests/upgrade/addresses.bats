@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Services that exchange their addresses, at a reload and at an upgrade.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # USR2 when the superd on disk, or what it would read, has a fault: superd logs the reason, and continues.
 
 load ../lib/superd

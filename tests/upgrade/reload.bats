@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # HUP with configuration files: new, changed, removed and unchanged services, and services with errors; programs are not touched.
 
 load ../lib/superd

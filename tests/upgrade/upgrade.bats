@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # USR2: superd executes the superd on disk, and keeps its process id, sockets, programs, connections and counters.
 
 load ../lib/superd

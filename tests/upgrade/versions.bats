@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # USR2 between two versions of superd whose states differ: each understands what it can, and everything goes on.
 
 load ../lib/superd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Complete configuration files as they are found: the samples and, if it is there, a corpus of files from public projects beside
 # the checkout. Their programs become /bin/true, their users root, and all services are enabled.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The files of xinetd.d/ under xinetd and under superd. In the copies that these read, the port is a free one, the server is in
 # the test's folder, or /bin/cat where the server may not be installed, and every service is enabled.
 

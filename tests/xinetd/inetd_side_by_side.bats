@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The same inetd.conf under the inetds of OpenBSD and GNU, and under superd: what clients see, and what programs get. Each runs
 # in a network namespace of its own, so that the ports are free.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # superd and xinetd side by side: both serve each sample, and the test compares what a client sees, what the program gets and what
 # is logged. normalise (lib/xinetd.bash) removes the differences by design that are in every sample; the other tests with a
 # difference name it, and remove it in the function `adapt`.
