@@ -13,7 +13,10 @@ DATADIR = $(PREFIX)/share/superd
 # The folder for the service files. Packages use $(SYSCONFDIR)/superd.d, which superd.service reads.
 ENTRYDIR = $(SYSCONFDIR)/xinetd.d
 UNITDIR = $(PREFIX)/lib/systemd/system
+# For completion in bash, zsh and fish.
 COMPLETIONDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
+FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 
 CC = cc
 CFLAGS = -O2
@@ -71,7 +74,8 @@ bench:
 
 # The service files are installed with disable = yes, so make install starts nothing. One that is there already is kept.
 FOLDERS = DESTDIR='$(DESTDIR)' SYSCONFDIR='$(SYSCONFDIR)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' MANDIR='$(MANDIR)' \
-	DATADIR='$(DATADIR)' ENTRYDIR='$(ENTRYDIR)' UNITDIR='$(UNITDIR)' COMPLETIONDIR='$(COMPLETIONDIR)'
+	DATADIR='$(DATADIR)' ENTRYDIR='$(ENTRYDIR)' UNITDIR='$(UNITDIR)' COMPLETIONDIR='$(COMPLETIONDIR)' \
+	ZSHDIR='$(ZSHDIR)' FISHDIR='$(FISHDIR)'
 
 install: all
 	$(FOLDERS) packaging/install install

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-# Bash completion for cmdc and superd.
+# Completion in bash, zsh and fish.
 #
 # shellcheck disable=SC2154 # run sets them
 
@@ -79,7 +79,7 @@ serve_help() {
 
 @test "completion superd: a dash, it offers every option of superd -h" {
 	run offers 'superd -'
-	assert_output "$("$SUPERD" -h | grep -o '^  -[A-Za-z].\{12\}' | grep -o -- '-[A-Za-z]\b' | sort -u)"
+	assert_output "$(options "$SUPERD")"
 	assert_line -- -p
 }
 
@@ -148,4 +148,73 @@ serve_help() {
 	assert_line xargs
 	run offers 'superd -p 10100 cat /et'
 	assert_line /etc
+}
+
+# options PROGRAM: print the options that the help of the program describes.
+options() {
+	"$1" -h 2>&1 | grep -o '^  -[A-Za-z].\{12\}' | grep -o -- '-[A-Za-z]\b' | sort -u
+}
+
+# zsh_offers LINE: print what zsh shows at the end of the line.
+zsh_offers() {
+	PATH=$(dirname "$CMDC"):$(dirname "$SUPERD"):$(dirname "$CMD"):$PATH timeout "$WAIT_SECONDS" zsh -f -c '
+		zmodload zsh/zpty
+		zpty shell "stty -echo rows 100 cols 200; exec zsh -f -i"
+		zpty -w shell "PS1= PROMPT_EOL_MARK= LISTMAX=1000; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -D; echo rea\"\"dy"
+		zpty -r shell output "*ready*"
+		zpty -w -n shell "$2$(printf "\t")@@"
+		zpty -r shell output "*@@*"
+		print -r -- "$output"' - "$ROOT/completions" "$1"
+}
+
+# fish_offers LINE
+fish_offers() {
+	HOME=$BATS_TEST_TMPDIR PATH=$(dirname "$CMDC"):$(dirname "$SUPERD"):$(dirname "$CMD"):$PATH timeout "$WAIT_SECONDS" \
+		fish --no-config -c 'source $argv[1]; complete -C $argv[2]' "$ROOT/completions/${1%% *}.fish" "$1"
+}
+
+@test "completion cmd: bash and a dash, it offers every option of cmd -h" {
+	run offers 'cmd -'
+	assert_output "$(options "$CMD")"
+	assert_line -- -d
+}
+
+@test "completion zsh: a dash, it offers every option in the help of each program" {
+	needs zsh
+	for program in "$SUPERD" "$CMD" "$CMDC"; do
+		run bash -c 'grep -o -- "-[A-Za-z]  -- " <<<"$1" | cut -c 1-2 | sort -u' - "$(zsh_offers "${program##*/} -")"
+		assert_output "$(options "$program")"
+		assert_line -- -V
+	done
+}
+
+@test "completion zsh: superd -o and the beginning of an attribute, it completes the name" {
+	needs zsh
+	run zsh_offers 'superd -o inst'
+	assert_output --partial 'superd -o instances='
+}
+
+@test "completion zsh: cmdc and a server, it completes the server's commands" {
+	needs zsh
+	serve_help
+	run zsh_offers "cmdc -h 127.0.0.1 -p $PORT ec"
+	assert_output --partial "-p $PORT echo"
+}
+
+@test "completion fish: a dash, it offers every option in the help of each program" {
+	needs fish
+	for program in "$SUPERD" "$CMD" "$CMDC"; do
+		run bash -c 'cut -f 1 <<<"$1" | sort' - "$(fish_offers "${program##*/} -")"
+		assert_output "$(options "$program")"
+		assert_line -- -V
+	done
+}
+
+@test "completion fish: attributes and the server's commands, it offers them" {
+	needs fish
+	run fish_offers 'superd -o inst'
+	assert_output --partial 'instances='
+	serve_help
+	run fish_offers "cmdc -h 127.0.0.1 -p $PORT e"
+	assert_output "$(printf 'echo\nexit')"
 }
