@@ -79,15 +79,15 @@ static const struct attr table[] = {
 	{.name = "umask", .type = &attr_octal, .field = F(umask), .scope = IN_BOTH, .max = 0777, .doc = "the file mode creation mask; unless set: superd's own and 022"},
 	{.name = "no_new_privs", .type = &attr_word, .field = F(no_new_privs), .scope = IN_BOTH, .default_text = "no", .words = yes_no, .doc = "the program can gain no privilege by exec (Linux)"},
 	{.name = "stderr", .type = &attr_word, .field = F(stderr_to), .scope = IN_BOTH, .default_text = "client", .words = stderr_ways, .doc = "what descriptor 2 is: the connection, or superd's own stderr"},
-	{.name = "rlimit_as", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_AS]), .scope = IN_BOTH, .min = 1, .max = LONG_MAX, .doc = "bytes of address space"},
-	{.name = "rlimit_core", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_CORE]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of a core file"},
-	{.name = "rlimit_cpu", .type = &attr_rlimit, .field = F(rlimits[LIMIT_CPU]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "seconds of processor time; 0: no limit"},
-	{.name = "rlimit_data", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_DATA]), .scope = IN_BOTH, .min = 1, .max = LONG_MAX, .doc = "bytes of data"},
-	{.name = "rlimit_files", .type = &attr_rlimit, .field = F(rlimits[LIMIT_FILES]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "open descriptors"},
-	{.name = "rlimit_fsize", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_FSIZE]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of a file that the program writes"},
-	{.name = "rlimit_nproc", .type = &attr_rlimit, .field = F(rlimits[LIMIT_NPROC]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "processes of the user"},
-	{.name = "rlimit_rss", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_RSS]), .scope = IN_BOTH, .max = LONG_MAX, .doc = "bytes of resident memory"},
-	{.name = "rlimit_stack", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_STACK]), .scope = IN_BOTH, .min = 1, .max = LONG_MAX, .doc = "bytes of stack"},
+	{.name = "rlimit_as", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_AS]), .scope = IN_BOTH, .min = 1, .max = INT64_MAX, .doc = "bytes of address space"},
+	{.name = "rlimit_core", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_CORE]), .scope = IN_BOTH, .max = INT64_MAX, .doc = "bytes of a core file"},
+	{.name = "rlimit_cpu", .type = &attr_rlimit, .field = F(rlimits[LIMIT_CPU]), .scope = IN_BOTH, .max = INT64_MAX, .doc = "seconds of processor time; 0: no limit"},
+	{.name = "rlimit_data", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_DATA]), .scope = IN_BOTH, .min = 1, .max = INT64_MAX, .doc = "bytes of data"},
+	{.name = "rlimit_files", .type = &attr_rlimit, .field = F(rlimits[LIMIT_FILES]), .scope = IN_BOTH, .max = INT64_MAX, .doc = "open descriptors"},
+	{.name = "rlimit_fsize", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_FSIZE]), .scope = IN_BOTH, .max = INT64_MAX, .doc = "bytes of a file that the program writes"},
+	{.name = "rlimit_nproc", .type = &attr_rlimit, .field = F(rlimits[LIMIT_NPROC]), .scope = IN_BOTH, .max = INT64_MAX, .doc = "processes of the user"},
+	{.name = "rlimit_rss", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_RSS]), .scope = IN_BOTH, .max = INT64_MAX, .doc = "bytes of resident memory"},
+	{.name = "rlimit_stack", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_STACK]), .scope = IN_BOTH, .min = 1, .max = INT64_MAX, .doc = "bytes of stack"},
 	{.name = "time_limit", .type = &attr_number, .field = F(time_limit), .scope = IN_BOTH, .default_text = "0", .max = INT_MAX, .doc = "seconds that a program may run; 0: no limit"},
 	{.name = "drain_time", .type = &attr_number, .field = F(drain_time), .scope = IN_BOTH, .default_text = "30", .max = INT_MAX, .doc = "seconds that a stop waits for programs"},
 	{.name = "linger", .type = &attr_number, .field = F(linger), .scope = IN_BOTH, .default_text = "0", .max = INT_MAX, .doc = "seconds to wait for the client to close after the program has ended"},
@@ -95,7 +95,7 @@ static const struct attr table[] = {
 	{.name = "banner", .type = &attr_banner, .field = F(banner), .scope = IN_BOTH, .doc = "a file that every client is sent first"},
 	{.name = "banner_success", .type = &attr_banner, .field = F(banner_success), .scope = IN_BOTH, .doc = "a file for clients that are admitted"},
 	{.name = "banner_fail", .type = &attr_banner, .field = F(banner_fail), .scope = IN_BOTH, .doc = "a file for clients that are refused"},
-	{.name = "log_type", .type = &attr_log, .field = F(log_type), .scope = IN_BOTH, .max = LONG_MAX, .doc = "where START, EXIT and FAIL lines go; unless set: superd's log"},
+	{.name = "log_type", .type = &attr_log, .field = F(log_type), .scope = IN_BOTH, .max = INT64_MAX, .doc = "where START, EXIT and FAIL lines go; unless set: superd's log"},
 	{.name = "log_on_success", .type = &attr_bit_set, .field = F(log_on_success), .scope = IN_BOTH, .words = success_items, .doc = "what START and EXIT lines contain"},
 	{.name = "log_on_failure", .type = &attr_bit_set, .field = F(log_on_failure), .scope = IN_BOTH, .words = failure_items, .doc = "what FAIL lines contain"},
 	{.name = "no_log_from", .type = &attr_addresses, .field = F(no_log_from), .scope = IN_BOTH, .doc = "clients whose START and EXIT are not logged, and whose refusals are only counted"},
@@ -258,6 +258,7 @@ void attr_begin(struct service *service) {
 		return;
 	}
 	service->values = mem_alloc(service->arena, size);
+	for (int i = 0; i < LIMITS; i++) service->rlimits[i] = UNSET;
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
 		if (attr->type->is_number) *(long *)(void *)((char *)service + attr->field) = UNSET;
 		if (attr->default_text != NULL) attr_set(service, attr->name, attr->default_text);

@@ -47,7 +47,7 @@ struct attr {
 	const char *default_text;
 	const char *doc;
 	const struct named_value *words;
-	long min, max;
+	int64_t min, max;
 };
 
 /* attr_types.c */

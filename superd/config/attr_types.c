@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <strings.h>
 #include <sys/resource.h>
@@ -51,27 +52,35 @@ static int not_a_number(const struct reading *in, const char *word, const char *
 }
 
 /* The nth word, a whole decimal number from `min` to the row's max, with one of the units. Returns 0, or -1 and an error. */
-static int parse_number(const struct reading *in, size_t nth, const struct named_value *units, long min, long *number) {
+static int parse_number(
+    const struct reading *in, size_t nth, const struct named_value *units, int64_t min, int64_t *number) {
 	const char *text = in->word[nth];
-	long max = in->attr->max;
+	int64_t max = in->attr->max;
 	char *end;
 	errno = 0;
-	long value = strtol(text, &end, 10);
+	int64_t value = strtoll(text, &end, 10);
 	const struct named_value *unit = named_value_find(units, end);
 	if (strchr("+-0123456789", *text) == NULL) end = (char *)text;
 	if (end == text || unit == NULL) return not_a_number(in, text, end, units == byte_units);
 	if (errno == ERANGE || value > max / unit->value || value < min / unit->value || value * unit->value < min)
-		return error_set(in->error, "%s is out of range, %ld to %ld", text, min, max);
+		return error_set(in->error, "%s is out of range, %" PRId64 " to %" PRId64, text, min, max);
 	*number = value * unit->value;
 	return 0;
 }
 
 /* A number, with its unit, or a word in its place. */
-static int number_read(void *field, const struct reading *in) {
+static int parse_number_or_word(const struct reading *in, int64_t *number) {
 	const struct attr_type *type = in->attr->type;
 	const struct named_value *word = type->words != NULL ? named_value_find(type->words, in->word[0]) : NULL;
-	if (word == NULL) return parse_number(in, 0, type->units, in->attr->min, field);
-	*(long *)field = word->value;
+	if (word == NULL) return parse_number(in, 0, type->units, in->attr->min, number);
+	*number = word->value;
+	return 0;
+}
+
+static int number_read(void *field, const struct reading *in) {
+	int64_t number;
+	if (parse_number_or_word(in, &number) < 0) return -1;
+	*(long *)field = (long)number;
 	return 0;
 }
 
@@ -87,18 +96,18 @@ static rlim_t find_allowed(int resource, rlim_t wanted) {
 
 /* A limit, which is cut to what the system allows. As under xinetd, no seconds are no limit. */
 static int rlimit_read(void *field, const struct reading *in) {
-	long *limit = field;
+	int64_t *limit = field;
 	size_t kind = (in->attr->field - offsetof(struct service, rlimits)) / sizeof *limit;
-	if (number_read(field, in) < 0) return -1;
+	if (parse_number_or_word(in, limit) < 0) return -1;
 	if (kind == LIMIT_CPU && *limit == 0) *limit = UNSET;
 	if (*limit == UNSET) return 0;
 	rlim_t wanted = *limit == UNLIMITED ? RLIM_INFINITY : (rlim_t)*limit;
 	rlim_t allowed = find_allowed(rlimit_resources[kind], wanted);
 	if (allowed >= wanted) return 0;
-	*limit = allowed < LONG_MAX ? (long)allowed : LONG_MAX;
-	log_warning_at(in->location, "%s: '%s' is more than the system allows superd; %ld is used", in->attr->name,
-	    in->word[0], *limit);
-	in->word[0] = mem_print(in->arena, "%ld", *limit);
+	*limit = allowed < INT64_MAX ? (int64_t)allowed : INT64_MAX;
+	log_warning_at(in->location, "%s: '%s' is more than the system allows superd; %" PRId64 " is used",
+	    in->attr->name, in->word[0], *limit);
+	in->word[0] = mem_print(in->arena, "%" PRId64, *limit);
 	return 0;
 }
 
@@ -106,7 +115,8 @@ static int octal_read(void *field, const struct reading *in) {
 	const char *text = in->word[0];
 	long value = strspn(text, "01234567") == strlen(text) && strlen(text) < 10 ? strtol(text, NULL, 8) : -1;
 	if (value < 0 || value > in->attr->max)
-		return error_set(in->error, "'%s' is not an octal number up to %lo", text, in->attr->max);
+		return error_set(
+		    in->error, "'%s' is not an octal number up to %lo", text, (unsigned long)in->attr->max);
 	*(long *)field = value;
 	return 0;
 }
@@ -204,12 +214,12 @@ static int times_read(void *field, const struct reading *in) {
 }
 
 static int rate_read(void *field, const struct reading *in) {
-	long number[2] = {0, 0};
+	int64_t number[2] = {0, 0};
 	for (size_t i = 0; i < in->count; i++)
 		if (parse_number(in, i, no_units, 0, &number[i]) < 0) return -1;
 	if (in->count == 1 && number[0] > 0)
 		return error_set(in->error, "needs a rate and the seconds to stay shut past it");
-	*(struct rate *)field = (struct rate){number[0], number[1]};
+	*(struct rate *)field = (struct rate){(long)number[0], (long)number[1]};
 	return 0;
 }
 
@@ -351,8 +361,8 @@ static int redirect_read(void *field, const struct reading *in) {
 /* clang-format off */
 const struct attr_type attr_number = {.values = "NUMBER", .least = 1, .most = 1, .read = number_read, .is_number = true, .units = no_units};
 const struct attr_type attr_limit = {.values = "NUMBER UNLIMITED", .least = 1, .most = 1, .read = number_read, .is_number = true, .units = no_units, .words = unlimited};
-const struct attr_type attr_rlimit = {.values = "NUMBER UNLIMITED", .least = 1, .most = 1, .read = rlimit_read, .is_number = true, .units = no_units, .words = unlimited};
-const struct attr_type attr_rlimit_bytes = {.values = "BYTES UNLIMITED", .least = 1, .most = 1, .read = rlimit_read, .is_number = true, .units = byte_units, .words = unlimited};
+const struct attr_type attr_rlimit = {.values = "NUMBER UNLIMITED", .least = 1, .most = 1, .read = rlimit_read, .units = no_units, .words = unlimited};
+const struct attr_type attr_rlimit_bytes = {.values = "BYTES UNLIMITED", .least = 1, .most = 1, .read = rlimit_read, .units = byte_units, .words = unlimited};
 const struct attr_type attr_minutes = {.values = "MINUTES FOREVER NEVER", .least = 1, .most = 1, .read = number_read, .is_number = true, .units = no_units, .words = deny_words};
 const struct attr_type attr_octal = {.values = "OCTAL", .least = 1, .most = 1, .read = octal_read, .is_number = true};
 const struct attr_type attr_load = {.values = "LOAD", .least = 1, .most = 1, .read = load_read, .is_number = true};

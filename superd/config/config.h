@@ -76,7 +76,7 @@ struct banner {
 struct log_type {
 	int priority;
 	const char *file;
-	long soft, hard;
+	int64_t soft, hard;
 	bool set;
 };
 
@@ -134,7 +134,8 @@ struct service {
 	const char *server, *directory, *chroot;
 	struct words command, server_args, env, passenv;
 	struct identity user, group;
-	long groups, nice, umask, rlimits[LIMITS], no_new_privs, stderr_to, time_limit, drain_time, linger;
+	int64_t rlimits[LIMITS]; /* UNSET, UNLIMITED: as of a long */
+	long groups, nice, umask, no_new_privs, stderr_to, time_limit, drain_time, linger;
 
 	struct banner banner, banner_success, banner_fail;
 	struct log_type log_type;

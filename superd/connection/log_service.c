@@ -19,7 +19,7 @@ enum { PART = 300, STICKY = 01000 };
 struct log_file {
 	struct log_file *next;
 	int fd; /* -1: it is not open */
-	long size;
+	int64_t size;
 	bool soft_logged, hard_logged, lost_logged;
 	char path[];
 };
@@ -37,7 +37,7 @@ void log_files_reopen(void) {
 
 static void read_size(struct log_file *file) {
 	struct stat about;
-	file->size = fstat(file->fd, &about) == 0 && S_ISREG(about.st_mode) ? (long)about.st_size : 0;
+	file->size = fstat(file->fd, &about) == 0 && S_ISREG(about.st_mode) ? (int64_t)about.st_size : 0;
 }
 
 /* Whether nobody but superd's user and root can have put what is at the path, a link, or can put another there. */
@@ -79,8 +79,8 @@ static struct log_file *open_file(const char *path) {
 }
 
 /* How far past `soft` a file may grow where no hard limit is set: a hundredth, within 5K and 20K (xinetd.conf(5)). */
-static long hard_extra(long soft) {
-	const long least = 5 * 1024L, most = 20 * 1024L, extra = soft / 100;
+static int64_t hard_extra(int64_t soft) {
+	const int64_t least = 5 * 1024, most = 20 * 1024, extra = soft / 100;
 	return extra < least ? least : extra > most ? most : extra;
 }
 
@@ -106,12 +106,12 @@ static void write_file(const struct log_type *type, const char *text) {
 		log_warning("%s: %s: %s", type->file, reason, text);
 		return;
 	}
-	long hard = type->hard > 0 ? type->hard : type->soft + hard_extra(type->soft);
+	int64_t hard = type->hard > 0 ? type->hard : type->soft + hard_extra(type->soft);
 	size_t length = strftime(line, sizeof line, "%y/%m/%d@%H:%M:%S: ", localtime_r(&now, &local));
 	length += log_escape(line + length, PART, text);
 	line[length++] = '\n';
-	if (type->soft > 0 && file->size + (long)length > hard) read_size(file); /* it may have been truncated */
-	if (type->soft > 0 && file->size + (long)length > hard) {
+	if (type->soft > 0 && file->size + (int64_t)length > hard) read_size(file); /* it may have been truncated */
+	if (type->soft > 0 && file->size + (int64_t)length > hard) {
 		warn_once(&file->hard_logged, file, "the hard limit is reached; nothing more is written to it");
 		return;
 	}

@@ -61,7 +61,7 @@ static void set_world(struct launch *launch) {
 	const struct service *service = launch->service;
 	if (service->change_umask) umask((mode_t)service->umask);
 	for (int i = 0; i < LIMITS; i++) {
-		long value = service->rlimits[i];
+		int64_t value = service->rlimits[i];
 		uint64_t limit = value == UNLIMITED ? UINT64_MAX : (uint64_t)value;
 		if (value != UNSET) task_require(&launch->task, "setrlimit", sys_set_limit(rlimit_resources[i], limit));
 	}

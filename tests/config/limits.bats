@@ -229,21 +229,31 @@ print_state() {
 	done
 }
 
-# The largest number of superd's machine.
-MOST=9223372036854775807
-[[ $(head -c 5 "$SUPERD" | tr -d '\0') != *$'\x01' ]] || MOST=2147483647
-
 @test "attribute rlimit_as: a number larger than 64 bits is an error" {
 	assert_rejected 'rlimit_as = 99999999999999999999' \
-		"rlimit_as: 99999999999999999999 is out of range, 1 to $MOST"
+		"rlimit_as: 99999999999999999999 is out of range, 1 to 9223372036854775807"
 	print_service a 'rlimit_as = 9223372036854775807M' >"$CONF"
 	check_config
 	assert_failure 1
 }
 
+@test "attributes rlimit_* and the sizes of log_type: more than 2 GB and 4 GB, they are accepted on every machine" {
+	for name in as core data fsize rss stack; do
+		assert_accepted "rlimit_$name = 3000M"
+		assert_accepted "rlimit_$name = 5000000000"
+	done
+	assert_accepted 'log_type = FILE /log 3000M 5000M'
+}
+
+@test "attribute rlimit_fsize: 5 GB, the program has that limit on every machine (Linux)" {
+	start_superd -p 0 -o rlimit_fsize=5000000000 grep 'file size' /proc/self/limits
+	run ask "$PORT" </dev/null
+	assert_output --regexp 'size +5000000000 +5000000000 '
+}
+
 @test "attributes rlimit_*: 0, it is an error where no program could start, and no limit of rlimit_cpu" {
 	for name in as data stack; do
-		assert_rejected "rlimit_$name = 0" "rlimit_$name: 0 is out of range, 1 to $MOST"
+		assert_rejected "rlimit_$name = 0" "rlimit_$name: 0 is out of range, 1 to 9223372036854775807"
 	done
 	for name in core cpu files fsize nproc rss; do
 		assert_accepted "rlimit_$name = 0"
