@@ -78,7 +78,7 @@ static int parse_number_or_word(const struct reading *in, int64_t *number) {
 }
 
 static int number_read(void *field, const struct reading *in) {
-	int64_t number;
+	int64_t number = 0;
 	if (parse_number_or_word(in, &number) < 0) return -1;
 	*(long *)field = (long)number;
 	return 0;

@@ -80,7 +80,7 @@ static struct log_file *open_file(const char *path) {
 
 /* How far past `soft` a file may grow where no hard limit is set: a hundredth, within 5K and 20K (xinetd.conf(5)). */
 static int64_t hard_extra(int64_t soft) {
-	const int64_t least = 5 * 1024, most = 20 * 1024, extra = soft / 100;
+	const int64_t least = 5 * INT64_C(1024), most = 20 * INT64_C(1024), extra = soft / 100;
 	return extra < least ? least : extra > most ? most : extra;
 }
 
