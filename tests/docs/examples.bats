@@ -148,3 +148,28 @@ probe() {
 		[ -f "$ROOT/tests/$name.bats" ]
 	done
 }
+
+@test "examples alerts.yaml: promtool accepts it, and superd writes the metrics that it names" {
+	needs promtool
+	run promtool check rules "$SHARE/alerts.yaml"
+	assert_success
+	assert_output --partial 'SUCCESS: 3 rules found'
+	start_superd -m "$BATS_TEST_TMPDIR/superd.prom" -p 0 cat
+	for name in $(grep -o 'superd_[a-z_]*' "$SHARE/alerts.yaml" | sort -u); do
+		grep -q "^$name{.*file=\"superd\"" "$BATS_TEST_TMPDIR/superd.prom"
+	done
+	for reason in address sensor; do grep -q "^superd_refused_total{.*reason=\"$reason\"" "$BATS_TEST_TMPDIR/superd.prom"; done
+}
+
+@test "examples metrics.conf: curl gets the metrics, and its request is not logged" {
+	needs promtool
+	needs curl
+	sed "s|/run/superd.prom|$BATS_TEST_TMPDIR/superd.prom|; s|9099|0|; s|nobody|$ME|" "$SHARE/metrics.conf" >"$BATS_TEST_TMPDIR/conf"
+	chmod 755 "$BATS_TEST_TMPDIR"
+	start_superd -m "$BATS_TEST_TMPDIR/superd.prom" -c "$BATS_TEST_TMPDIR/conf"
+	curl -sS "http://localhost:$PORT/metrics" >"$BATS_TEST_TMPDIR/page"
+	promtool check metrics <"$BATS_TEST_TMPDIR/page"
+	grep 'superd_connections_total{file="superd",service="metrics"} [0-9]' "$BATS_TEST_TMPDIR/page"
+	wait_until has_children 0
+	! grep -E 'START|EXIT' "$LOG" || false
+}
