@@ -94,6 +94,10 @@ int sys_accept(int fd, struct endpoint *peer) {
 	const int family = AF_INET;
 	peer->length = sizeof peer->at;
 	int accepted = accept4(fd, &peer->at.any, &peer->length, SOCK_CLOEXEC);
+	if (accepted < 0 && (errno == ENOSYS || errno == EPERM)) { /* a sandbox may know only the older call */
+		accepted = accept(fd, &peer->at.any, &peer->length);
+		if (accepted >= 0) fcntl(accepted, F_SETFD, FD_CLOEXEC);
+	}
 	if (accepted >= 0 && peer->at.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer->at.in6.sin6_addr))
 		setsockopt(accepted, IPPROTO_IPV6, IPV6_ADDRFORM, &family, sizeof family);
 	return accepted;

@@ -77,3 +77,16 @@ delay_exec() {
 		stop_superd
 	done
 }
+
+@test "accept4: the system refuses it, superd accepts by accept, and no program has another's connection (glibc)" {
+	for error in ENOSYS EPERM; do
+		preload no_accept4 ACCEPT4_ERROR="$(python3 -c "import errno; print(errno.$error)")"
+		start_superd -p 0 sh -c 'echo here; ls -l /proc/self/fd | grep -c socket; cat'
+		open_connection first "$PORT"
+		run ask "$PORT" <<<there
+		assert_output $'here\n1\nthere'
+		kill "$SUPERD_PID" # once more, and it does not wait for the first client
+		wait_for_line '^superd: stopping'
+		stop_superd
+	done
+}
