@@ -77,7 +77,12 @@ static void read_option(struct options *options, int option) {
 		options->client = read_client(options->arena, optarg);
 		options->check = true;
 		break;
-	case 'A': attr_print_table(stdout); printed();
+	case 'A':
+		if (isatty(STDOUT_FILENO) == 1)
+			terminal_print_attributes(options->arena);
+		else
+			attr_print_table(stdout);
+		printed();
 	case 'V': puts("superd " VERSION); printed();
 	case 'h': printf("%s\n%s", usage, help); printed();
 	case 'b': words_add(options->arena, &options->addresses, optarg); break;

@@ -46,7 +46,8 @@ void notify_descriptor(int fd);
 /* explain.c: why a client is admitted or refused (-C) */
 bool explain_services(const struct config *config, struct source client);
 
-/* terminal.c: the table of -t */
+/* terminal.c: the tables of -t and -A */
 void terminal_print_services(const struct config *config);
+void terminal_print_attributes(struct arena *arena);
 
 #endif

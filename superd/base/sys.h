@@ -56,6 +56,7 @@ size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t *
 uid_t sys_peer_uid(int fd);
 long sys_load(void);
 unsigned long long sys_most_descriptors(void);
+int sys_terminal_width(int fd); /* 80 if it is not known */
 
 /* zeroed memory that goes back to the system at once when it is freed, where that is possible; NULL and errno: there is none */
 void *sys_map(size_t size);

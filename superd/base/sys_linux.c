@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -362,6 +363,11 @@ unsigned long long sys_most_descriptors(void) {
 }
 
 /* musl gives large blocks back when they are freed. */
+int sys_terminal_width(int fd) {
+	struct winsize size = {.ws_col = 0};
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 void *sys_map(size_t size) {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return memory != MAP_FAILED ? memory : NULL;

@@ -266,6 +266,13 @@ unsigned long long sys_most_descriptors(void) {
 	return ULLONG_MAX;
 }
 
+int sys_terminal_width(int fd) {
+	const char *columns = getenv("COLUMNS");
+	long width = columns != NULL ? strtol(columns, NULL, 10) : 0;
+	(void)fd;
+	return width > 0 && width < 10000 ? (int)width : 80;
+}
+
 void *sys_map(size_t size) {
 	return calloc(1, size);
 }

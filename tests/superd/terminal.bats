@@ -11,10 +11,10 @@ setup() {
 	unset NO_COLOR
 }
 
-# on_terminal COMMAND-LINE: run it on a terminal, and print what the terminal gets, with LF for CR LF; returns its exit status.
+# on_terminal COMMAND-LINE: run it on a terminal of 160 columns, and print what the terminal gets, with LF for CR LF; returns its exit status.
 on_terminal() {
 	local output status=0
-	output=$(timeout "$WAIT_SECONDS" script -qec "$1" /dev/null </dev/null) || status=$?
+	output=$(timeout "$WAIT_SECONDS" script -qec "stty cols 160; $1" /dev/null </dev/null) || status=$?
 	printf '%s\n' "${output//$'\r'/}"
 	return "$status"
 }
@@ -53,6 +53,21 @@ assert_quoted() {
 	assert_line --index 1 --partial ' 10.0.0.0/8 but 10.0.0.1 '
 	check_on_terminal 'port = 7008' 'only_from ='
 	assert_line --index 1 --partial ' nobody '
+}
+
+@test "superd -t on a terminal: a long name and long arguments, they end with ... within the width" {
+	printf '%s\n' "service $(printf 'a%.0s' {1..50})" '{' 'type = UNLISTED' 'port = 7008' 'socket_type = stream' 'wait = no' \
+		"user = $ME" 'server = /bin/cat' "server_args = $(printf 'x%.0s' {1..100})" 'only_from = 0.0.0.0/0 ::/0' '}' >"$FILE"
+	run script -qec "stty cols 100; '$SUPERD' -t -c '$FILE'" /dev/null
+	assert_line --index 1 --regexp '^a{29}\.\.\.  \*:7008   tcp     [^ ]+ +-          anyone   /bin/cat x+\.\.\.'
+	refute_line --regexp '^.{102}' # a carriage return ends it
+}
+
+@test "superd -A on a terminal: it is aligned, with a head" {
+	run on_terminal "TERM=dumb $SUPERD -A"
+	assert_line --index 0 --regexp '^ATTRIBUTE +OPERATORS +VALUES +IN +DEFAULT +MEANING'
+	assert_line --regexp '^flags +=  +REUSE NAMEINARGS \.\.\.  service  +none  +switches of the socket and the program'
+	refute_output --partial $'\t'
 }
 
 @test "superd -t on a terminal: internal services, redirect and UNIX-domain sockets, the table shows them" {
@@ -125,7 +140,7 @@ assert_quoted() {
 	assert_line '      |                ^~~~~'
 }
 
-@test "superd errors on a terminal: control bytes in the file, they are shown as \\xHH and the mark is at the right place" {
+@test "superd errors on a terminal: control bytes in the file, they are shown escaped and the mark is at the right place" {
 	check_on_terminal $'server_args = \e[2J \xc2\x9b31m' $'only_from = \e[31mr\x07*d' 'port = 7008'
 	assert_quoted 'only_from = \x1b[31mr\x07*d' '            ^~~~~~~~~~~~~~~'
 	refute_output --partial $'\e'
@@ -167,7 +182,7 @@ assert_quoted() {
 @test "superd colours: a terminal, headings and marks have colours" {
 	write_file 'port = 7008' 'port = 7009'
 	run on_terminal "$SUPERD -t -c $FILE"
-	assert_line $'\e[1mSERVICE  ADDRESS    SOCKET  USER    INSTANCES  CLIENTS  PROGRAM\e[0m'
+	assert_line $'\e[1mSERVICE  ADDRESS  SOCKET  USER    INSTANCES  CLIENTS  PROGRAM\e[0m'
 	assert_line $'      | \e[1;32m       ^~~~\e[0m'
 }
 
