@@ -60,7 +60,7 @@ static int read_descriptor(const char *text) {
 
 static const struct source *read_client(struct arena *arena, const char *text) {
 	struct source *client = mem_alloc(arena, sizeof *client);
-	struct error error;
+	struct error error = {.text = ""};
 	struct endpoint *found;
 	addr_numeric_only = true;
 	if (addr_resolve(arena, text, NULL, &found, &error) < 0) wrong_usage("-C %s: not an address", text);

@@ -107,12 +107,11 @@ void terminal_print_attributes(struct arena *arena) {
 	fclose(stream);
 	struct row *rows = mem_alloc(arena, (size / 8) * sizeof *rows); /* no line has fewer than 8 bytes */
 	rows[0] = (struct row){{"ATTRIBUTE", "OPERATORS", "VALUES", "IN", "DEFAULT", "MEANING"}};
-	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest), count++) {
-		int column = 0;
-		for (cell = strtok_r(line, "\t", &rest_of_line); cell != NULL;
-		     cell = strtok_r(NULL, "\t", &rest_of_line))
-			rows[count].cell[column++] = cell;
-	}
+	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest), count++)
+		for (int column = 0; rows[0].cell[column] != NULL; column++) {
+			cell = strtok_r(column == 0 ? line : NULL, "\t", &rest_of_line);
+			rows[count].cell[column] = cell != NULL ? cell : "";
+		}
 	print_rows(rows, count, 20, INT_MAX);
 	free(text);
 }

@@ -113,7 +113,7 @@ static struct assignment *read_assignment(struct reader *reader, char *line) {
 	struct assignment *assignment = block_assign(reader->config, reader->block, line, &reader->here);
 	struct words *words = &assignment->words;
 	bool takes_comment = strcasecmp(line, "server_args") != 0 && strcasecmp(line, "env") != 0;
-	struct error error;
+	struct error error = {.text = ""};
 	assignment->operation = operation;
 	if (strcasecmp(line, "command") == 0) {
 		if (shell_split(reader->config->loading, words, rest, &error) < 0)

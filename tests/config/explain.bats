@@ -69,7 +69,7 @@ d allowed"
 }
 
 @test "superd -C: 400 random prefixes, many within others, what it prints is what a client meets" {
-	local address allowed=0
+	local address addresses allowed=0
 	# Few different bytes, so that most addresses are near the edge of a prefix.
 	python3 -c '
 import random
@@ -81,7 +81,8 @@ print(*(address() for _ in range(60)))' >"$BATS_TEST_TMPDIR/random"
 	print_open_service a 'bind = 127.0.0.1' "$(sed -n 1p "$BATS_TEST_TMPDIR/random")" \
 		"$(sed -n 2p "$BATS_TEST_TMPDIR/random")" >"$CONF"
 	start_superd -c "$CONF"
-	for address in $(sed -n 3p "$BATS_TEST_TMPDIR/random"); do
+	read -ra addresses < <(sed -n 3p "$BATS_TEST_TMPDIR/random")
+	for address in "${addresses[@]}"; do
 		explain "$address"
 		verdict=$output
 		run "$CLIENT" -s "$address" "$PORT" 'send:hello\n' shut all

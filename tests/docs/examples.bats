@@ -155,9 +155,9 @@ probe() {
 	assert_success
 	assert_output --partial 'SUCCESS: 3 rules found'
 	start_superd -m "$BATS_TEST_TMPDIR/superd.prom" -p 0 cat
-	for name in $(grep -o 'superd_[a-z_]*' "$SHARE/alerts.yaml" | sort -u); do
+	while read -r name; do
 		grep -q "^$name{.*file=\"superd\"" "$BATS_TEST_TMPDIR/superd.prom"
-	done
+	done < <(grep -o 'superd_[a-z_]*' "$SHARE/alerts.yaml" | sort -u)
 	for reason in address sensor; do grep -q "^superd_refused_total{.*reason=\"$reason\"" "$BATS_TEST_TMPDIR/superd.prom"; done
 }
 
