@@ -224,7 +224,7 @@ void command_read(struct config *config);
 const char *command_find_in_path(struct arena *arena, const char *name);
 
 /* shell_words.c: the value of command */
-char *shell_find_line_end(char *line, char *end);
+char *shell_find_line_end(char *line, const char *end);
 int shell_split(struct arena *arena, struct words *words, char *text, struct error *error);
 bool shell_are_plain(const struct words *words);
 void shell_print(const char *word, FILE *to);

@@ -12,7 +12,7 @@ static bool is_quote(char byte) {
 }
 
 /* Where a line of a file ends: at a newline, and where it sets `command` not at one in quotes. There is a newline at `end`. */
-char *shell_find_line_end(char *line, char *end) {
+char *shell_find_line_end(char *line, const char *end) {
 	char quote = '\0', *at = line + strspn(line, " \t"), *newline = memchr(line, '\n', (size_t)(end - line) + 1);
 	if (strncasecmp(at, "command", 7) != 0) return newline;
 	for (; at < end && (*at != '\n' || quote != '\0'); at++) {
