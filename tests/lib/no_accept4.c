@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: ISC */
 /*
  * no_accept4: a library to preload into superd. accept4(2) fails with the error that ACCEPT4_ERROR is the number of, as in a
  * sandbox that knows only accept(2).
