@@ -198,23 +198,3 @@ NoNewPrivs: 1'
 	assert_output 'image: /bin/ls is dynamically linked, and would not start in the image (make static)'
 	[ ! -e "$BATS_TEST_TMPDIR/new" ]
 }
-
-@test "container: buildah builds the last stage of the Containerfile, superd reads its configuration there" {
-	needs buildah
-	sed '1,/^FROM scratch/{/^FROM scratch/!d;}; s|--from=build /image|image|' "$FILE" >"$BATS_TEST_TMPDIR/Containerfile"
-	run timeout 60 unshare --pid --mount --fork --kill-child bash -eu -o pipefail -c '
-		cd "$1"
-		mount -t proc proc /proc
-		mount -t tmpfs none /mnt
-		export XDG_RUNTIME_DIR=/mnt
-		options=(--root /mnt/root --runroot /mnt/run --storage-driver vfs)
-		buildah "${options[@]}" build --quiet --isolation chroot -t superd . >/dev/null
-		container=$(buildah "${options[@]}" from superd)
-		buildah "${options[@]}" inspect --format "{{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}} {{.OCIv1.Config.StopSignal}}" "$container"
-		echo
-		buildah "${options[@]}" run --isolation chroot "$container" -- /sbin/superd -t -c /etc/superd.conf' - "$BATS_TEST_TMPDIR"
-	assert_success
-	assert_line --index 0 "[$(instruction ENTRYPOINT)] [$(instruction CMD | xargs)] $(sed -n 's/^STOPSIGNAL //p' "$FILE")"
-	assert_line 'service challenge'
-	assert_line --partial '1 service at 1 address; 0 with errors'
-}

@@ -66,13 +66,13 @@ calls_of_children() {
 	assert [ "$output" -le 8 ]
 }
 
-@test "system calls: an IPv4 client of an IPv6 socket, superd makes one more (Linux)" {
+@test "system calls: an IPv4 client of an IPv6 socket, superd makes at most one more (Linux)" {
 	trace_connections '*' ::1
 	six=$(calls_of_parent | least)
 	trace_connections '*' 127.0.0.1
 	four=$(calls_of_parent | least)
 	echo "$six and $four calls"
-	assert_equal "$four" $((six + 1))
+	assert [ "$four" -le $((six + 1)) ]
 }
 
 @test "system calls: one child up to exec, it makes at most 7" {
