@@ -13,6 +13,15 @@ struct block *block_add(struct config *config, const char *name, const struct lo
 	return block;
 }
 
+/* A name for a service of that path: its last part, in which what could not stand in a file is _. */
+char *block_name(struct config *config, const char *path) {
+	const char *slash = strrchr(path, '/');
+	char *name = mem_copy(config->loading, slash != NULL ? slash + 1 : path);
+	if (*name == '#' || *name == '{') *name = '_';
+	for (char *at = name; (at = strpbrk(at, " \t\r\n")) != NULL;) *at = '_';
+	return name;
+}
+
 /* Adds an assignment without a value, with the operation =, to the end of a block. The name must stay in memory. */
 struct assignment *block_assign(
     struct config *config, struct block *block, const char *name, const struct location *location) {

@@ -73,7 +73,7 @@ static int add_program(struct config *config, struct block *block, struct error 
 		while (strncmp(path, "./", 2) == 0) path += 2 + strspn(path + 2, "/");
 		path = mem_print(config->loading, "%s/%s", strcmp(current, "/") == 0 ? "" : current, path);
 	}
-	block->name = strrchr(path, '/') + 1;
+	block->name = block_name(config, path);
 	add(config, block, "directory", &current, 1);
 	add(config, block, "id", &block->name, 1);
 	struct assignment *command = block_assign(config, block, "command", &here);

@@ -207,6 +207,7 @@ void config_load(const struct options *options, struct config *config);
 void config_free(struct config *config);
 
 /* block.c: what was written */
+char *block_name(struct config *config, const char *path);
 struct block *block_add(struct config *config, const char *name, const struct location *location);
 struct assignment *block_assign(
     struct config *config, struct block *block, const char *name, const struct location *location);

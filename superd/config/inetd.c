@@ -174,8 +174,10 @@ bool inetd_read_line(
 	char *service = cut_address(first, &own_address);
 	bool is_rpc = count > PROTOCOL && strncasecmp(word[PROTOCOL], "rpc/", 4) == 0;
 	bool is_mux = strncasecmp(service, "tcpmux/", 7) == 0;
-	line.block = block_add(config, *service == '/' ? strrchr(service, '/') + 1 : service, here);
-	if (is_rpc || is_mux) {
+	line.block = block_add(config, *service == '/' ? block_name(config, service) : service, here);
+	if (*line.block->name == '\0') {
+		wrong(&line, "a service without a name");
+	} else if (is_rpc || is_mux) {
 		service[strcspn(service, "/")] = '\0';
 		add(&line, "type", is_rpc ? "RPC" : "TCPMUX");
 	} else if (count < ARGUMENTS)

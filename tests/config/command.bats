@@ -89,6 +89,17 @@ SHOW='/bin/sh -c '\''printf "[%s]" "$@"'\'' sh'
 	done <<<"a b; 'a b' ''; \$'a\nb = c\n}\n' it\\'s '\"' \\\\ 'x\\'; '#' = '' \$'\t' \$'a\r'; 'HTTP/1.0 200 OK\r\n\r\n';"
 }
 
+@test "superd -t: a program whose name has blanks or begins with #, its output reads back" {
+	for name in 'my program' '#greet' '{'; do
+		printf '#!/bin/sh\necho hello\n' >"$BATS_TEST_TMPDIR/$name"
+		chmod +x "$BATS_TEST_TMPDIR/$name"
+		"$SUPERD" -t -p 0 "$BATS_TEST_TMPDIR/$name" >"$CONF" 2>"$BATS_TEST_TMPDIR/errors"
+		check_config
+		assert_success
+		[ "$output" = "$(cat "$CONF")" ] || fail "$name: $output"
+	done
+}
+
 @test "superd -t: a command line without -u, it names superd's own user, by number where it has no name" {
 	run --separate-stderr "$SUPERD" -t -p 0 cat
 	grep -qx "user = $(id -un)" <<<"$(squeeze_blanks "$output")"

@@ -116,6 +116,18 @@ conf:6: warning: tcpmux is left out' ]
 	assert_line_rejected 'junk in a line' "expected service, defaults, include, includedir or a line of inetd.conf instead of 'junk'"
 }
 
+@test "inetd.conf: an address or a path without a service, it is an error" {
+	local service
+	for service in 127.0.0.1: '*:' '[::1]:' /tmp/x/ /; do
+		assert_line_rejected "$service stream unix nowait $ME /bin/cat" 'a service without a name'
+	done
+}
+
+@test "inetd.conf: a path whose last part could not be a name in a file, the block reads back" {
+	assert_block "/run/x/#a stream unix nowait $ME /bin/cat" 'service _a' 'id = _a' 'bind = /run/x/#a'
+	assert_block "/run/x/{ stream unix nowait $ME /bin/cat" 'service _'
+}
+
 @test "inetd.conf: an error on a terminal, the line is quoted with a mark" {
 	printf '7000 stream tcq nowait %s /bin/cat\n' "$ME" >"$CONF"
 	run script -qec "$SUPERD -t -c $CONF" /dev/null
