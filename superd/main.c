@@ -74,7 +74,8 @@ static _Noreturn void run(void) {
 		if (loop_signal_taken(SIGQUIT) || (stopping && serve_is_idle())) quit();
 		notify_changes();
 		size_t starting = spawn_starting();
-		bool is_quiet = loop_run_once(starting == 0 ? INT_MAX : starting == 1 ? 0 : LOOK_AGAIN_MS) == 0;
+		int most = starting == 0 ? INT_MAX : starting == 1 ? 0 : LOOK_AGAIN_MS;
+		bool is_quiet = loop_run_once(most) == 0;
 		spawn_collect();
 		if (is_quiet && starting == 1) spawn_wait();
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * sys: all that is not in POSIX, and what a child does before its exec. sys_linux.c and sys_posix.c each have every function;
- * the Makefile picks one file. The types are those of base.h, which ends with this. What the system cannot do returns -1 with ENOSYS in errno, unless the function says otherwise.
+ * the Makefile picks one file. The types are those of base.h, which ends with this. What the system cannot do returns -1 with
+ * ENOSYS in errno, unless the function says otherwise.
  */
 #ifndef SYS_H
 #define SYS_H

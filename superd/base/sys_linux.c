@@ -11,10 +11,10 @@
 #include <malloc.h>
 #include <sched.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -362,7 +362,6 @@ unsigned long long sys_most_descriptors(void) {
 	return is_known ? strtoull(text, NULL, 10) : ULLONG_MAX;
 }
 
-/* musl gives large blocks back when they are freed. */
 int sys_terminal_width(int fd) {
 	struct winsize size = {.ws_col = 0};
 	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -377,6 +376,7 @@ void sys_unmap(void *memory, size_t size) {
 	munmap(memory, size);
 }
 
+/* musl gives large blocks back when they are freed. */
 void sys_trim_memory(void) {
 #ifdef __GLIBC__
 	malloc_trim(0);

@@ -68,6 +68,11 @@ struct identity {
 	bool set, group_set;
 };
 
+struct user_groups {
+	gid_t *ids;
+	size_t count;
+};
+
 struct banner {
 	char *text;
 	size_t length;
@@ -155,8 +160,7 @@ struct service {
 	char **argv, **environment;
 	size_t environment_count;
 	bool change_user, change_directory, change_umask;
-	gid_t *group_ids;
-	size_t group_count;
+	const struct user_groups *user_groups; /* NULL: none */
 };
 
 /* What the command line asked for. */

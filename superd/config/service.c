@@ -301,18 +301,16 @@ static void name_own_user(struct service *service) {
 		attr_set(service, "group", mem_print(loading, "%lu", (unsigned long)getegid()));
 }
 
-/* The user's groups, which /etc/group is asked for once for each user. */
-static void find_groups(struct service *service) {
-	struct service *common = service->defaults;
-	const void **known = lookup_slot(service->config, &common->group_ids, service->user.name);
+/* The user's groups, which /etc/group is asked for once for each user. They stand in the memory of `defaults`. */
+static const struct user_groups *find_groups(struct service *service) {
+	struct arena *arena = service->defaults->arena;
+	const void **known = lookup_slot(service->config, &service->defaults->user_groups, service->user.name);
 	if (*known == NULL) {
-		struct service *first = mem_alloc(service->config->loading, sizeof *first);
-		first->group_count =
-		    sys_user_groups(common->arena, service->user.name, service->user.gid, &first->group_ids);
-		*known = first;
+		struct user_groups *groups = mem_alloc(arena, sizeof *groups);
+		groups->count = sys_user_groups(arena, service->user.name, service->user.gid, &groups->ids);
+		*known = groups;
 	}
-	service->group_ids = ((const struct service *)*known)->group_ids;
-	service->group_count = ((const struct service *)*known)->group_count;
+	return *known;
 }
 
 /* The user and the groups. Only root can change to another user; that is no error while the configuration is only checked. */
@@ -330,7 +328,7 @@ static int resolve_user(struct service *service) {
 		return attr_fail(service, is_group ? "group" : "user",
 		    "'%s': only root can run a program as somebody else", is_group ? group->word : user->word);
 	service->change_user = true;
-	if (service->groups && user->name != NULL) find_groups(service);
+	if (service->groups && user->name != NULL) service->user_groups = find_groups(service);
 	return 0;
 }
 

@@ -52,7 +52,9 @@ static void change_user(struct launch *launch) {
 	const struct service *service = launch->service;
 	const char *step;
 	if (!service->change_user) return;
-	int error = sys_become(service->user.uid, service->group.gid, service->group_count, service->group_ids, &step);
+	struct user_groups groups = {0};
+	if (service->user_groups != NULL) groups = *service->user_groups;
+	int error = sys_become(service->user.uid, service->group.gid, groups.count, groups.ids, &step);
 	task_require(&launch->task, step, error);
 }
 
