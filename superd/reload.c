@@ -5,12 +5,14 @@
  */
 #include "superd.h"
 
+enum { BEST_SCORE = 3 };
+
 static const char nothing_runs[] = "nothing runs, because of the error in defaults";
 
 /* How well a new service matches a listener with the same id; 0: the listener already has its service. */
 static int match_score(const struct listener *listener, const struct service *service) {
 	if (listener->change != CHANGE_UNDECIDED) return 0;
-	if (listener->service->fingerprint == service->fingerprint) return 3;
+	if (listener->service->fingerprint == service->fingerprint) return BEST_SCORE;
 	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
 		if (socket_fits(socket, service, &service->addresses[0])) return 2;
 	return 1;
@@ -20,7 +22,7 @@ static int match_score(const struct listener *listener, const struct service *se
 static struct listener *find_best_match(const struct service *service) {
 	struct listener *listener, *best = NULL;
 	int most = 0;
-	for (size_t nth = 0; (listener = listener_find(service->id, nth)) != NULL; nth++)
+	for (size_t nth = 0; most < BEST_SCORE && (listener = listener_find(service->id, nth)) != NULL; nth++)
 		if (match_score(listener, service) > most) {
 			most = match_score(listener, service);
 			best = listener;
@@ -30,9 +32,10 @@ static struct listener *find_best_match(const struct service *service) {
 
 /* Decides which listener gets which service of the configuration; the services are the listeners' from now on. */
 static void match_services(struct config *config) {
+	bool is_first = listener_first() == NULL;
 	for (size_t i = 0; i < config->count; i++) {
 		struct service *service = config->services[i];
-		struct listener *listener = find_best_match(service);
+		struct listener *listener = is_first ? NULL : find_best_match(service);
 		if (listener == NULL) listener = listener_new(service);
 		bool is_same = listener->has_service && listener->service->fingerprint == service->fingerprint;
 		config->services[i] = NULL;
@@ -138,13 +141,15 @@ static bool can_take_over(struct config *config) {
 int reload_check(const struct options *options) {
 	struct config config;
 	config_load(options, &config);
-	bool is_table = isatty(STDOUT_FILENO) == 1 && config.count > 0, is_asked = options->client != NULL;
-	bool is_good = !is_asked || explain_services(&config, *options->client);
-	if (is_table && !is_asked) terminal_print_services(&config);
+	bool is_good = config.errors == 0;
 	if (config.defaults_broken) log_error("%s", nothing_runs);
-	for (size_t i = 0; i < config.count && !is_table && !is_asked; i++)
-		attr_print_service(config.services[i], stdout);
-	is_good &= config.errors == 0 && fflush(stdout) == 0;
+	if (options->client != NULL)
+		is_good &= explain_services(&config, *options->client);
+	else if (isatty(STDOUT_FILENO) == 1 && config.count > 0)
+		terminal_print_services(&config);
+	else
+		for (size_t i = 0; i < config.count; i++) attr_print_service(config.services[i], stdout);
+	is_good &= fflush(stdout) == 0;
 	size_t addresses = 0;
 	for (size_t i = 0; i < config.count; i++) addresses += config.services[i]->address_count;
 	log_summary(&config, config.count, addresses, config.failed.count);

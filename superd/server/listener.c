@@ -12,7 +12,7 @@ enum { PORT_TRIES = 20, ADDRESS_RETRY_MS = 5000 };
 
 static struct listener *first, **last = &first;
 
-static struct hash by_id;
+static struct hash by_name; /* those that are not retired, by their id and number */
 
 /* Of an earlier configuration, what its services are copies of; NULL: there are none yet. */
 static struct service *nameless;
@@ -35,13 +35,13 @@ struct listener *listener_first(void) {
 	return first;
 }
 
-static uint64_t hash_of(const char *id) {
-	return hash_bytes(0, id, strlen(id));
+static uint64_t key_of(const char *id, size_t nth) {
+	return hash_bytes(nth, id, strlen(id));
 }
 
 /* The nth, from 0, of the listeners with that id that are not retired, or NULL. */
 struct listener *listener_find(const char *id, size_t nth) {
-	struct hash_link *link = hash_find(&by_id, hash_of(id));
+	struct hash_link *link = hash_find(&by_name, key_of(id, nth));
 	for (; link != NULL; link = hash_find_next(link)) {
 		struct listener *listener = CONTAINER(link, struct listener, link);
 		if (listener->nth == nth && strcmp(listener->service->id, id) == 0) return listener;
@@ -49,13 +49,29 @@ struct listener *listener_find(const char *id, size_t nth) {
 	return NULL;
 }
 
+/* How many listeners have that id: their numbers have no gap, so that the end is found by halves. */
+static size_t count_named(const char *id) {
+	size_t from = 0, to = by_name.count;
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		if (listener_find(id, middle) != NULL)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+static void set_number(struct listener *listener, size_t nth) {
+	listener->nth = nth;
+	hash_add(&by_name, &listener->link, key_of(listener->service->id, nth));
+}
+
 /* A listener without sockets, for a service that listener_open_all will give it. Until then that is only its id. */
 struct listener *listener_new(struct service *service) {
 	struct listener *listener = mem_new(sizeof *listener);
-	const char *id = service->id;
 	listener->service = service_retain(service);
-	while (listener_find(id, listener->nth) != NULL) listener->nth++;
-	hash_add(&by_id, &listener->link, hash_of(id));
+	set_number(listener, count_named(service->id));
 	*last = listener;
 	last = &listener->next;
 	return listener;
@@ -77,8 +93,11 @@ static struct listener *new_without_service(const char *id) {
 void listener_retire(struct listener *listener) {
 	struct listener *later;
 	size_t nth = listener->nth;
-	hash_remove(&by_id, &listener->link);
-	while ((later = listener_find(listener->service->id, nth + 1)) != NULL) later->nth = nth++;
+	hash_remove(&by_name, &listener->link);
+	while ((later = listener_find(listener->service->id, nth + 1)) != NULL) {
+		hash_remove(&by_name, &later->link);
+		set_number(later, nth++);
+	}
 	listener->retired = true;
 }
 

@@ -53,7 +53,7 @@ enum change { CHANGE_UNDECIDED, CHANGE_NONE, CHANGE_KEPT, CHANGE_NEW, CHANGE_SER
 
 struct listener {
 	struct listener *next;
-	struct hash_link link;                  /* by id */
+	struct hash_link link;                  /* by id and number */
 	size_t nth;                             /* of the listeners with the same id, from 0 */
 	struct service *service, *next_service; /* next_service: from a reload, until it is served */
 	enum change change;
