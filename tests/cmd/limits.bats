@@ -231,7 +231,7 @@ peak_kib() {
 	open_cmd -i 1
 	for i in {1..100}; do
 		is_gone "$CMD_PID" && break
-		printf a 2>/dev/null >&7 || break
+		(printf a >&7) 2>/dev/null || break # in a process that SIGPIPE may end
 		sleep 0.1
 	done
 	((i < 100))

@@ -227,22 +227,22 @@ peer_is() {
 	assert_bytes replies "ok<>äöü 世界 🎉 $bytes\n"
 }
 
-@test "cmd screen: tabs, UTF-8 and control bytes, cmd shows control bytes as \\xHH and the others unchanged" {
+@test "cmd screen: tabs, UTF-8 and control bytes, cmd shows control bytes in hexadecimal and the others unchanged" {
 	serve_bytes 'printf<>a\tb äöü 世界 🎉\nprintf<>\033[2J\a\b\177\001x\r\r\n'
 	assert_bytes screen 'a\tb äöü 世界 🎉\n\\x1b[2J\\x07\\x08\\x7f\\x01x\\x0d\n'
 }
 
-@test "cmd screen: C1 control characters, in UTF-8 or as single bytes, cmd shows them as \\xHH" {
+@test "cmd screen: C1 control characters, in UTF-8 or as single bytes, cmd shows them in hexadecimal" {
 	serve_bytes 'printf<>\302\233a\302\240\233\n'
 	assert_bytes screen '\\xc2\\x9ba\302\240\\x9b\n'
 }
 
-@test "cmd screen: marks that change the direction of text, cmd shows them as \\xHH" {
+@test "cmd screen: marks that change the direction of text, cmd shows them in hexadecimal" {
 	serve_bytes 'printf<>a\342\200\256b\342\201\246\330\234\342\200\220\n'
 	assert_bytes screen 'a\\xe2\\x80\\xaeb\\xe2\\x81\\xa6\\xd8\\x9c\342\200\220\n'
 }
 
-@test "cmd screen: invalid UTF-8, cmd shows it as \\xHH" {
+@test "cmd screen: invalid UTF-8, cmd shows it in hexadecimal" {
 	serve_bytes 'printf<>\300\200 \355\240\200 \364\220\200\200 \360\200\200\200 \342\202 \342\202\n'
 	assert_bytes screen '\\xc0\\x80 \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xf0\\x80\\x80\\x80 \\xe2\\x82 \\xe2\\x82\n'
 }

@@ -95,7 +95,7 @@ assert_shown() {
 	refute_output --partial '127.0.0.1> '
 }
 
-@test "cmdc terminal: control bytes in a reply, they are shown as \\xHH" {
+@test "cmdc terminal: control bytes in a reply, they are shown in hexadecimal" {
 	assert_shown '\x01\x07\x08\x0d\x1b[31m\x7f\x00' '\x01\x07\x08\x0d\x1b[31m\x7f\x00'
 }
 
@@ -103,11 +103,11 @@ assert_shown() {
 	assert_shown 'a\tb\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc2\xa0' $'a\tb\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xc2\xa0'
 }
 
-@test "cmdc terminal: C1 control characters in UTF-8, they are shown as \\xHH" {
+@test "cmdc terminal: C1 control characters in UTF-8, they are shown in hexadecimal" {
 	assert_shown '\xc2\x9b31m\xc2\x80\xc2\x9f' '\xc2\x9b31m\xc2\x80\xc2\x9f'
 }
 
-@test "cmdc terminal: invalid UTF-8 in a reply, it is shown as \\xHH" {
+@test "cmdc terminal: invalid UTF-8 in a reply, it is shown in hexadecimal" {
 	assert_shown '\x9b\xff\xc0\x80\xe0\x80\x80\xed\xa0\x80\xf4\x90\x80\x80\xc3(\xe2\x82' \
 		'\x9b\xff\xc0\x80\xe0\x80\x80\xed\xa0\x80\xf4\x90\x80\x80\xc3(\xe2\x82'
 }
@@ -119,14 +119,14 @@ assert_shown() {
 	assert_output $'\xe2\x82\xac''\xc2\x9b'$'\r'
 }
 
-@test "cmdc terminal: an error reply, control bytes are shown as \\xHH" {
+@test "cmdc terminal: an error reply, control bytes are shown in hexadecimal" {
 	start_server - accept line 'send:error<>unknown<>\x1b[2J\n' close
 	run print_on_terminal x
 	assert_failure 1
 	assert_output 'cmdc: unknown: \x1b[2J'$'\r'
 }
 
-@test "cmdc terminal: replies of a session, control bytes are shown as \\xHH" {
+@test "cmdc terminal: replies of a session, control bytes are shown in hexadecimal" {
 	start_server - accept line 'send:out<>\x1b[2J\nok<>\x07\n' hold
 	run terminal 'see "> "; type "x\r"; see {out<>\x1b[2J}; see {ok<>\x07}; see "> "; type "\004"; over'
 	assert_success

@@ -252,7 +252,7 @@ load ../lib/client
 	assert_config_errors 'conf:4: a NUL byte'
 }
 
-@test "hostile files: control bytes in an error, superd prints them as \\xHH" {
+@test "hostile files: control bytes in an error, superd prints them in hexadecimal" {
 	assert_wrong_quietly() {
 		print_service a "$1" >"$CONF"
 		check_config

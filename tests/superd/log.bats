@@ -66,17 +66,17 @@ load ../lib/client
 	assert_failure
 }
 
-@test "log: control bytes in a program's name, they are shown as \\xHH" {
+@test "log: control bytes in a program's name, they are shown in hexadecimal, and a newline as _" {
 	needs root
 	cp /bin/cat "$BATS_TEST_TMPDIR/"$'odd\e[31m\nname'
 	start_superd -p 0 -u root "$BATS_TEST_TMPDIR/"$'odd\e[31m\nname'
 	ask "$PORT" </dev/null
-	wait_for_line '^superd: START: odd\\x1b\[31m\\x0aname pid='
+	wait_for_line '^superd: START: odd\\x1b\[31m_name pid='
 	run grep -c $'\e' "$LOG"
 	assert_output 0
 }
 
-@test "log: an id with Latin-1, a C1 control and a mark of direction, they are shown as \\xHH, and letters as they are" {
+@test "log: an id with Latin-1, a C1 control and a mark of direction, they are shown in hexadecimal, and letters as they are" {
 	CONF=$BATS_TEST_TMPDIR/conf
 	print_open_service a id=$'Gr\u00fc\xdf-\u6c34-\U0001f600-\u009b1m-\u202e-\xed\xa0\x80-\xf4\x90\x80\x80' >"$CONF"
 	start_superd -m "$BATS_TEST_TMPDIR/metrics" -c "$CONF"

@@ -260,7 +260,7 @@ assert_bad_value() {
 	[[ $stderr == *nosuchfacility* ]]
 }
 
-@test "start error: control bytes in the message, superd shows them as \\xHH in one line" {
+@test "start error: control bytes in the message, superd shows them in hexadecimal in one line" {
 	assert_start_fails 1 'no\\x0asuch\\x1b' -b "$SOCKET" $'/no\nsuch\e'
 }
 
