@@ -21,9 +21,7 @@ struct command {
 	void (*run)(const struct text *arguments); /* after the last one is a text whose start is NULL */
 };
 
-static void run_echo(const struct text *arguments) {
-	reply_result(arguments[0]);
-}
+static void run_echo(const struct text *arguments) { reply_result(arguments[0]); }
 
 static void run_exit(const struct text *arguments) {
 	(void)arguments;
@@ -52,8 +50,7 @@ static void run_time(const struct text *arguments) {
 	(void)arguments;
 	if (gmtime_r(&now, &tm) == NULL || strftime(result, sizeof result, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		reply_error("failed", text_from_string("the clock is out of range"));
-	else
-		reply_result(text_from_string(result));
+	else reply_result(text_from_string(result));
 }
 
 static void run_version(const struct text *arguments) {
@@ -129,12 +126,9 @@ static void run_help(const struct text *arguments) {
 	const struct command *command;
 	const struct program_file *program;
 
-	if (name.start == NULL)
-		show_all();
-	else if ((command = find(name)) != NULL)
-		show_command(command);
-	else if ((program = directory_program(name)) != NULL)
-		show(name, directory_summary(program));
+	if (name.start == NULL) show_all();
+	else if ((command = find(name)) != NULL) show_command(command);
+	else if ((program = directory_program(name)) != NULL) show(name, directory_summary(program));
 	else {
 		reply_error("unknown", name);
 		return;
@@ -162,9 +156,7 @@ enum session command_run(const struct request *request) {
 
 	if (command != NULL) return run_from_table(command, request);
 	program = directory_program(request->name);
-	if (program != NULL)
-		program_run(program, request);
-	else
-		reply_error("unknown", request->name);
+	if (program != NULL) program_run(program, request);
+	else reply_error("unknown", request->name);
 	return SESSION_GOES_ON;
 }

@@ -41,12 +41,10 @@ static int check_component(const char *path) {
 	is_protected = strlen(path) < strlen(directory) && (status.st_mode & S_ISVTX) != 0;
 	if (status.st_uid != 0 && status.st_uid != geteuid() && status.st_uid != directory_owner)
 		screen_error("%s belongs to another user", path);
-	else if (!is_protected && (status.st_mode & S_IWOTH) != 0)
-		screen_error("%s is writable by others", path);
+	else if (!is_protected && (status.st_mode & S_IWOTH) != 0) screen_error("%s is writable by others", path);
 	else if (!is_protected && (status.st_mode & S_IWGRP) != 0 && status.st_gid != 0)
 		screen_error("%s is writable by its group", path);
-	else
-		return 0;
+	else return 0;
 	return -1;
 }
 
@@ -111,10 +109,8 @@ static bool is_inside(const char *path) {
 static void explain_unresolved(const char *path, int error) {
 	struct stat status;
 
-	if (lstat(path, &status) == 0)
-		screen_error("%s: cannot follow the link: %s", path, strerror(error));
-	else if (errno != ENOENT)
-		screen_error("%s: %s", path, strerror(errno));
+	if (lstat(path, &status) == 0) screen_error("%s: cannot follow the link: %s", path, strerror(error));
+	else if (errno != ENOENT) screen_error("%s: %s", path, strerror(errno));
 }
 
 /*
@@ -129,18 +125,12 @@ const struct program_file *directory_program(struct text name) {
 
 	if (directory[0] == '\0' || !is_name(name)) return NULL;
 	length = snprintf(path, sizeof path, "%s/%.*s", directory, (int)name.length, name.start);
-	if ((size_t)length >= sizeof path)
-		screen_error("%s: %s", path, strerror(ENAMETOOLONG));
-	else if (realpath(path, resolved) == NULL || stat(resolved, &status) == -1)
-		explain_unresolved(path, errno);
-	else if (!is_inside(resolved))
-		screen_error("%s leads out of %s", path, directory);
-	else if (!S_ISREG(status.st_mode))
-		screen_error("%s is not a regular file", path);
-	else if (access(resolved, X_OK) == -1)
-		screen_error("%s is not executable by this user", path);
-	else if (check_path(resolved) == 0)
-		return &file;
+	if ((size_t)length >= sizeof path) screen_error("%s: %s", path, strerror(ENAMETOOLONG));
+	else if (realpath(path, resolved) == NULL || stat(resolved, &status) == -1) explain_unresolved(path, errno);
+	else if (!is_inside(resolved)) screen_error("%s leads out of %s", path, directory);
+	else if (!S_ISREG(status.st_mode)) screen_error("%s is not a regular file", path);
+	else if (access(resolved, X_OK) == -1) screen_error("%s is not executable by this user", path);
+	else if (check_path(resolved) == 0) return &file;
 	return NULL;
 }
 
@@ -173,8 +163,7 @@ void directory_explain(const struct program_file *file, int error) {
 		screen_error("%s: its interpreter '%s': %s", file->name, interpreter, strerror(error));
 	else if (!is_script && error == ENOENT)
 		screen_error("%s: %s; is its dynamic loader missing?", file->name, strerror(error));
-	else
-		screen_error("%s: %s", file->name, strerror(error));
+	else screen_error("%s: %s", file->name, strerror(error));
 }
 
 /* Returns the text after `# summary:` in the first lines of a program, valid until the next call; empty if none. */
@@ -193,9 +182,7 @@ struct text directory_summary(const struct program_file *file) {
 	return summary;
 }
 
-static int has_name(const struct dirent *entry) {
-	return is_name(text_from_string(entry->d_name));
-}
+static int has_name(const struct dirent *entry) { return is_name(text_from_string(entry->d_name)); }
 
 /* Calls visit for each program, sorted by name. */
 void directory_each(void (*visit)(struct text name, struct text summary)) {

@@ -14,9 +14,7 @@
 enum { LINGER_SECONDS = 10, LINGER_BYTES = 67108864 };
 
 /* Returns the deadline, for input_read(), that is so many seconds from now; 0 if seconds is 0, which is none. */
-long long input_deadline(unsigned seconds) {
-	return seconds == 0 ? 0 : signal_clock() + (long long)seconds * 1000;
-}
+long long input_deadline(unsigned seconds) { return seconds == 0 ? 0 : signal_clock() + (long long)seconds * 1000; }
 
 /* Waits until there is something to read or the deadline has passed. */
 static enum input_status wait_readable(long long deadline) {
@@ -51,10 +49,8 @@ enum input_status input_read(struct line_reader *reader, long long deadline) {
 		count = read(STDIN_FILENO, space, size);
 		if (count > 0) line_fill(reader, (size_t)count);
 		if (count >= 0) return count == 0 ? INPUT_END : INPUT_SOME;
-		if (errno == EAGAIN)
-			must_wait = true;
-		else if (errno != EINTR)
-			return INPUT_FAILED;
+		if (errno == EAGAIN) must_wait = true;
+		else if (errno != EINTR) return INPUT_FAILED;
 	}
 }
 

@@ -30,9 +30,7 @@ char *line_space(struct line_reader *reader, size_t *size) {
 }
 
 /* Takes over count bytes, which the caller has put where line_space() said. */
-void line_fill(struct line_reader *reader, size_t count) {
-	reader->end += count;
-}
+void line_fill(struct line_reader *reader, size_t count) { reader->end += count; }
 
 /* Drops all bytes. Returns how many there were. */
 size_t line_discard(struct line_reader *reader) {
@@ -58,8 +56,7 @@ static size_t preamble_length(const char *bytes, size_t length) {
 			at += 2;
 			while (end - at >= 2 && (at[0] != IAC || at[1] != SE)) at++;
 			at = end - at >= 2 ? at + 2 : end;
-		} else
-			return (size_t)(at - (const unsigned char *)bytes);
+		} else return (size_t)(at - (const unsigned char *)bytes);
 	}
 }
 
@@ -77,10 +74,8 @@ static enum line_status take_line(struct line_reader *reader, size_t end, size_t
 	}
 	reader->has_begun = true;
 	if (line->length > 0 && line->start[line->length - 1] == '\r') line->length--;
-	if (reader->skipping || line->length > reader->limit)
-		status = LINE_TOOLONG;
-	else if (memchr(line->start, '\0', line->length) != NULL)
-		status = LINE_NUL;
+	if (reader->skipping || line->length > reader->limit) status = LINE_TOOLONG;
+	else if (memchr(line->start, '\0', line->length) != NULL) status = LINE_NUL;
 	reader->start = reader->searched = next;
 	reader->skipping = false;
 	return status;

@@ -40,10 +40,8 @@ static int fail(const char *what, int reason) {
 static enum session serve_line(enum line_status status, struct text line, const struct options *options) {
 	struct request request;
 
-	if (status == LINE_TOOLONG)
-		reply_error_number("toolong", options->limit);
-	else if (status == LINE_NUL)
-		reply_error("nul", text_from_string("a line may not hold a NUL byte"));
+	if (status == LINE_TOOLONG) reply_error_number("toolong", options->limit);
+	else if (status == LINE_NUL) reply_error("nul", text_from_string("a line may not hold a NUL byte"));
 	else if (line.length > 0) {
 		parse_request(line, &request);
 		return command_run(&request);

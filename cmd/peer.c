@@ -22,9 +22,7 @@ static bool is_set(const char *variable) {
 	return length > 0 && length <= PEER_VALUE_MAX && value[length] == '\0';
 }
 
-static bool are_set(void) {
-	return is_set("TCPREMOTEIP") && is_set("TCPREMOTEPORT");
-}
+static bool are_set(void) { return is_set("TCPREMOTEIP") && is_set("TCPREMOTEPORT"); }
 
 /*
  * Sets both variables from the socket unless both are set. Returns whether they are set now; not if the client has no
@@ -49,8 +47,7 @@ bool peer_set_environment(void) {
 		inet_ntop(is_mapped ? AF_INET : AF_INET6, &in6->sin6_addr.s6_addr[is_mapped ? 12 : 0], address,
 		    sizeof address);
 		port = in6->sin6_port;
-	} else
-		return false;
+	} else return false;
 	snprintf(digits, sizeof digits, "%u", (unsigned)ntohs(port));
 	setenv("TCPREMOTEIP", address, 1);
 	setenv("TCPREMOTEPORT", digits, 1);

@@ -243,10 +243,8 @@ static int wait_for_end(pid_t pid) {
 
 /* The client gets the reason in few words, the screen with its details. */
 static void reply_failure_of(const struct program_file *file, const struct launch_failure *failure) {
-	if (failure->in_exec)
-		directory_explain(file, failure->error);
-	else
-		screen_error("%s: cannot start it: %s", file->name, strerror(failure->error));
+	if (failure->in_exec) directory_explain(file, failure->error);
+	else screen_error("%s: cannot start it: %s", file->name, strerror(failure->error));
 	reply_error("failed", text_from_string(strerror(failure->error)));
 }
 
@@ -257,12 +255,9 @@ static void reply_status(const struct program_file *file, int pipe_of_failure, i
 		reply_failure_of(file, &failure);
 	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && timed_out)
 		reply_error_number("timeout", time_limit);
-	else if (WIFSIGNALED(status))
-		reply_error_number("signal", (unsigned long)WTERMSIG(status));
-	else if (WEXITSTATUS(status) != 0)
-		reply_error_number("exit", (unsigned long)WEXITSTATUS(status));
-	else
-		reply_ok();
+	else if (WIFSIGNALED(status)) reply_error_number("signal", (unsigned long)WTERMSIG(status));
+	else if (WEXITSTATUS(status) != 0) reply_error_number("exit", (unsigned long)WEXITSTATUS(status));
+	else reply_ok();
 }
 
 /* Runs a program and adds its whole reply. */

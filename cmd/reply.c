@@ -32,12 +32,9 @@ int reply_flush(void) {
 	while (failure == 0 && done < used) {
 		ssize_t count = write(STDOUT_FILENO, buffer + done, used - done);
 
-		if (count >= 0)
-			done += (size_t)count;
-		else if (errno == EAGAIN)
-			wait_writable();
-		else if (errno != EINTR)
-			failure = errno;
+		if (count >= 0) done += (size_t)count;
+		else if (errno == EAGAIN) wait_writable();
+		else if (errno != EINTR) failure = errno;
 	}
 	used = 0;
 	return failure == 0 ? 0 : -1;
@@ -49,9 +46,7 @@ void reply_stop(void) {
 }
 
 /* Returns why replies are dropped, as an errno value; 0 while the client is there. */
-int reply_failure(void) {
-	return failure;
-}
+int reply_failure(void) { return failure; }
 
 /* Adds a text that does not fit into the rest of the buffer. */
 static void add_in_pieces(struct text text) {
@@ -77,9 +72,7 @@ static inline void add(struct text text) {
 	used += text.length;
 }
 
-static inline void add_string(const char *string) {
-	add(text_from_string(string));
-}
+static inline void add_string(const char *string) { add(text_from_string(string)); }
 
 static inline void add_line(const char *mark, struct text text) {
 	add_string(mark);
@@ -88,17 +81,11 @@ static inline void add_line(const char *mark, struct text text) {
 }
 
 /* Adds a string as it is: what -h and -V print. */
-void reply_plain(const char *string) {
-	add_string(string);
-}
+void reply_plain(const char *string) { add_string(string); }
 
-void reply_ok(void) {
-	add_string("ok\n");
-}
+void reply_ok(void) { add_string("ok\n"); }
 
-void reply_result(struct text result) {
-	add_line("ok<>", result);
-}
+void reply_result(struct text result) { add_line("ok<>", result); }
 
 void reply_error(const char *code, struct text text) {
 	add_string("error<>");

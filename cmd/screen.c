@@ -58,12 +58,9 @@ static bool write_buffer(void) {
 	do {
 		ssize_t count = write(STDERR_FILENO, buffer + done, used - done);
 
-		if (count >= 0)
-			done += (size_t)count;
-		else if (errno == EAGAIN)
-			(void)poll(&screen, 1, SIGNAL_GUARD_MS);
-		else if (errno != EINTR)
-			break;
+		if (count >= 0) done += (size_t)count;
+		else if (errno == EAGAIN) (void)poll(&screen, 1, SIGNAL_GUARD_MS);
+		else if (errno != EINTR) break;
 	} while (done < used && signal_clock() < end);
 	if (done > 0) is_cut = buffer[done - 1] != '\n';
 	return done == used;
@@ -82,8 +79,7 @@ static void flush(void) {
 		signal_begin_guard();
 		is_lost = !write_buffer();
 		signal_end_guard();
-	} else if (!is_lost)
-		is_lost = !write_buffer();
+	} else if (!is_lost) is_lost = !write_buffer();
 	used = 0;
 }
 
@@ -183,6 +179,4 @@ void screen_error(const char *format, ...) {
 }
 
 /* At the end of the session. */
-void screen_close(void) {
-	show_lost();
-}
+void screen_close(void) { show_lost(); }

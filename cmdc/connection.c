@@ -90,8 +90,7 @@ static void add_reason(char *reason, const char *host, const struct addrinfo *ad
 	if (getnameinfo(address->ai_addr, address->ai_addrlen, name, sizeof name, NULL, 0, NI_NUMERICHOST) != 0 ||
 	    strcmp(name, host) == 0)
 		snprintf(reason + used, MESSAGE_SIZE - used, "%s%s", comma, why);
-	else
-		snprintf(reason + used, MESSAGE_SIZE - used, "%s%s: %s", comma, name, why);
+	else snprintf(reason + used, MESSAGE_SIZE - used, "%s%s: %s", comma, name, why);
 }
 
 /* Returns the socket, or -1 after a message. */

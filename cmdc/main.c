@@ -110,10 +110,8 @@ static void read_options(struct options *options, int argc, char *argv[]) {
 static int run_session(struct session *session, const struct options *options) {
 	static char peer[MESSAGE_SIZE];
 
-	if (options->host[0] == '/')
-		snprintf(peer, sizeof peer, "%s", options->host);
-	else
-		snprintf(peer, sizeof peer, "%.300s port %s", options->host, options->port);
+	if (options->host[0] == '/') snprintf(peer, sizeof peer, "%s", options->host);
+	else snprintf(peer, sizeof peer, "%.300s port %s", options->host, options->port);
 	session->peer = peer;
 	session->timeout = options->timeout * 1000;
 	session->fd = connection_open(options->host, options->port, session->timeout, peer);

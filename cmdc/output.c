@@ -33,12 +33,9 @@ int output_flush(struct output *output) {
 	while (output->error == 0 && done < output->length) {
 		ssize_t n = write(output->fd, output->bytes + done, output->length - done);
 
-		if (n >= 0)
-			done += (size_t)n;
-		else if (errno == EAGAIN)
-			poll(&(struct pollfd){.fd = output->fd, .events = POLLOUT}, 1, -1);
-		else if (errno != EINTR)
-			output->error = errno;
+		if (n >= 0) done += (size_t)n;
+		else if (errno == EAGAIN) poll(&(struct pollfd){.fd = output->fd, .events = POLLOUT}, 1, -1);
+		else if (errno != EINTR) output->error = errno;
 	}
 	output->length = 0;
 	return output->error == 0 ? 0 : -1;
@@ -96,8 +93,7 @@ static void show_byte(struct output *output, unsigned char byte) {
 	if (is_printable(output->character, output->partial)) {
 		append(output, (const char *)output->character, output->partial);
 		output->partial = 0;
-	} else
-		escape_partial(output);
+	} else escape_partial(output);
 }
 
 /* Escapes the bytes even if output is no terminal: the server's bytes in a message. */
@@ -106,15 +102,11 @@ void output_write_escaped(struct output *output, const char *bytes, size_t lengt
 }
 
 void output_write(struct output *output, const char *bytes, size_t length) {
-	if (output->is_terminal)
-		output_write_escaped(output, bytes, length);
-	else
-		append(output, bytes, length);
+	if (output->is_terminal) output_write_escaped(output, bytes, length);
+	else append(output, bytes, length);
 }
 
-void output_text(struct output *output, const char *text) {
-	output_write(output, text, strlen(text));
-}
+void output_text(struct output *output, const char *text) { output_write(output, text, strlen(text)); }
 
 /* On a terminal, ends a line that has begun, so that the next output has its own line. */
 void output_end_line(struct output *output) {

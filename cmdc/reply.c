@@ -31,9 +31,7 @@ static bool recognise_head(struct reply *reply) {
 	return false;
 }
 
-static bool is_plain_error(const struct reply *reply) {
-	return reply->plain && reply->kind->status == REPLY_ERROR;
-}
+static bool is_plain_error(const struct reply *reply) { return reply->plain && reply->kind->status == REPLY_ERROR; }
 
 static void write_head(struct reply *reply) {
 	reply->code_length = 0;
@@ -107,10 +105,8 @@ enum reply_status reply_take(struct reply *reply, const char *bytes, size_t leng
 	size_t body_length = newline == NULL ? length - *taken : (size_t)(newline - body);
 
 	if (reply->kind->status == REPLY_ERROR) add_to_code(reply, body, body_length);
-	if (is_plain_error(reply))
-		write_error(reply, body, body_length);
-	else
-		output_write(&standard_output, body, body_length);
+	if (is_plain_error(reply)) write_error(reply, body, body_length);
+	else output_write(&standard_output, body, body_length);
 	*taken += body_length;
 	if (newline == NULL) return REPLY_PART;
 	(*taken)++;

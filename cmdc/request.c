@@ -38,10 +38,8 @@ static size_t request_size(char *const arguments[]) {
 			if (separator != NULL)
 				output_message("NAME %s: is `cmdc %.*s '%s'` meant?", reason,
 				    (int)(separator - arguments[0]), arguments[0], separator + strlen(SEPARATOR));
-			else if (i == 0)
-				output_message("NAME %s", reason);
-			else
-				output_message("argument %zu %s", i, reason);
+			else if (i == 0) output_message("NAME %s", reason);
+			else output_message("argument %zu %s", i, reason);
 			return 0;
 		}
 		size += strlen(arguments[i]) + strlen(SEPARATOR);

@@ -29,9 +29,7 @@ static bool is_awaiting_server(const struct session *session) {
 	       session->send_failed;
 }
 
-static bool is_done(const struct session *session) {
-	return session->input_ended && !is_awaiting_server(session);
-}
+static bool is_done(const struct session *session) { return session->input_ended && !is_awaiting_server(session); }
 
 static void restart_timeout(struct session *session) {
 	session->left = session->timeout;
@@ -45,9 +43,7 @@ static void count_moved(struct session *session, size_t length) {
 
 /* The functions below return -1, after a message, if the session cannot go on. */
 
-static int flush_output(void) {
-	return output_flush(&standard_output) == 0 ? 0 : output_report_failure();
-}
+static int flush_output(void) { return output_flush(&standard_output) == 0 ? 0 : output_report_failure(); }
 
 static int show_prompt(struct session *session) {
 	if (session->prompt == NULL || session->prompted || is_awaiting_server(session) || session->line_length > 0)
@@ -69,8 +65,7 @@ static int await_events(struct session *session, struct pollfd events[EVENTS]) {
 	events[INPUT] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
 	if (has_unsent || session->input_ended) events[INPUT].fd = -1;
 
-	if (!is_limited)
-		restart_timeout(session);
+	if (!is_limited) restart_timeout(session);
 	else if (session->left <= 0)
 		return output_message("%s: no reply for %d s", session->peer, session->timeout / 1000);
 	if (poll(events, EVENTS, is_limited ? session->left : -1) == -1 && errno != EINTR)
@@ -160,10 +155,8 @@ static int read_input(struct session *session) {
 static int report_close(const struct session *session) {
 	const char *when = "";
 
-	if (session->reply.begun)
-		when = " in the middle of a reply";
-	else if (is_awaiting_server(session))
-		when = " before the reply";
+	if (session->reply.begun) when = " in the middle of a reply";
+	else if (is_awaiting_server(session)) when = " before the reply";
 	return output_message("%s: the server closed the connection%s", session->peer, when);
 }
 

@@ -57,10 +57,8 @@ static void reload(void) {
 
 /* Without a configuration to read again, HUP tells that the terminal is gone. More than one may: the shell's, the kernel's. */
 static void hang_up(void) {
-	if (options.program == NULL)
-		reload();
-	else if (!upgrade_ignores_hangup())
-		stop();
+	if (options.program == NULL) reload();
+	else if (!upgrade_ignores_hangup()) stop();
 }
 
 static _Noreturn void run(void) {

@@ -78,10 +78,8 @@ static void read_option(struct options *options, int option) {
 		options->check = true;
 		break;
 	case 'A':
-		if (isatty(STDOUT_FILENO) == 1)
-			terminal_print_attributes(options->arena);
-		else
-			attr_print_table(stdout);
+		if (isatty(STDOUT_FILENO) == 1) terminal_print_attributes(options->arena);
+		else attr_print_table(stdout);
 		printed();
 	case 'V': puts("superd " VERSION); printed();
 	case 'h': printf("%s\n%s", usage, help); printed();

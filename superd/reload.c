@@ -143,10 +143,8 @@ int reload_check(const struct options *options) {
 	config_load(options, &config);
 	bool is_good = config.errors == 0;
 	if (config.defaults_broken) log_error("%s", nothing_runs);
-	if (options->client != NULL)
-		is_good &= explain_services(&config, *options->client);
-	else if (isatty(STDOUT_FILENO) == 1 && config.count > 0)
-		terminal_print_services(&config);
+	if (options->client != NULL) is_good &= explain_services(&config, *options->client);
+	else if (isatty(STDOUT_FILENO) == 1 && config.count > 0) terminal_print_services(&config);
 	else
 		for (size_t i = 0; i < config.count; i++) attr_print_service(config.services[i], stdout);
 	is_good &= fflush(stdout) == 0;

@@ -82,10 +82,8 @@ static void print_rows(const struct row *rows, size_t count, int most, int rest)
 			bool is_long = (int)strlen(rows[i].cell[j]) > width[j];
 			int shown =
 			    printf("%.*s%s", is_long ? width[j] - 3 : width[j], rows[i].cell[j], is_long ? "..." : "");
-			if (j < last)
-				printf("%*s", width[j] - shown + 2, "");
-			else
-				printf("%s\n", i == 0 ? quote_colour(STDOUT_FILENO, "\033[0m") : "");
+			if (j < last) printf("%*s", width[j] - shown + 2, "");
+			else printf("%s\n", i == 0 ? quote_colour(STDOUT_FILENO, "\033[0m") : "");
 		}
 }
 

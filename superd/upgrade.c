@@ -33,9 +33,7 @@ static struct {
 } upgrade;
 
 /* Whether this process goes on where another superd left off, or checks whether it could. */
-bool upgrade_is_successor(void) {
-	return upgrade.is_successor || getenv(VARIABLE) != NULL;
-}
+bool upgrade_is_successor(void) { return upgrade.is_successor || getenv(VARIABLE) != NULL; }
 
 /* Remembers how superd was started, so that the superd on disk can be started in the same way later. Before loop_open. */
 void upgrade_remember(char **argv) {
@@ -53,9 +51,7 @@ void upgrade_remember(char **argv) {
 	while (*++argv != NULL) words_add(arena, &upgrade.check_argv, *argv);
 }
 
-bool upgrade_ignores_hangup(void) {
-	return upgrade.ignores_hangup;
-}
+bool upgrade_ignores_hangup(void) { return upgrade.ignores_hangup; }
 
 /* The next superd inherits the descriptor. Returns it. */
 static int keep_open(int fd) {
@@ -73,9 +69,7 @@ static void write_source(FILE *to, struct source source) {
 }
 
 /* Ends a line with the name by which the thing is found again: a service's id, or that of a passed socket. */
-static void write_name(FILE *to, const char *name, size_t nth) {
-	fprintf(to, " nth=%zu name=%s\n", nth, name);
-}
+static void write_name(FILE *to, const char *name, size_t nth) { fprintf(to, " nth=%zu name=%s\n", nth, name); }
 
 static void write_listener(FILE *to, const struct listener *listener) {
 	const char *id = listener->service->id;
@@ -110,10 +104,8 @@ static void write_child(FILE *to, const struct child *child) {
 	    child->asking != NULL ? "question" : "child", (long)child->pid, keep_open(child->linger_fd), child->began,
 	    child->deadline, child->term_sent);
 	write_source(to, child->source);
-	if (child->asking != NULL)
-		write_client(to, child->asking);
-	else
-		write_name(to, child->listener->service->id, child->listener->nth);
+	if (child->asking != NULL) write_client(to, child->asking);
+	else write_name(to, child->listener->service->id, child->listener->nth);
 }
 
 /* Writes the connections of a listener that wait for their client, or for a child. */
@@ -234,9 +226,7 @@ void upgrade_begin(void) {
 }
 
 /* Whether the check has succeeded and the superd on disk is now to be executed. */
-bool upgrade_is_due(void) {
-	return upgrade.is_due;
-}
+bool upgrade_is_due(void) { return upgrade.is_due; }
 
 /* Executes the superd on disk. Returns only if that fails, and then nothing has changed. */
 void upgrade_execute(void) {
@@ -287,9 +277,7 @@ static struct source read_source(const char *line) {
 	return (struct source){high ? strtoull(high, NULL, 10) : 0, low ? strtoull(low, NULL, 10) : 0};
 }
 
-static int read_fd(const char *line) {
-	return (int)read_number(line, "fd", -1);
-}
+static int read_fd(const char *line) { return (int)read_number(line, "fd", -1); }
 
 static void restore_totals(const char *line) {
 	metrics_totals.start_time = read_number(line, "start_time", 0);
@@ -341,9 +329,7 @@ static void restore_child(const char *line, struct listener *listener, struct cl
 	serve_restore_child(listener, &child);
 }
 
-static void restore_program(const char *line, struct listener *listener) {
-	restore_child(line, listener, NULL);
-}
+static void restore_program(const char *line, struct listener *listener) { restore_child(line, listener, NULL); }
 
 static void restore_question(const char *line, struct listener *listener) {
 	struct client *client = malloc(sizeof *client);

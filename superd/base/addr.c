@@ -55,10 +55,8 @@ unsigned addr_port(const struct endpoint *endpoint) {
 }
 
 void addr_set_port(struct endpoint *endpoint, unsigned port) {
-	if (endpoint->at.any.sa_family == AF_INET)
-		endpoint->at.in.sin_port = htons((uint16_t)port);
-	else if (endpoint->at.any.sa_family == AF_INET6)
-		endpoint->at.in6.sin6_port = htons((uint16_t)port);
+	if (endpoint->at.any.sa_family == AF_INET) endpoint->at.in.sin_port = htons((uint16_t)port);
+	else if (endpoint->at.any.sa_family == AF_INET6) endpoint->at.in6.sin6_port = htons((uint16_t)port);
 }
 
 /* Whether the address is every interface's, so that each connection has its own local address. */
@@ -71,12 +69,10 @@ bool addr_is_wildcard(const struct endpoint *endpoint) {
 const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEXT]) {
 	const struct in6_addr *in6 = &endpoint->at.in6.sin6_addr;
 	text[0] = '\0';
-	if (endpoint->at.any.sa_family == AF_UNIX)
-		snprintf(text, ADDR_TEXT, "%s", endpoint->at.un.sun_path);
+	if (endpoint->at.any.sa_family == AF_UNIX) snprintf(text, ADDR_TEXT, "%s", endpoint->at.un.sun_path);
 	else if (endpoint->at.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(in6))
 		inet_ntop(AF_INET, &in6->s6_addr[12], text, ADDR_TEXT);
-	else
-		getnameinfo(&endpoint->at.any, endpoint->length, text, ADDR_TEXT, NULL, 0, NI_NUMERICHOST);
+	else getnameinfo(&endpoint->at.any, endpoint->length, text, ADDR_TEXT, NULL, 0, NI_NUMERICHOST);
 	return text;
 }
 
@@ -134,13 +130,9 @@ const char *addr_format_source(struct source source, char text[ADDR_TEXT]) {
 }
 
 /* Whether the address is unique only on one interface, fe80::/10 (RFC 4291). */
-bool addr_is_link_local(struct source source) {
-	return source.high >> 54 == 0xfe80 >> 6;
-}
+bool addr_is_link_local(struct source source) { return source.high >> 54 == 0xfe80 >> 6; }
 
-bool addr_source_equal(struct source a, struct source b) {
-	return a.high == b.high && a.low == b.low;
-}
+bool addr_source_equal(struct source a, struct source b) { return a.high == b.high && a.low == b.low; }
 
 /* Whether all of the addresses, at least one, are paths, which need no port. */
 bool addr_are_paths(const struct words *words) {

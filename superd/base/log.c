@@ -66,16 +66,12 @@ void log_open(enum log_level least, const struct named_value *facility, bool is_
 	if (S_ISREG(about.st_mode)) return;
 	own_log.to_terminal = own_log.facility == NULL && isatty(STDERR_FILENO) == 1;
 	int reopened = S_ISSOCK(about.st_mode) ? -1 : sys_reopen_nonblocking(STDERR_FILENO);
-	if (reopened >= 0)
-		own_log.fd = reopened;
-	else
-		own_log.write = S_ISSOCK(about.st_mode) ? sys_send_nonblocking : write_polled;
+	if (reopened >= 0) own_log.fd = reopened;
+	else own_log.write = S_ISSOCK(about.st_mode) ? sys_send_nonblocking : write_polled;
 }
 
 /* superd listens: its errors go to the log alone from now on. */
-void log_listening(void) {
-	own_log.is_listening = true;
-}
+void log_listening(void) { own_log.is_listening = true; }
 
 /* Closes the connection to the system's log. The next line opens it again. */
 static void close_syslog(void) {
@@ -200,14 +196,10 @@ void log_to_syslog(int priority, const char *text) {
 }
 
 /* Whether lines of that level are logged. */
-bool log_is_enabled(enum log_level level) {
-	return level <= own_log.least;
-}
+bool log_is_enabled(enum log_level level) { return level <= own_log.least; }
 
 /* Whether the log is a terminal. */
-bool log_is_terminal(void) {
-	return own_log.to_terminal;
-}
+bool log_is_terminal(void) { return own_log.to_terminal; }
 
 /* Logs a line if its level is enabled; after its `location`, if it is about the configuration (else NULL). */
 void log_write(enum log_level level, const struct location *location, const char *format, ...) {

@@ -24,9 +24,7 @@ static void read_clock(void) {
 	loop.now = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-int64_t loop_now(void) {
-	return loop.now;
-}
+int64_t loop_now(void) { return loop.now; }
 
 static void read_signal(struct watch *watch) {
 	int number = sys_signal_read(watch->fd, &loop.sender);
@@ -64,9 +62,7 @@ bool loop_signal_taken(int number) {
 }
 
 /* The process that sent the last signal: for SIGCHLD, the child that has ended. 0 where the system does not tell. */
-pid_t loop_signal_sender(void) {
-	return loop.sender;
-}
+pid_t loop_signal_sender(void) { return loop.sender; }
 
 /*
  * Puts one heap of two, either of which may be NULL, at `*at`, which is a part of `parent`. In a skew heap, each merge swaps
@@ -87,9 +83,7 @@ static void merge(struct timer *parent, struct timer **at, struct timer *a, stru
 	if (*at != NULL) (*at)->parent = parent;
 }
 
-bool loop_timer_is_set(const struct timer *timer) {
-	return timer->parent != NULL;
-}
+bool loop_timer_is_set(const struct timer *timer) { return timer->parent != NULL; }
 
 /* The timer will not be called. Nothing happens if it is not set. */
 void loop_cancel_timer(struct timer *timer) {

@@ -72,19 +72,13 @@ static long system_call(long number, long a, long b, long c, long d, long e) {
 #define CALL_FIVE(number, a, b, c, d, e, ...)                                                                          \
 	error_of(system_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e)))
 
-static int error_of(long result) {
-	return result < 0 ? (int)-result : 0;
-}
+static int error_of(long result) { return result < 0 ? (int)-result : 0; }
 
 /* A pipe, closed on exec, that is read without waiting. Returns 0, or -1 and errno. */
-int sys_pipe(int ends[2]) {
-	return pipe2(ends, O_CLOEXEC) < 0 ? -1 : fcntl(ends[0], F_SETFL, O_NONBLOCK);
-}
+int sys_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) < 0 ? -1 : fcntl(ends[0], F_SETFL, O_NONBLOCK); }
 
 /* A socket that is closed on exec. Returns the descriptor, or -1 and errno. */
-int sys_socket(int family, int type, int protocol) {
-	return socket(family, type | SOCK_CLOEXEC, protocol);
-}
+int sys_socket(int family, int type, int protocol) { return socket(family, type | SOCK_CLOEXEC, protocol); }
 
 /*
  * Accepts a connection, blocking and closed on exec, and notes the peer. An IPv4 client of an IPv6 socket gets an IPv4 socket,
@@ -117,9 +111,7 @@ ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length) {
 }
 
 /* Reads what has already arrived, up to `size` bytes. Returns how many, 0 at the end, or -1 and errno. */
-ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size) {
-	return recv(fd, bytes, size, MSG_DONTWAIT);
-}
+ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size) { return recv(fd, bytes, size, MSG_DONTWAIT); }
 
 /* The sender of the datagram that is next; length 0 if there is none. Nothing is read. */
 void sys_peek_sender(int fd, struct endpoint *sender) {
@@ -170,9 +162,7 @@ int sys_poller_add(struct watch *watch) {
 }
 
 /* Stops polling it. Must be called before the descriptor is closed: a copy of it would go on. */
-void sys_poller_remove(struct watch *watch) {
-	epoll_ctl(poller, EPOLL_CTL_DEL, watch->fd, NULL);
-}
+void sys_poller_remove(struct watch *watch) { epoll_ctl(poller, EPOLL_CTL_DEL, watch->fd, NULL); }
 
 /* Waits for at most `timeout` milliseconds until a descriptor is ready. Returns how many are. */
 int sys_poller_wait(struct watch *ready[MOST_READY], int timeout) {
@@ -192,9 +182,7 @@ void sys_default_signals(void) {
 }
 
 /* A descriptor that is readable when one of `signals`, which are blocked, has arrived. Returns -1 and errno on failure. */
-int sys_signals_open(const sigset_t *signals) {
-	return signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
-}
+int sys_signals_open(const sigset_t *signals) { return signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK); }
 
 /* The number of the next signal that has arrived, or 0; and its sender. */
 int sys_signal_read(int fd, pid_t *sender) {
@@ -253,14 +241,10 @@ int sys_close_range(int first, enum close_how how) {
 }
 
 /* Makes the process the leader of a new group, or of a new session, which no terminal reaches. */
-int sys_new_group(bool with_session) {
-	return with_session ? CALL(setsid, 0) : CALL(setpgid, 0, 0);
-}
+int sys_new_group(bool with_session) { return with_session ? CALL(setsid, 0) : CALL(setpgid, 0, 0); }
 
 /* Makes `to` a copy of the descriptor. */
-int sys_dup(int fd, int to) {
-	return fd == to ? 0 : CALL(dup3, fd, to, 0);
-}
+int sys_dup(int fd, int to) { return fd == to ? 0 : CALL(dup3, fd, to, 0); }
 
 /* Opens the file of descriptor 2 once more, for writing only, in its place. */
 int sys_make_write_only(void) {
@@ -280,13 +264,9 @@ int sys_nice(int change) {
 	    setpriority, PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + change); /* getpriority does not fail */
 }
 
-int sys_chroot(const char *path) {
-	return CALL(chroot, path);
-}
+int sys_chroot(const char *path) { return CALL(chroot, path); }
 
-int sys_chdir(const char *path) {
-	return CALL(chdir, path);
-}
+int sys_chdir(const char *path) { return CALL(chdir, path); }
 
 /* Whether the process is that user, and has no way to be another. */
 static bool is_only(uid_t uid) {
@@ -316,18 +296,14 @@ int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, co
 }
 
 /* From here on, no exec gives a privilege. */
-int sys_no_new_privs(void) {
-	return CALL(prctl, PR_SET_NO_NEW_PRIVS, 1L);
-}
+int sys_no_new_privs(void) { return CALL(prctl, PR_SET_NO_NEW_PRIVS, 1L); }
 
 /* Executes the program; returns only on error. */
 int sys_exec(const char *path, char *const *argv, char *const *environment) {
 	return CALL(execve, path, argv, environment);
 }
 
-bool sys_has_no_new_privs(void) {
-	return true;
-}
+bool sys_has_no_new_privs(void) { return true; }
 
 /*
  * The supplementary groups that `user` has, with `gid` among them, as initgroups(3) would set them. The array is the
@@ -372,9 +348,7 @@ void *sys_map(size_t size) {
 	return memory != MAP_FAILED ? memory : NULL;
 }
 
-void sys_unmap(void *memory, size_t size) {
-	munmap(memory, size);
-}
+void sys_unmap(void *memory, size_t size) { munmap(memory, size); }
 
 /* musl gives large blocks back when they are freed. */
 void sys_trim_memory(void) {

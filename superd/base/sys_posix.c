@@ -83,9 +83,7 @@ static struct {
 	size_t count, room;
 } poller;
 
-int sys_poller_open(void) {
-	return 0;
-}
+int sys_poller_open(void) { return 0; }
 
 int sys_poller_add(struct watch *watch) {
 	if (poller.count == poller.room) {
@@ -176,9 +174,7 @@ void sys_clone_wait(struct task *task, int timeout) {
 	(void)timeout;
 }
 
-static int error_of(int result) {
-	return result < 0 ? errno : 0;
-}
+static int error_of(int result) { return result < 0 ? errno : 0; }
 
 int sys_close_range(int first, enum close_how how) {
 	(void)first;
@@ -186,13 +182,9 @@ int sys_close_range(int first, enum close_how how) {
 	return ENOSYS;
 }
 
-int sys_new_group(bool with_session) {
-	return error_of(with_session ? setsid() : setpgid(0, 0));
-}
+int sys_new_group(bool with_session) { return error_of(with_session ? setsid() : setpgid(0, 0)); }
 
-int sys_dup(int fd, int to) {
-	return error_of(dup2(fd, to));
-}
+int sys_dup(int fd, int to) { return error_of(dup2(fd, to)); }
 
 /* POSIX opens a terminal by its name only. */
 int sys_make_write_only(void) {
@@ -217,9 +209,7 @@ int sys_chroot(const char *path) {
 	return ENOSYS;
 }
 
-int sys_chdir(const char *path) {
-	return error_of(chdir(path));
-}
+int sys_chdir(const char *path) { return error_of(chdir(path)); }
 
 /* POSIX has no way to set the supplementary groups: it is an error to have any, or to want any. */
 int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, const char **step) {
@@ -234,17 +224,13 @@ int sys_become(uid_t uid, gid_t gid, size_t group_count, const gid_t *groups, co
 	return getuid() == uid && geteuid() == uid && (uid == 0 || setuid(0) < 0) ? 0 : EPERM;
 }
 
-int sys_no_new_privs(void) {
-	return ENOSYS;
-}
+int sys_no_new_privs(void) { return ENOSYS; }
 
 int sys_exec(const char *path, char *const *argv, char *const *environment) {
 	return error_of(execve(path, argv, environment));
 }
 
-bool sys_has_no_new_privs(void) {
-	return false;
-}
+bool sys_has_no_new_privs(void) { return false; }
 
 size_t sys_user_groups(struct arena *arena, const char *user, gid_t gid, gid_t **groups) {
 	(void)user;
@@ -258,13 +244,9 @@ uid_t sys_peer_uid(int fd) {
 	return (uid_t)-1;
 }
 
-long sys_load(void) {
-	return -1;
-}
+long sys_load(void) { return -1; }
 
-unsigned long long sys_most_descriptors(void) {
-	return ULLONG_MAX;
-}
+unsigned long long sys_most_descriptors(void) { return ULLONG_MAX; }
 
 int sys_terminal_width(int fd) {
 	const char *columns = getenv("COLUMNS");
@@ -273,14 +255,11 @@ int sys_terminal_width(int fd) {
 	return width > 0 && width < 10000 ? (int)width : 80;
 }
 
-void *sys_map(size_t size) {
-	return calloc(1, size);
-}
+void *sys_map(size_t size) { return calloc(1, size); }
 
 void sys_unmap(void *memory, size_t size) {
 	(void)size;
 	free(memory);
 }
 
-void sys_trim_memory(void) {
-}
+void sys_trim_memory(void) {}

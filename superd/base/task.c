@@ -63,10 +63,8 @@ bool task_is_starting(struct task *task) {
 /* Sleeps until the child has started or failed, at most WAIT_MS. */
 void task_wait(struct task *task) {
 	struct pollfd report = {.fd = task->report_fd, .events = POLLIN};
-	if (report.fd >= 0)
-		poll(&report, 1, WAIT_MS);
-	else
-		sys_clone_wait(task, WAIT_MS);
+	if (report.fd >= 0) poll(&report, 1, WAIT_MS);
+	else sys_clone_wait(task, WAIT_MS);
 }
 
 /* Notes that the child has ended. If it was killed at its first step, the kernel has not told us that it is not starting. */
@@ -82,16 +80,12 @@ void task_end_if_stopped(struct task *task) {
 	if (pid == 0) return;
 	waitid(P_PID, (id_t)pid, &about, WSTOPPED | WEXITED | WNOHANG | WNOWAIT);
 	if (about.si_pid != pid) return;
-	if (about.si_code == CLD_STOPPED)
-		kill(pid, SIGKILL);
-	else
-		task_ended(task);
+	if (about.si_code == CLD_STOPPED) kill(pid, SIGKILL);
+	else task_ended(task);
 }
 
 /* In a child that goes on as superd itself: it has started. */
-void task_report_started(struct task *task) {
-	close(task->report_fd);
-}
+void task_report_started(struct task *task) { close(task->report_fd); }
 
 /* In the child: it could not do that step, and ends. */
 _Noreturn void task_fail(struct task *task, const char *step, int error_number) {
@@ -119,8 +113,6 @@ void task_close_from(int first, enum close_how how) {
 	long limit = sysconf(_SC_OPEN_MAX);
 	if (limit < 0 || limit > DESCRIPTORS_CHECKED) limit = DESCRIPTORS_CHECKED;
 	for (int fd = first; fd < limit; fd++)
-		if (how == CLOSE_AT_EXEC)
-			fcntl(fd, F_SETFD, FD_CLOEXEC);
-		else
-			close(fd);
+		if (how == CLOSE_AT_EXEC) fcntl(fd, F_SETFD, FD_CLOEXEC);
+		else close(fd);
 }

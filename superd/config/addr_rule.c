@@ -14,13 +14,9 @@
 
 enum { V4 = 96 }; /* where the bits of a mapped IPv4 address begin */
 
-static struct source source_v4(uint32_t address) {
-	return (struct source){0, UINT64_C(0xffff) << 32 | address};
-}
+static struct source source_v4(uint32_t address) { return (struct source){0, UINT64_C(0xffff) << 32 | address}; }
 
-static bool is_v4(struct source source) {
-	return source.high == 0 && source.low >> 32 == 0xffff;
-}
+static bool is_v4(struct source source) { return source.high == 0 && source.low >> 32 == 0xffff; }
 
 /*
  * The bits of an IPv4 prefix. 0.0.0.0/0 is every IPv4 address in only_from, as under xinetd, which refuses IPv6 then, and
@@ -122,10 +118,8 @@ static int read_word(const struct reading *in, void *to, const char *word) {
 		return read_factorised(in, list, word) ? 0 : error_set(in->error, "'%s' is not A.B.C.{D,E}", word);
 	if (strspn(word, LETTERS "0123456789-_.") != strlen(word) || strpbrk(word, LETTERS) == NULL)
 		return error_set(in->error, "'%s' is neither an address nor a name", word);
-	if (word[0] != '.')
-		read_name(in, list, word);
-	else if (addr_numeric_only)
-		return error_set(in->error, "'%s' needs the DNS, which -n forbids", word);
+	if (word[0] != '.') read_name(in, list, word);
+	else if (addr_numeric_only) return error_set(in->error, "'%s' needs the DNS, which -n forbids", word);
 	if (word[0] == '.' && list->domains == NULL) list->domains = mem_alloc(in->arena, sizeof *list->domains);
 	if (word[0] == '.') words_add(in->arena, list->domains, mem_copy(in->arena, word));
 	if (list->count == before) add_rule(in, list, word, (struct source){0}, MATCHES_NOTHING);
@@ -154,10 +148,8 @@ void addr_print_list(const void *field, FILE *to) {
 		bool is_mapped = rule->bits > V4 && is_v4(rule->source);
 		inet_ntop(is_mapped ? AF_INET : AF_INET6, is_mapped ? bytes + 12 : bytes, text, sizeof text);
 		bool has_scope = addr_is_link_local(rule->source) && (uint32_t)rule->source.high != 0;
-		if (rule->bits == MATCHES_NOTHING || rule->bits == V4 || has_scope)
-			fprintf(to, " %s", rule->word);
-		else
-			fprintf(to, " %s/%u", text, is_mapped ? rule->bits - V4 : rule->bits);
+		if (rule->bits == MATCHES_NOTHING || rule->bits == V4 || has_scope) fprintf(to, " %s", rule->word);
+		else fprintf(to, " %s/%u", text, is_mapped ? rule->bits - V4 : rule->bits);
 	}
 }
 
@@ -212,10 +204,8 @@ static bool has_match(const struct address_list *list, struct source source) {
 	while (from < to) {
 		size_t middle = from + (to - from) / 2;
 		const struct prefix *prefix = &list->prefixes[middle];
-		if (compare(prefix, &(struct prefix){source, 128}) > 0)
-			to = middle;
-		else
-			from = middle + 1;
+		if (compare(prefix, &(struct prefix){source, 128}) > 0) to = middle;
+		else from = middle + 1;
 	}
 	return from > 0 && has_prefix(source, list->prefixes[from - 1].source, list->prefixes[from - 1].bits);
 }

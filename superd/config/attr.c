@@ -301,9 +301,7 @@ int attr_fail(const struct service *service, const char *name, const char *forma
 	return -1;
 }
 
-static uint64_t hash_word(uint64_t hash, const char *word) {
-	return hash_bytes(hash, word, strlen(word) + 1);
-}
+static uint64_t hash_word(uint64_t hash, const char *word) { return hash_bytes(hash, word, strlen(word) + 1); }
 
 /* A hash of all values, while the configuration is loaded; of an address list, of what it matches. */
 uint64_t attr_hash(const struct service *service) {
@@ -313,8 +311,7 @@ uint64_t attr_hash(const struct service *service) {
 		if (!(attr->scope & IN_SERVICE) || value == NULL) continue;
 		hash = hash_word(hash, attr->name);
 		const struct address_list *list = (const void *)((const char *)service + attr->field);
-		if (attr->type == &attr_addresses)
-			hash = hash_bytes(hash, &list->hash, sizeof list->hash);
+		if (attr->type == &attr_addresses) hash = hash_bytes(hash, &list->hash, sizeof list->hash);
 		else
 			for (size_t i = 0; i < value->words.count; i++) hash = hash_word(hash, value->words.word[i]);
 	}
@@ -326,10 +323,8 @@ static void print_words(FILE *to, const char *name, const char *const *word, siz
 	fprintf(to, "\t%-18s =", name);
 	for (size_t i = 0; i < count; i++) {
 		fputc(' ', to);
-		if (is_quoted)
-			shell_print(word[i], to);
-		else
-			fputs(word[i], to);
+		if (is_quoted) shell_print(word[i], to);
+		else fputs(word[i], to);
 	}
 	fputc('\n', to);
 }
@@ -356,8 +351,7 @@ void attr_print_service(const struct service *service, FILE *to) {
 			fprintf(to, "\t%-18s =", attr->name);
 			attr->type->print((const char *)service + attr->field, to);
 			fputc('\n', to);
-		} else
-			print_words(to, attr->name, value->words.word, value->words.count, false);
+		} else print_words(to, attr->name, value->words.word, value->words.count, false);
 	}
 	fputs("}\n", to);
 }

@@ -147,10 +147,8 @@ static int words_read(void *field, const struct reading *in) {
 	int count = 0;
 	for (size_t i = in->first; i < in->count; i++) {
 		const struct named_value *word = named_value_find(in->attr->words, in->word[i]);
-		if (word != NULL)
-			value |= word->value;
-		else
-			text_add(wrong, sizeof wrong, "%s'%s'", count++ > 0 ? ", " : "", in->word[i]);
+		if (word != NULL) value |= word->value;
+		else text_add(wrong, sizeof wrong, "%s'%s'", count++ > 0 ? ", " : "", in->word[i]);
 	}
 	if (count > 0)
 		return error_set(in->error, "%s %s none of %s", wrong, count == 1 ? "is" : "are",

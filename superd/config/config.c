@@ -128,12 +128,9 @@ static void read_all(const struct options *options, struct config *config) {
 	config->defaults_broken = !apply(config->defaults, config->common);
 	config->errors += config->defaults_broken;
 	for (const struct block *block = config->defaults->next; block != NULL; block = block->next)
-		if (is_switched_off(config, block))
-			config->disabled++;
-		else if (is_left_out(config, block))
-			config->left_out++;
-		else
-			read_block(config, block);
+		if (is_switched_off(config, block)) config->disabled++;
+		else if (is_left_out(config, block)) config->left_out++;
+		else read_block(config, block);
 }
 
 /* Frees the configuration, and those of its services that are still in its list. */
@@ -149,9 +146,7 @@ void config_free(struct config *config) {
 
 static jmp_buf no_memory;
 
-static void end_reading(void) {
-	longjmp(no_memory, 1);
-}
+static void end_reading(void) { longjmp(no_memory, 1); }
 
 /*
  * Reads what the options name into `config`. All errors are logged, and counted in it. Where memory runs out, for the

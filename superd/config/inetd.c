@@ -45,9 +45,7 @@ static size_t match_wait(const char *word) {
 }
 
 /* A rate a minute, as one a second. */
-static int64_t a_second(int64_t a_minute) {
-	return (a_minute + 59) / 60;
-}
+static int64_t a_second(int64_t a_minute) { return (a_minute + 59) / 60; }
 
 /* Up to `most` numbers, each after a / or the first after another sign. Returns whether there is nothing else. */
 static bool read_numbers(const char *text, int64_t *number, size_t most) {
@@ -183,7 +181,6 @@ bool inetd_read_line(
 	} else if (count < ARGUMENTS)
 		wrong(&line, "%s: fewer than six fields: service, socket type, protocol, wait or nowait, user, program",
 		    service);
-	else
-		read_fields(&line, service, own_address);
+	else read_fields(&line, service, own_address);
 	return true;
 }

@@ -40,9 +40,7 @@ static char *next_word(char **text) {
 }
 
 /* Whether a line's words end here, with the line or a comment. */
-static bool is_end(const char *word) {
-	return *word == '\0' || *word == '#';
-}
+static bool is_end(const char *word) { return *word == '\0' || *word == '#'; }
 
 /* Begins a block, whose first line goes on at `rest`. */
 static void begin_block(struct reader *reader, struct block *block, char *rest) {
@@ -52,10 +50,8 @@ static void begin_block(struct reader *reader, struct block *block, char *rest) 
 	if (is_end(block->name) || strcmp(block->name, "{") == 0) {
 		wrong(reader, "a service without a name");
 		reader->config->broken = true; /* it cannot be known which one */
-	} else if (!reader->is_open && !is_end(brace))
-		wrong(reader, "expected '{' instead of '%.100s'", brace);
-	else if (reader->is_open && !is_end(next_word(&rest)))
-		wrong(reader, "nothing may follow the '{'");
+	} else if (!reader->is_open && !is_end(brace)) wrong(reader, "expected '{' instead of '%.100s'", brace);
+	else if (reader->is_open && !is_end(next_word(&rest))) wrong(reader, "nothing may follow the '{'");
 }
 
 /* Begins `defaults`. Where they stand already, what follows is read, but not used. */
@@ -82,16 +78,12 @@ static void read_top(struct reader *reader, char *line) {
 	if (strcasecmp(word, "service") == 0) {
 		const char *name = next_word(&rest);
 		begin_block(reader, block_add(reader->config, name, &reader->here), rest);
-	} else if (strcasecmp(word, "defaults") == 0)
-		begin_defaults(reader, rest);
+	} else if (strcasecmp(word, "defaults") == 0) begin_defaults(reader, rest);
 	else if (strcasecmp(word, "include") == 0 || strcasecmp(word, "includedir") == 0) {
 		const char *path = next_word(&rest);
-		if (is_end(path))
-			wrong(reader, "a path is missing after '%.100s'", word);
-		else if (!is_end(next_word(&rest)))
-			wrong(reader, "too many paths after '%.100s'", word);
-		else
-			(strlen(word) == 7 ? read_file : read_directory)(reader, path);
+		if (is_end(path)) wrong(reader, "a path is missing after '%.100s'", word);
+		else if (!is_end(next_word(&rest))) wrong(reader, "too many paths after '%.100s'", word);
+		else (strlen(word) == 7 ? read_file : read_directory)(reader, path);
 	} else if (!inetd_read_line(reader->config, &reader->here, word, rest, &reader->address))
 		wrong(reader,
 		    "expected service, defaults, include, includedir or a line of inetd.conf instead of '%.100s'",
@@ -158,13 +150,11 @@ static void read_line(struct reader *reader, char *line) {
 		wrong(reader, "'%c' is missing before '%.100s'", reader->is_open ? '}' : '{', line);
 		reader->block = NULL;
 	}
-	if (reader->block == NULL)
-		read_top(reader, line);
+	if (reader->block == NULL) read_top(reader, line);
 	else if (!reader->is_open) {
 		if (!is_brace(line, '{')) wrong(reader, "expected '{' instead of '%.100s'", line);
 		reader->is_open = true;
-	} else if (is_brace(line, '}'))
-		reader->block = NULL;
+	} else if (is_brace(line, '}')) reader->block = NULL;
 	else if (read_assignment(reader, line) == NULL)
 		wrong(reader, "expected ATTRIBUTE = VALUE instead of '%.100s'", line);
 }
@@ -197,10 +187,8 @@ static void read_lines(struct reader *reader, char *line, char *end) {
 		*newline = '\0';
 		if (more > 0)
 			log_warning_at(&reader->here, "command: its quotes go on to line %d", reader->here.line + more);
-		if (strlen(line) < (size_t)(newline - line))
-			wrong(reader, "a NUL byte");
-		else
-			read_line(reader, line);
+		if (strlen(line) < (size_t)(newline - line)) wrong(reader, "a NUL byte");
+		else read_line(reader, line);
 		reader->here.line += more;
 	}
 	if (reader->block != NULL) wrong(reader, "the file ends without '}'");
@@ -222,10 +210,8 @@ static void read_file(const struct reader *outer, const char *path) {
 	FILE *file = config->file = fopen(path, "r");
 	if (file == NULL || fstat(fileno(file), &reader.about) < 0 || S_ISDIR(reader.about.st_mode))
 		wrong(outer, "%.300s: %s", path, strerror(file == NULL ? errno : EISDIR));
-	else if (is_being_read(outer, &reader.about))
-		wrong(outer, "'%.100s' includes itself", path);
-	else
-		text = read_whole(&reader, file, &length);
+	else if (is_being_read(outer, &reader.about)) wrong(outer, "'%.100s' includes itself", path);
+	else text = read_whole(&reader, file, &length);
 	if (file != NULL) fclose(file);
 	config->file = NULL;
 	if (text == NULL) return;

@@ -233,8 +233,7 @@ static int add_bind(struct service *service, const char *word) {
 		return attr_fail(service, "bind", "%s: a raw socket has no path", word);
 	if (word[0] != '/')
 		count = addr_resolve(loading, word, mem_print(loading, "%ld", service->port), &found, &error);
-	else if (addr_from_path(word, &path, &error) < 0)
-		count = -1;
+	else if (addr_from_path(word, &path, &error) < 0) count = -1;
 	if (count < 0 && has_port(word))
 		return attr_fail(
 		    service, "bind", "%s: the port goes to %s", word, service->from_command_line ? "-p" : "port");

@@ -7,21 +7,16 @@
 
 #include <strings.h>
 
-static bool is_quote(char byte) {
-	return byte == '\'' || byte == '"';
-}
+static bool is_quote(char byte) { return byte == '\'' || byte == '"'; }
 
 /* Where a line of a file ends: at a newline, and where it sets `command` not at one in quotes. There is a newline at `end`. */
 char *shell_find_line_end(char *line, const char *end) {
 	char quote = '\0', *at = line + strspn(line, " \t"), *newline = memchr(line, '\n', (size_t)(end - line) + 1);
 	if (strncasecmp(at, "command", 7) != 0) return newline;
 	for (; at < end && (*at != '\n' || quote != '\0'); at++) {
-		if (*at == '\\' && quote != '\'' && at + 1 < end && at[1] != '\n')
-			at++;
-		else if (*at == quote)
-			quote = '\0';
-		else if (quote == '\0' && is_quote(*at))
-			quote = *at;
+		if (*at == '\\' && quote != '\'' && at + 1 < end && at[1] != '\n') at++;
+		else if (*at == quote) quote = '\0';
+		else if (quote == '\0' && is_quote(*at)) quote = *at;
 	}
 	return quote == '\0' ? at : newline; /* one that nothing closes costs no more than its line */
 }
@@ -35,14 +30,10 @@ static char *cut_word(char **text, struct error *error) {
 		if (is_escape && from[1] == '\0') {
 			error_set(error, "nothing follows the last \\");
 			return NULL;
-		} else if (is_escape)
-			*to++ = *++from;
-		else if (*from == quote)
-			quote = '\0';
-		else if (quote == '\0' && is_quote(*from))
-			quote = *from;
-		else
-			*to++ = *from;
+		} else if (is_escape) *to++ = *++from;
+		else if (*from == quote) quote = '\0';
+		else if (quote == '\0' && is_quote(*from)) quote = *from;
+		else *to++ = *from;
 	}
 	if (quote != '\0') {
 		error_set(error, "a quote, %c, is not closed", quote);
@@ -76,9 +67,7 @@ void shell_print(const char *word, FILE *to) {
 	bool is_plain = *word != '\0' && word[strcspn(word, " \t\r\n'\"\\")] == '\0';
 	if (!is_plain) fputc('\'', to);
 	for (const char *at = word; *at != '\0'; at++)
-		if (*at == '\'')
-			fputs("'\\''", to);
-		else
-			fputc(*at, to);
+		if (*at == '\'') fputs("'\\''", to);
+		else fputc(*at, to);
 	if (!is_plain) fputc('\'', to);
 }

@@ -33,8 +33,7 @@ void trust_check(struct config *config, const char *path, uid_t user, const stru
 		log_warning_at(location,
 		    "%.300s: users other than root can change it (owner %lu, group %lu, mode %04o)", path,
 		    (unsigned long)about.st_uid, (unsigned long)about.st_gid, (unsigned)about.st_mode & 07777);
-	else if (about.st_uid != 0)
-		*known = NULL; /* which is not for another user's program */
+	else if (about.st_uid != 0) *known = NULL; /* which is not for another user's program */
 	if (!is_link || readlink(path, target, sizeof target - 1) <= 0) return;
 	bool is_absolute = target[0] == '/';
 	trust_check(config, mem_print(config->loading, "%s/%s", is_absolute ? "" : folder, target), user, location);

@@ -106,9 +106,7 @@ static void take_client(const struct service *service) {
 _Noreturn void builtin_run(const struct service *service, const struct client *client) {
 	if (service->redirect.host != NULL) _exit(redirect_run(service));
 	if (service->wait && service->socket_type == SOCK_STREAM) take_client(service);
-	if (service->socket_type == SOCK_DGRAM)
-		serve_datagrams(service, client);
-	else
-		serve_stream(&builtins[service->internal]);
+	if (service->socket_type == SOCK_DGRAM) serve_datagrams(service, client);
+	else serve_stream(&builtins[service->internal]);
 	_exit(0);
 }

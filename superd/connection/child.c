@@ -15,18 +15,14 @@ static struct child *child_of(struct hash_link *link) {
 	return link != NULL ? CONTAINER(link, struct child, link) : NULL;
 }
 
-static struct child *find(pid_t pid) {
-	return child_of(hash_find(&children, (uint64_t)pid));
-}
+static struct child *find(pid_t pid) { return child_of(hash_find(&children, (uint64_t)pid)); }
 
 static void remove_child(struct child *child) {
 	hash_remove(&children, &child->link);
 	loop_cancel_timer(&child->timer);
 }
 
-static bool group_lives(pid_t pid) {
-	return kill(-pid, 0) == 0 || errno == EPERM;
-}
+static bool group_lives(pid_t pid) { return kill(-pid, 0) == 0 || errno == EPERM; }
 
 /* The deadline has come, or it is time to look whether the group of a child that has exited is empty. */
 static void time_is_up(struct timer *timer) {
@@ -69,9 +65,7 @@ void child_limit(struct child *child, int64_t deadline) {
 	loop_set_timer(&child->timer, deadline);
 }
 
-size_t child_count(void) {
-	return children.count;
-}
+size_t child_count(void) { return children.count; }
 
 /* The child after `last` (NULL: the first) of those that have not exited, or NULL. */
 struct child *child_next(const struct child *last) {
@@ -97,8 +91,7 @@ static bool reap(pid_t pid) {
 	if (child->exited) {
 		hash_add(&children, &child->link, (uint64_t)pid);
 		loop_set_timer(&child->timer, loop_now() + GROUP_POLL_MS);
-	} else
-		free(child);
+	} else free(child);
 	return true;
 }
 

@@ -46,9 +46,7 @@ struct child {
 };
 
 /* Whether it was sent TERM because of its service's time_limit. */
-static inline bool child_hit_time_limit(const struct child *child) {
-	return child->term_sent && !child->is_hurried;
-}
+static inline bool child_hit_time_limit(const struct child *child) { return child->term_sent && !child->is_hurried; }
 
 /* waiting.c: connections that wait for their client */
 struct waiting {

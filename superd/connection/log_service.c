@@ -133,12 +133,9 @@ static void PRINTF_LIKE(3, 4) write_line(const struct service *service, bool is_
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	const struct log_type *type = &service->log_type;
-	if (type->file != NULL)
-		write_file(type, text);
-	else if (type->set)
-		log_to_syslog(type->priority, text);
-	else
-		log_write(is_success ? LEVEL_NOTICE : LEVEL_ALWAYS, NULL, "%s", text);
+	if (type->file != NULL) write_file(type, text);
+	else if (type->set) log_to_syslog(type->priority, text);
+	else log_write(is_success ? LEVEL_NOTICE : LEVEL_ALWAYS, NULL, "%s", text);
 }
 
 /* Whether a line about a success is written: with -q, superd's own log has none. */
@@ -169,8 +166,7 @@ static const char *find_missing(const struct service *service, char *text, size_
 	const char *name = head + 2 + strspn(head + 2, " \t");
 	if (length > 2 && strncmp(head, "#!", 2) == 0)
 		snprintf(text, size, "its interpreter '%.*s' is missing", (int)strcspn(name, " \t\n"), name);
-	else
-		snprintf(text, size, "%s%s", strerror(ENOENT), length > 0 ? "; its dynamic linker is missing" : "");
+	else snprintf(text, size, "%s%s", strerror(ENOENT), length > 0 ? "; its dynamic linker is missing" : "");
 	return text;
 }
 

@@ -49,9 +49,7 @@ static unsigned number_at(const char *bytes) {
 	return (unsigned)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1];
 }
 
-static size_t v2_length(const char *bytes) {
-	return V2_HEAD + number_at(bytes + 14);
-}
+static size_t v2_length(const char *bytes) { return V2_HEAD + number_at(bytes + 14); }
 
 /* LOCAL and families other than TCP's leave the connection's own addresses; whatever follows the addresses is skipped. */
 static bool parse_v2(const char *bytes, struct client *client) {
@@ -68,9 +66,7 @@ static bool parse_v2(const char *bytes, struct client *client) {
 	return true;
 }
 
-static bool is_v1(const struct header *header) {
-	return header->bytes[0] == v1_signature[0];
-}
+static bool is_v1(const struct header *header) { return header->bytes[0] == v1_signature[0]; }
 
 /* Whether the bytes so far are those of a signature. */
 static bool has_signature(const struct header *header) {

@@ -114,10 +114,8 @@ static void run_program(struct task *task) {
 	int fd = launch->client.fd;
 	task_require(task, "setsid", sys_new_group(own.has_terminal));
 	take_connection(task, fd);
-	if (service->stderr_to == STDERR_CLIENT)
-		task_require(task, "dup", sys_dup(fd, STDERR_FILENO));
-	else if (service->change_user && own.has_readable_stderr)
-		task_require(task, "stderr", sys_make_write_only());
+	if (service->stderr_to == STDERR_CLIENT) task_require(task, "dup", sys_dup(fd, STDERR_FILENO));
+	else if (service->change_user && own.has_readable_stderr) task_require(task, "stderr", sys_make_write_only());
 	if (launch->closes_others && task->report_fd < 0) sys_close_range(STDERR_FILENO + 1, CLOSE_NOW);
 	set_world(launch);
 	task_unblock_signals();
@@ -174,9 +172,7 @@ static void set_environment(struct launch *launch) {
 	memcpy(launch->environment + count, service->environment, (service->environment_count + 1) * sizeof(char *));
 }
 
-static void unmap(struct launch *launch) {
-	sys_unmap(launch, sizeof *launch + launch->room * sizeof(char *));
-}
+static void unmap(struct launch *launch) { sys_unmap(launch, sizeof *launch + launch->room * sizeof(char *)); }
 
 /* A launch with room for that many variables: an unused one, or a new one, of whose stack few pages are ever touched. */
 static struct launch *take_launch(size_t room) {
@@ -246,14 +242,11 @@ static void check_slow(struct timer *timer) {
 	if (task_is_starting(&launch->task))
 		loop_set_timer(
 		    timer, loop_now() + SLOW_CHECK_MS + (age < MOST_SLOW_CHECK_MS ? age : MOST_SLOW_CHECK_MS));
-	else
-		finish(launch);
+	else finish(launch);
 }
 
 /* How many children are starting for which it is worth to wait. */
-size_t spawn_starting(void) {
-	return quick_count;
-}
+size_t spawn_starting(void) { return quick_count; }
 
 /* Sleeps until the oldest child has started, but never long, and collects. */
 void spawn_wait(void) {

@@ -15,9 +15,7 @@ static size_t denied_count;
 
 static struct hash denied_by_source;
 
-static uint64_t key_of(struct source source) {
-	return hash_bytes(0, &source, sizeof source);
-}
+static uint64_t key_of(struct source source) { return hash_bytes(0, &source, sizeof source); }
 
 /* Whether the time is one at which clients may connect. */
 bool access_is_open(const struct times *times) {

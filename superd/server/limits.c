@@ -143,6 +143,4 @@ void limits_count(struct listener *listener, struct source source, int change) {
 }
 
 /* Forgets the counts of the listener's sources: after a reload they may be counted in another way. */
-void limits_forget(const struct listener *listener) {
-	forget(listener, 0);
-}
+void limits_forget(const struct listener *listener) { forget(listener, 0); }

@@ -35,9 +35,7 @@ struct listener *listener_first(void) {
 	return first;
 }
 
-static uint64_t key_of(const char *id, size_t nth) {
-	return hash_bytes(nth, id, strlen(id));
-}
+static uint64_t key_of(const char *id, size_t nth) { return hash_bytes(nth, id, strlen(id)); }
 
 /* The nth, from 0, of the listeners with that id that are not retired, or NULL. */
 struct listener *listener_find(const char *id, size_t nth) {
@@ -54,10 +52,8 @@ static size_t count_named(const char *id) {
 	size_t from = 0, to = by_name.count;
 	while (from < to) {
 		size_t middle = from + (to - from) / 2;
-		if (listener_find(id, middle) != NULL)
-			from = middle + 1;
-		else
-			to = middle;
+		if (listener_find(id, middle) != NULL) from = middle + 1;
+		else to = middle;
 	}
 	return from;
 }
@@ -240,8 +236,7 @@ static int open_missing(struct listener *listener, const struct service *service
 		} else if (errno == EADDRINUSE && is_chosen_port(socket) && --tries > 0) {
 			forget_port(listener);
 			link = &listener->sockets;
-		} else
-			return -1;
+		} else return -1;
 	}
 	return 0;
 }
@@ -392,16 +387,12 @@ void listener_set_paused(struct listener *listener, bool paused) {
 	if (listener->paused == paused) return;
 	listener->paused = paused;
 	for (struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
-		if (paused)
-			loop_unwatch(&socket->watch);
-		else
-			poll_socket(listener, socket);
+		if (paused) loop_unwatch(&socket->watch);
+		else poll_socket(listener, socket);
 }
 
 /* Closes the sockets, for good. */
-void listener_close(struct listener *listener) {
-	close_sockets(&listener->sockets);
-}
+void listener_close(struct listener *listener) { close_sockets(&listener->sockets); }
 
 /* Whether nothing of the listener's is left that has been accepted. */
 bool listener_is_idle(const struct listener *listener) {

@@ -25,13 +25,9 @@ static struct {
 const char *const result_words[RESULTS] = {
     [RESULT_OK] = "ok", [RESULT_ERROR] = "error", [RESULT_SIGNAL] = "signal", [RESULT_TIME_LIMIT] = "time_limit"};
 
-static const char *result_word(int result) {
-	return result_words[result];
-}
+static const char *result_word(int result) { return result_words[result]; }
 
-static const char *refusal_word(int verdict) {
-	return verdict_kinds[verdict].word;
-}
+static const char *refusal_word(int verdict) { return verdict_kinds[verdict].word; }
 
 /* A `long` of every listener, or of its service; or an array of them, of which each has a label. */
 static const struct family {

@@ -42,8 +42,7 @@ static void end_refusal_runs(struct timer *timer) {
 			log_refusal_run(
 			    listener->service, verdict_kinds[verdict].word, run->refused, run->last - run->began);
 			run->refused = 0;
-		} else if (over < again)
-			again = over;
+		} else if (over < again) again = over;
 	}
 	loop_set_timer(timer, again);
 }

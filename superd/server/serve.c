@@ -175,10 +175,8 @@ static void question_ended(struct child *child, int status) {
 	count_child(child, -1);
 	enum verdict verdict = status == 0 ? limits_check_room(client) : VERDICT_ADDRESS;
 	client->is_confirmed = true;
-	if (verdict == VERDICT_ALLOW)
-		admit(client);
-	else
-		refuse_client(client, verdict);
+	if (verdict == VERDICT_ALLOW) admit(client);
+	else refuse_client(client, verdict);
 	free(client);
 	update_accepting(child->listener);
 }
@@ -243,10 +241,8 @@ static void start_child(const struct client *client) {
 	int result;
 	do result = start(client, must_ask, &failure);
 	while (result < 0 && free_descriptors(failure.error_number));
-	if (result < 0)
-		start_failed(client, &failure);
-	else if (is_alone)
-		spawn_wait();
+	if (result < 0) start_failed(client, &failure);
+	else if (is_alone) spawn_wait();
 }
 
 static enum verdict check_admission(const struct client *client, bool must_ask) {
@@ -263,12 +259,9 @@ static void handle_client(const struct client *client) {
 	bool must_ask = domain_must_ask(service, client->source);
 	if (!service->wait) sys_send_nonblocking(client->fd, service->banner.text, service->banner.length);
 	enum verdict verdict = check_admission(client, must_ask);
-	if (verdict != VERDICT_ALLOW)
-		refuse_client(client, verdict);
-	else if (must_ask)
-		start_child(client);
-	else
-		admit(client);
+	if (verdict != VERDICT_ALLOW) refuse_client(client, verdict);
+	else if (must_ask) start_child(client);
+	else admit(client);
 }
 
 static void header_done(struct client *client, enum header_result result) {
@@ -324,16 +317,13 @@ static bool serve_one(const struct listening_socket *socket) {
 		update_accepting(listener);
 		return false;
 	}
-	if (service->wait)
-		peek_client(&client);
-	else if (accept_client(&client) < 0)
-		return false;
+	if (service->wait) peek_client(&client);
+	else if (accept_client(&client) < 0) return false;
 	if (!service->wait) listener->accepted++;
 	metrics_touch();
 	if (!service->wait && addr_list_matches(&service->proxy_from, client.source))
 		proxy_read_header(&listener->headers, &(struct header){.client = client}, header_done);
-	else
-		handle_client(&client);
+	else handle_client(&client);
 	update_accepting(listener);
 	return !service->wait;
 }
@@ -347,9 +337,7 @@ static void serve_readable(struct watch *watch) {
 }
 
 /* Begins to serve the listeners' next services, as listener_open_all has it. */
-void serve_open_all(void) {
-	listener_open_all(serve_readable, update_accepting);
-}
+void serve_open_all(void) { listener_open_all(serve_readable, update_accepting); }
 
 /* Goes on counting a child that an earlier superd has started, if it is a child of this process. */
 void serve_restore_child(struct listener *listener, const struct child *restored) {
@@ -379,9 +367,7 @@ void serve_restore_header(const struct header *header) {
 }
 
 /* Lets a connection linger whose program an earlier superd had started. */
-void serve_restore_lingering(struct listener *listener, int fd, int64_t deadline) {
-	linger(listener, fd, deadline);
-}
+void serve_restore_lingering(struct listener *listener, int fd, int64_t deadline) { linger(listener, fd, deadline); }
 
 /* Whether nothing that has been accepted is left. */
 bool serve_is_idle(void) {
