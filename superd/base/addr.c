@@ -68,10 +68,11 @@ bool addr_is_wildcard(const struct endpoint *endpoint) {
 /* The address without its port, a link-local one with its interface; of a UNIX-domain socket, its path. Returns `text`. */
 const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEXT]) {
 	const struct in6_addr *in6 = &endpoint->at.in6.sin6_addr;
+	int family = endpoint->at.any.sa_family;
 	text[0] = '\0';
-	if (endpoint->at.any.sa_family == AF_UNIX) snprintf(text, ADDR_TEXT, "%s", endpoint->at.un.sun_path);
-	else if (endpoint->at.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(in6))
-		inet_ntop(AF_INET, &in6->s6_addr[12], text, ADDR_TEXT);
+	if (family == AF_UNIX) snprintf(text, ADDR_TEXT, "%s", endpoint->at.un.sun_path);
+	else if (family == AF_INET) inet_ntop(AF_INET, &endpoint->at.in.sin_addr, text, ADDR_TEXT);
+	else if (IN6_IS_ADDR_V4MAPPED(in6)) inet_ntop(AF_INET, &in6->s6_addr[12], text, ADDR_TEXT);
 	else getnameinfo(&endpoint->at.any, endpoint->length, text, ADDR_TEXT, NULL, 0, NI_NUMERICHOST);
 	return text;
 }
