@@ -63,10 +63,11 @@ static const char *find_unsupported(const struct block *block, const struct assi
 
 /* Whether superd leaves the service out by design, which is logged; on the command line it is an error. */
 static bool is_left_out(struct config *config, const struct block *block) {
+	const struct attr *type = attr_find("type"), *flags = attr_find("flags");
 	const char *id = find_word(block, "id", block->name), *text = NULL;
 	const struct assignment *by = block->assignments;
-	for (; by != NULL && (text = find_unsupported(block, by)) == NULL; by = by->next)
-		;
+	for (; by != NULL; by = by->next)
+		if ((by->attr == type || by->attr == flags) && (text = find_unsupported(block, by)) != NULL) break;
 	if (text == NULL) return false;
 	bool is_option = by->location.line == 0;
 	log_write(is_option ? LEVEL_ERROR : LEVEL_WARNING, &by->location, "%s is left out: %s", id, text);
@@ -85,16 +86,17 @@ static const void **address_slot(struct config *config, const struct service *se
 
 /* Notes the addresses of a service. Returns 0, or -1 if an earlier service has one of them, which is logged. */
 static int register_addresses(struct config *config, const struct service *service) {
+	const void ***slots = mem_alloc(config->loading, (service->address_count + 1) * sizeof *slots);
 	for (size_t i = 0; i < service->address_count; i++) {
-		const struct service *other = *address_slot(config, service, i);
+		slots[i] = address_slot(config, service, i);
+		const struct service *other = *slots[i];
 		if (other == NULL) continue;
 		log_error_at(&service->location, "%.40s has the address and port of %.40s at %.60s:%d", service->id,
 		    other->id, other->location.file, other->location.line);
 		return -1;
 	}
 	for (size_t i = 0; i < service->address_count; i++)
-		if (service->port != 0 || service->addresses[i].at.any.sa_family == AF_UNIX)
-			*address_slot(config, service, i) = service;
+		if (service->port != 0 || service->addresses[i].at.any.sa_family == AF_UNIX) *slots[i] = service;
 	return 0;
 }
 
