@@ -140,7 +140,7 @@ static bool can_take_over(struct config *config) {
 /* Reads the configuration and prints it as it would run (-t). Returns the exit status. */
 int reload_check(const struct options *options) {
 	struct config config;
-	config_load(options, &config);
+	config_load(options, &config, NULL);
 	bool is_good = config.errors == 0;
 	if (config.defaults_broken) log_error("%s", nothing_runs);
 	if (options->client != NULL) is_good &= explain_services(&config, *options->client);
@@ -174,7 +174,7 @@ static int count_unused(void) {
 int reload_start(const struct options *options) {
 	struct config config;
 	size_t changes[CHANGES] = {0};
-	config_load(options, &config);
+	config_load(options, &config, NULL);
 	if (!config.defaults_broken) match_services(&config);
 	retire_removed();
 	serve_open_all();
@@ -195,11 +195,19 @@ int reload_start(const struct options *options) {
 	return 0;
 }
 
+/* Connections do not wait until a large configuration has been read. A child that lacks memory must not go on as a reload. */
+static void serve_meanwhile(void) {
+	void (*const exhausted)(void) = mem_exhausted;
+	mem_exhausted = abort;
+	loop_run_once(0);
+	mem_exhausted = exhausted;
+}
+
 /* Reads the configuration again. */
 void reload_again(const struct options *options) {
 	struct config config;
 	size_t changes[CHANGES] = {0};
-	config_load(options, &config);
+	config_load(options, &config, serve_meanwhile);
 	if (config.broken || config.defaults_broken) {
 		log_error("the configuration has errors; nothing was changed");
 	} else {

@@ -4,8 +4,16 @@
  */
 #include "config.h"
 
+enum { STEPS_AT_ONCE = 64 };
+
+/* A block, or a service of one, is going to be read. Now and then, what runs meanwhile gets its turn. */
+void block_step(struct config *config) {
+	if (config->meanwhile != NULL && ++config->steps % STEPS_AT_ONCE == 0) config->meanwhile();
+}
+
 /* Adds an empty block to the end of the configuration. The name must stay in memory. */
 struct block *block_add(struct config *config, const char *name, const struct location *location) {
+	block_step(config);
 	struct block *block = mem_alloc(config->loading, sizeof *block);
 	*block = (struct block){.name = name, .location = *location, .last = &block->assignments};
 	*config->last = block;

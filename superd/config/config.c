@@ -102,6 +102,7 @@ static int register_addresses(struct config *config, const struct service *servi
 
 /* Makes a service of a block. One in error is noted, so that a reload keeps its running configuration. */
 static void read_block(struct config *config, const struct block *block) {
+	block_step(config);
 	struct service *service = service_new(config->common, block->name, &block->location);
 	service->block = block;
 	bool is_good = apply(block, service) && !config->defaults_broken;
@@ -152,11 +153,12 @@ static void end_reading(void) { longjmp(no_memory, 1); }
 
 /*
  * Reads what the options name into `config`. All errors are logged, and counted in it. Where memory runs out, for the
- * reading or for the listeners of so many services, that is one of them, and there are no services.
+ * reading or for the listeners of so many services, that is one of them, and there are no services. `meanwhile`, which may be
+ * NULL, is called again and again for what must not wait so long.
  */
-void config_load(const struct options *options, struct config *config) {
+void config_load(const struct options *options, struct config *config, void (*meanwhile)(void)) {
 	void (*const exhausted)(void) = mem_exhausted;
-	*config = (struct config){.options = options, .last = &config->defaults};
+	*config = (struct config){.options = options, .last = &config->defaults, .meanwhile = meanwhile};
 	mem_exhausted = end_reading;
 	if (setjmp(no_memory) == 0) {
 		read_all(options, config);

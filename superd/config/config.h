@@ -202,15 +202,18 @@ struct config {
 	struct hash slots;              /* of lookup.c */
 	struct service *unfinished;     /* the one that is made; service_new sets it */
 	FILE *file;                     /* that is being read */
-	bool has_ports;                 /* /etc/services has been read */
+	void (*meanwhile)(void);        /* of config_load */
+	unsigned steps;
+	bool has_ports; /* /etc/services has been read */
 	int files;
 };
 
 /* config.c: blocks to services */
-void config_load(const struct options *options, struct config *config);
+void config_load(const struct options *options, struct config *config, void (*meanwhile)(void));
 void config_free(struct config *config);
 
 /* block.c: what was written */
+void block_step(struct config *config);
 char *block_name(struct config *config, const char *path);
 struct block *block_add(struct config *config, const char *name, const struct location *location);
 struct assignment *block_assign(

@@ -48,7 +48,7 @@ static char *print_services(const char *name, size_t *length, int *errors) {
 	FILE *stream = open_memstream(&text, length);
 	require(stream != NULL);
 	options.paths = (struct words){.word = &name, .count = 1, .set = true};
-	config_load(&options, &config);
+	config_load(&options, &config, NULL);
 	for (size_t i = 0; i < config.count; i++) attr_print_service(config.services[i], stream);
 	*errors = config.errors;
 	config_free(&config);

@@ -405,32 +405,3 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	wait_for_line 'EXIT: a'
 	echoes "$PORT"
 }
-
-# print_tenants COUNT ID: print that many lines of inetd.conf, each with an address of its own; %d in ID is a number of its own.
-print_tenants() {
-	awk -v count="$1" -v id="$2" -v user="$ME" 'BEGIN {
-		for (i = 0; i < count; i++)
-			printf "127.1.%d.%d:" id " stream tcp nowait " user " /bin/cat cat\n", i / 250, i % 250 + 1, 20000 + i
-	}'
-}
-
-# measure_start: start superd with $CONF and reload it twice. Sets `used`, the processor time in nanoseconds.
-measure_start() {
-	start_superd -c "$CONF"
-	reload_superd
-	reload_superd
-	read -r used _ <"/proc/$SUPERD_PID/schedstat"
-	stop_superd
-}
-
-@test "reload: 1,000 services with one id, superd needs at most four times the processor time that it needs with 1,000 ids (Linux)" {
-	print_tenants 1000 '%d' >"$CONF"
-	measure_start
-	with_ids=$used
-	print_tenants 1000 20000 >"$CONF"
-	measure_start
-	log_has 1000 '^superd: listening 20000 127\.'
-	log_has 2 '^superd: reloaded: 0 new, 0 changed, 0 removed, 1000 unchanged, 0 with errors$'
-	echo "1,000 ids: $with_ids ns, one id: $used ns"
-	((used <= 4 * with_ids))
-}
