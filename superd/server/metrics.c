@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <time.h>
 
-enum { INTERVAL_MS = 1000, LONGEST_MS = 60 * 1000, MOST_CHILDREN = 1000 };
+enum { INTERVAL_MS = 1000, LONGEST_MS = 60 * 1000, MOST_CHILDREN = 1000, ESCAPED = 5 };
 
 struct totals metrics_totals;
 
@@ -16,7 +16,9 @@ static void write_later(struct timer *timer);
 
 static struct {
 	const char *path;
-	char new_path[PATH_MAX], name[PATH_MAX]; /* name: of the file, without its folder and ending */
+	char new_path[PATH_MAX];
+	char
+	    label[ESCAPED * PATH_MAX]; /* of every sample: the file's name, so that two superds can share a directory */
 	bool failed;
 	int64_t next;
 	struct timer timer;
@@ -71,38 +73,32 @@ static const struct family {
 	.offset = offsetof(struct listener, spawn_failures)},
 };
 
-/* The value of a label is UTF-8; what would end it is escaped, and what cannot be shown is \xHH. */
-static void print_label(FILE *to, const char *name, const char *value) {
+/* The value of a label is UTF-8; what would end it is escaped, and what cannot be shown is \xHH: a byte becomes at most ESCAPED. */
+static void format_label(char *text, const char *name, const char *value) {
 	char shown[4 * PATH_MAX];
 	log_escape(shown, sizeof shown, value);
-	fprintf(to, "%s=\"", name);
-	for (const char *byte = shown; *byte != '\0'; byte++)
-		fprintf(to, *byte == '"' || *byte == '\\' ? "\\%c" : "%c", *byte);
-	fputc('"', to);
+	text = stpcpy(stpcpy(text, name), "=\"");
+	for (const char *byte = shown; *byte != '\0'; *text++ = *byte++)
+		if (*byte == '"' || *byte == '\\') *text++ = '\\';
+	stpcpy(text, "\"");
 }
 
-/* Begins a sample. Each has a label for superd's own file, so that those of two superds can be in one directory. */
-static void print_name(FILE *to, const char *name) {
-	fprintf(to, "%s{", name);
-	print_label(to, "file", metrics.name);
-}
-
-/* The samples of the nth of a family. Services with the same id are counted together. */
-static void print_samples(FILE *to, const struct family *family, int nth) {
-	const struct listener *listener, *first;
-	for (first = listener_first(); first != NULL; first = first->next) {
-		if (first->retired || first->nth > 0) continue;
-		double sum = 0;
-		for (size_t i = 0; (listener = listener_find(first->service->id, i)) != NULL; i++) {
-			const char *object = family->is_of_service ? (const void *)listener->service : listener;
-			sum += (double)((const long *)(const void *)(object + family->offset))[nth];
-		}
-		if (sum < 0) continue;
-		print_name(to, family->name);
-		fputc(',', to);
-		print_label(to, "service", first->service->id);
+/* The samples of a family for the services with the id of `first`, which are counted together. */
+static void print_samples(FILE *to, const struct family *family, const struct listener *first) {
+	const struct listener *listener;
+	long sums[VERDICTS] = {0};
+	char service[ESCAPED * ID_MAX_LENGTH + 16];
+	for (size_t i = 0; (listener = listener_find(first->service->id, i)) != NULL; i++) {
+		const char *object = family->is_of_service ? (const void *)listener->service : listener;
+		for (int nth = family->first; nth <= family->last; nth++)
+			sums[nth] += ((const long *)(const void *)(object + family->offset))[nth];
+	}
+	format_label(service, "service", first->service->id);
+	for (int nth = family->first; nth <= family->last; nth++) {
+		if (sums[nth] < 0) continue;
+		fprintf(to, "%s{%s,%s", family->name, metrics.label, service);
 		if (family->label != NULL) fprintf(to, ",%s=\"%s\"", family->label, family->word(nth));
-		fprintf(to, "} %.0f\n", sum);
+		fprintf(to, "} %ld\n", sums[nth]);
 	}
 }
 
@@ -113,14 +109,14 @@ static void print_head(FILE *to, const char *name, const char *type, const char 
 static void print_families(FILE *to) {
 	for (const struct family *family = families; family < families + LENGTH(families); family++) {
 		print_head(to, family->name, family->type, family->help);
-		for (int nth = family->first; nth <= family->last; nth++) print_samples(to, family, nth);
+		for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+			if (!listener->retired && listener->nth == 0) print_samples(to, family, listener);
 	}
 }
 
 static void print_total(FILE *to, const char *name, const char *type, const char *help, long long value) {
 	print_head(to, name, type, help);
-	print_name(to, name);
-	fprintf(to, "} %lld\n", value);
+	fprintf(to, "%s{%s} %lld\n", name, metrics.label, value);
 }
 
 static int print_file(void) {
@@ -133,8 +129,7 @@ static int print_file(void) {
 	print_total(to, "superd_reloads_total", "counter", "Configurations read again.", metrics_totals.reloads);
 	print_total(to, "superd_upgrades_total", "counter", "Upgrades in place.", metrics_totals.upgrades);
 	print_head(to, "superd_build_info", "gauge", "The version that runs.");
-	print_name(to, "superd_build_info");
-	fputs(",version=\"" VERSION "\"} 1\n", to);
+	fprintf(to, "superd_build_info{%s,version=\"" VERSION "\"} 1\n", metrics.label);
 	bool failed = ferror(to);
 	failed |= fclose(to) != 0;
 	return failed ? -1 : rename(metrics.new_path, metrics.path);
@@ -161,9 +156,11 @@ void metrics_open(const char *path) {
 	if (metrics_totals.start_time == 0) metrics_totals.start_time = time(NULL);
 	if (path == NULL) return;
 	snprintf(metrics.new_path, sizeof metrics.new_path, "%s.new", path);
-	snprintf(metrics.name, sizeof metrics.name, "%s", strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path);
-	char *ending = strrchr(metrics.name, '.');
-	if (ending != NULL && ending != metrics.name) *ending = '\0';
+	char name[PATH_MAX]; /* of the file, without its folder and ending */
+	snprintf(name, sizeof name, "%s", strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path);
+	char *ending = strrchr(name, '.');
+	if (ending != NULL && ending != name) *ending = '\0';
+	format_label(metrics.label, "file", name);
 	metrics.path = path;
 	metrics_write();
 }
