@@ -41,6 +41,7 @@ setup() {
 }
 
 @test "cmd -d files: a directory, a pipe and a socket, they are unknown and the screen shows the reason" {
+	needs python3
 	local name
 	mkdir "$COMMANDS/folder"
 	mkfifo -m 755 "$COMMANDS/pipe"

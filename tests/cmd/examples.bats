@@ -21,6 +21,7 @@ setup() {
 }
 
 @test "example commands: each file, it is executable and plain sh" {
+	needs shellcheck
 	local name
 	for name in "$ROOT"/commands/*; do
 		[ -x "$name" ]

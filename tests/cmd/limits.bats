@@ -15,6 +15,7 @@ for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.
 }
 
 @test "cmd requests: pieces of one byte, cmd replies to each whole line" {
+	needs python3
 	one_by_one 'echo<>hello world\r\nprintf<>a<>b\n\necho<>last' | {
 		run -0 run_cmd
 		assert_output $'ok<>hello world\nok<>a<>b\nok<>last'
@@ -45,6 +46,7 @@ for byte in os.fsencode(sys.argv[1]).decode("unicode_escape"): os.write(1, byte.
 }
 
 @test "cmd -l: pieces of one byte, the limit is the same" {
+	needs python3
 	one_by_one 'echo<>1234\r\necho<>12345\r\necho<>1234\necho<>12345\n123456789012345678901234\necho<>\n' | {
 		run -0 run_cmd -l 10
 		assert_output $'ok<>1234\nerror<>toolong<>10\nok<>1234\nerror<>toolong<>10\nerror<>toolong<>10\nok<>'
@@ -192,6 +194,7 @@ peak_kib() {
 }
 
 @test "cmd descriptors: 0 and 1 are nonblocking, cmd waits for them" {
+	needs python3
 	cat >"$BATS_TEST_TMPDIR/one" <<-'END'
 		import array, fcntl, os, subprocess, sys, termios, threading, time
 		requests, input = os.pipe()

@@ -110,6 +110,7 @@ ok'
 }
 
 @test "cmd programs: a line of 100 MB and 100 MB of lines, cmd passes them in constant memory" {
+	needs python3
 	write_command long <<<"head -c 100000000 /dev/zero | tr '\\0' a"
 	write_command many <<<"yes abcdefghi | head -c 100000000"
 	cat >"$BATS_TEST_TMPDIR/drain" <<-'END'
@@ -206,6 +207,7 @@ screen_lines() {
 }
 
 @test "cmd programs: the descriptors of a program, 0, 1 and 2 are open and no others" {
+	needs python3
 	write_command descriptors <<<'exec ls /proc/self/fd'
 	cat >"$BATS_TEST_TMPDIR/one" <<-'END'
 		import subprocess, sys
@@ -492,6 +494,7 @@ count_descriptors() {
 }
 
 @test "cmd programs: fork fails, cmd replies with the error and continues the session" {
+	needs strace
 	write_command quick <<<'echo quick'
 	disable_leak_check
 	local forks=clone,clone3,fork,vfork
@@ -501,6 +504,7 @@ count_descriptors() {
 }
 
 @test "cmd -t: exec hangs, the time limit ends it, and the session continues" {
+	needs python3
 	write_command quick <<<'echo quick'
 	disable_leak_check
 	run --separate-stderr timeout "$WAIT_SECONDS" \

@@ -54,6 +54,7 @@ open_at_screen() {
 }
 
 @test "cmd screen: a pipe that nobody reads, a session with 1,000 lines ends after all its replies" {
+	needs python3
 	fill_screen
 	seq -f 'printf<>%.0f' 1000 | timeout "$WAIT_SECONDS" "$CMD" >"$BATS_TEST_TMPDIR/replies" 2>&8
 	seq -f 'ok<>%.0f' 1000 | cmp - "$BATS_TEST_TMPDIR/replies"
@@ -73,6 +74,7 @@ open_at_screen() {
 }
 
 @test "cmd screen: the pipe is read again, the screen shows how many lines were lost and the next line" {
+	needs python3
 	fill_screen
 	open_at_screen
 	printf 'printf<>one\nprintf<>two\nprintf<>three\n' >&7
@@ -87,6 +89,7 @@ open_at_screen() {
 }
 
 @test "cmd screen: the pipe is read again, the end of the session shows how many lines were lost" {
+	needs python3
 	fill_screen
 	open_at_screen
 	printf 'printf<>one\nprintf<>two\n' >&7
@@ -115,6 +118,7 @@ open_at_screen() {
 }
 
 @test "cmd screen: a reader that is slow for a moment, no line is lost" {
+	needs python3
 	fill_screen
 	open_at_screen
 	echo 'printf<>one' >&7
@@ -125,6 +129,7 @@ open_at_screen() {
 }
 
 @test "cmd -t: a program writes to a screen that nobody reads, the time limit ends it" {
+	needs python3
 	write_command noisy <<<'exec yes >&2'
 	fill_screen
 	run -0 run_at_screen -t 2 -d "$COMMANDS" <<<$'noisy\necho<>after'
@@ -139,6 +144,7 @@ open_at_screen() {
 }
 
 @test "cmd -i: the client's lines go to a screen that nobody reads, the idle time ends the session" {
+	needs python3
 	fill_screen
 	open_at_screen -i 1
 	printf 'printf<>a\nprintf<>b\n' >&7
@@ -148,6 +154,7 @@ open_at_screen() {
 }
 
 @test "cmd clients: the client leaves while the screen is not read, the program ends and the session too" {
+	needs python3
 	write_command noisy <<-END
 		echo \$\$ >$BATS_TEST_TMPDIR/leader
 		exec yes >&2
@@ -166,6 +173,7 @@ open_at_screen() {
 }
 
 @test "cmd screen: a terminal that the operator has stopped, the session ends after all its replies" {
+	needs python3
 	cat >"$BATS_TEST_TMPDIR/stopped" <<-'END'
 		import os, pty, subprocess, sys, termios
 		master, slave = pty.openpty()

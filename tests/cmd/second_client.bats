@@ -144,6 +144,7 @@ print(Client(sys.argv[2]).ask("peer").result)' "$LIB" "$BATS_TEST_TMPDIR/socket"
 }
 
 @test "second client: a request that the protocol cannot carry, this client rejects it" {
+	needs python3
 	run python3 -B -c '
 import sys
 sys.path.insert(0, sys.argv[1])

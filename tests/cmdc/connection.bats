@@ -88,6 +88,7 @@ preloaded() {
 }
 
 @test "cmdc address: -p with the name of a service, cmdc connects to its port" {
+	needs /etc/services
 	run --separate-stderr timeout "$WAIT_SECONDS" "$CMDC" -h 127.0.0.1 -p tcpmux time
 	assert_failure 3
 	assert_equal "$stderr" 'cmdc: 127.0.0.1 port tcpmux: Connection refused'

@@ -391,6 +391,7 @@ write_each() {
 }
 
 @test "attributes together: combinations that do not fit are an error" {
+	needs /etc/protocols
 	print_service a 'flags = NAMEINARGS' >"$CONF"
 	check_config
 	[[ $stderr == conf:*': flags: NAMEINARGS needs the name in server_args' ]]
@@ -412,6 +413,7 @@ write_each() {
 }
 
 @test "user and group: no descriptor is left to look them up, the error has that reason (Linux)" {
+	needs strace
 	disable_leak_check
 	for line in 'user = daemon' 'user = 4711' 'group = daemon'; do
 		print_service a "$line" >"$CONF"

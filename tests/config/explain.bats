@@ -69,6 +69,7 @@ d allowed"
 }
 
 @test "superd -C: 400 random prefixes, many within others, what it prints is what a client meets" {
+	needs python3
 	local address addresses allowed=0
 	# Few different bytes, so that most addresses are near the edge of a prefix.
 	python3 -c '

@@ -30,6 +30,7 @@ assert_line_rejected() {
 }
 
 @test "inetd.conf: a line with a program, the block has what inetd does" {
+	needs /etc/services
 	assert_block "7000 stream tcp nowait $ME /bin/cat cat -u a#b" 'service 7000' 'type = UNLISTED' 'port = 7000' 'socket_type = stream' \
 		'protocol = tcp' 'wait = no' "user = $ME" 'server = /bin/cat' 'server_args = cat -u a#b' 'flags = NAMEINARGS' 'groups = yes' \
 		'cps = 0' 'log_on_success =' 'stderr = client' 'instances = UNLIMITED'
@@ -38,6 +39,7 @@ assert_line_rejected() {
 }
 
 @test "inetd.conf: addresses before the service and in a line of their own, the service listens there" {
+	needs /etc/services
 	assert_block "127.0.0.1:7000 stream tcp nowait $ME /bin/cat" 'bind = 127.0.0.1' 'port = 7000'
 	assert_block "127.0.0.1,[::1]:7000 stream tcp nowait $ME /bin/cat" 'bind = 127.0.0.1 ::1'
 	assert_block "::1:7000 stream tcp nowait $ME /bin/cat" 'bind = ::1'
@@ -50,6 +52,7 @@ assert_line_rejected() {
 }
 
 @test "inetd.conf: protocols, each has its family" {
+	needs /etc/services
 	local protocol
 	for protocol in tcp tcp46; do
 		assert_block "7000 stream $protocol nowait $ME /bin/cat" 'protocol = tcp' 'v6only = no'
@@ -157,6 +160,7 @@ log_on_success =' ]
 }
 
 @test "inetd.conf: five rewritten files and HUP, superd serves what each says" {
+	needs python3
 	local round port
 	port=$(free_port)
 	: >"$CONF"

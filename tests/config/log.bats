@@ -259,6 +259,7 @@ FAIL: a address from=::1'
 }
 
 @test "log_type SYSLOG: there is no system log, stderr has the lines until there is one (Linux)" {
+	needs root
 	make_private_dev
 	start_service 'log_type = SYSLOG local3 notice' 'log_on_success = PID'
 	connect_once
@@ -284,6 +285,7 @@ FAIL: a address from=::1'
 }
 
 @test "log_type FILE: another user's link, superd does not follow it" {
+	needs root
 	make_public_folder
 	mkdir "$PUBLIC/theirs"
 	ln -s "$PUBLIC/target" "$PUBLIC/theirs/log"

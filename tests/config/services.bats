@@ -126,6 +126,7 @@ service x'
 }
 
 @test "port: the number differs from /etc/services, superd warns and uses it" {
+	needs /etc/services
 	print_service echo 'port = 10007' >"$CONF"
 	sed -i '/UNLISTED/d' "$CONF"
 	check_config
@@ -135,6 +136,7 @@ service x'
 }
 
 @test "port: it is missing, superd uses /etc/services or prints an error" {
+	needs /etc/services
 	print_service echo | sed '/port/d' >"$CONF"
 	check_config
 	assert_success

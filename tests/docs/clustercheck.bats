@@ -97,6 +97,7 @@ serve_clustercheck() {
 }
 
 @test "clustercheck.conf: the HAProxy lines in it, HAProxy accepts them" {
+	needs haproxy
 	{
 		printf 'defaults\n\ttimeout connect 1s\n\ttimeout client 1s\n\ttimeout server 1s\n'
 		sed -n '/^# In HAProxy:/,/^# In /s/^#  *\(listen\|bind\|option\|default-server\|server\) /\1 /p' "$ROOT/examples/clustercheck.conf"

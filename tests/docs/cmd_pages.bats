@@ -19,6 +19,7 @@ commands() {
 }
 
 @test "cmd.1: the synopsis, it is the usage of cmd -h" {
+	needs mandoc
 	mandoc -Tascii -O width=200 "$ROOT/man/cmd.1" | sed 's/.\x08//g' |
 		grep -qxF "     $("$CMD" -h | sed -n '1s/usage: //p')"
 }

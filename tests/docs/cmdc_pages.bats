@@ -26,6 +26,7 @@ page_options() {
 }
 
 @test "cmdc.1: the synopsis, it is the usage" {
+	needs mandoc
 	local line
 	usage | sed -n 's/^\(usage:\|      \) \(cmdc .*\)$/\2/p' >"$BATS_TEST_TMPDIR/synopsis"
 	run wc -l <"$BATS_TEST_TMPDIR/synopsis"
@@ -48,6 +49,7 @@ page_options() {
 }
 
 @test "cmdc.1: the defaults, they are those of the usage" {
+	needs mandoc
 	usage | grep -q '(localhost)'
 	usage | grep -q '(10100)'
 	usage | grep -q '(60)'

@@ -66,6 +66,7 @@ serve_help() {
 }
 
 @test "completion cmdc: -p and -h, it offers names of services and files" {
+	needs /etc/services
 	run offers 'cmdc -p domai'
 	assert_line domain
 	run offers 'cmdc -h /et'

@@ -32,6 +32,7 @@ displayed() {
 }
 
 @test "examples haproxy.cfg: HAProxy reads it, there is no warning" {
+	needs haproxy
 	run haproxy -c -f "$SHARE/haproxy.cfg"
 	assert_success
 	[[ -z $output || $output = 'Configuration file is valid' ]] # HAProxy 3 says nothing
@@ -53,6 +54,7 @@ displayed() {
 }
 
 @test "examples cmd.service and cmd.socket: systemd-analyze verify, it prints nothing" {
+	needs systemd-analyze
 	install_here
 	run systemd-analyze verify --man=no "$SHARE/cmd.service" "$SHARE/cmd.socket" \
 		"$BATS_TEST_TMPDIR/usr/lib/systemd/system/superd.service"
@@ -61,6 +63,7 @@ displayed() {
 }
 
 @test "examples cmd.service: systemd-socket-activate opens the sockets of cmd.socket, superd serves them" {
+	needs python3
 	install_here
 	local command port
 	port=$(free_port)
@@ -78,12 +81,14 @@ displayed() {
 }
 
 @test "examples kubernetes.yaml: its fields and names, all are known and fit together" {
+	needs python3
 	run "$LIB/check_kubernetes" "$SHARE/kubernetes.yaml"
 	assert_success
 	assert_output ''
 }
 
 @test "examples kubernetes.yaml: the grace period, it is longer than drain_time" {
+	needs python3
 	run "$LIB/check_kubernetes" "$SHARE/kubernetes.yaml" grace
 	[ "$output" -gt $(("$(sed -n 's/.*drain_time *= *//p' "$SHARE/kubernetes.yaml")" + 5)) ]
 }

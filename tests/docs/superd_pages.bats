@@ -73,6 +73,7 @@ code_signals() {
 }
 
 @test "superd.8: the synopsis, it is the usage of superd -h" {
+	needs mandoc
 	diff <(plain superd.8 | sed 's/.*SYNOPSIS \(.*\) DESCRIPTION.*/\1/') \
 		<("$SUPERD" -h | sed -n '/^$/q; s/^usage://; p' | tr -s ' \n' ' ' | sed 's/^ //; s/ $//')
 }
@@ -106,6 +107,7 @@ code_signals() {
 }
 
 @test "superd.8: the defaults of a service from the command line, they are those of superd -t" {
+	needs mandoc
 	run "$SUPERD" -t -p 0 cat
 	local attribute
 	for attribute in 'instances 256' 'on_limit wait' 'cps 0' 'stderr log' 'log_on_success PID HOST EXIT DURATION' 'log_on_failure HOST'; do
@@ -140,6 +142,7 @@ internal_services() {
 }
 
 @test "superd.conf.5: the examples, superd -t reads them without an error" {
+	needs /etc/services
 	sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$ROOT/man/superd.conf.5" |
 		awk '/^\.Ed/ { inside = 0 } inside { print } /^\.Bd/ { inside = 1 }' |
 		sed 's,/usr/[^ ]*/\(cmd\|health\|in\.tftpd\)$,/bin/true,' >"$BATS_TEST_TMPDIR/examples"
@@ -151,6 +154,7 @@ internal_services() {
 }
 
 @test "xinetd2superd.7: the features of xinetd that superd leaves out, the page names each" {
+	needs mandoc
 	local word
 	for word in RPC TCPMUX TCPMUXPLUS IDONLY INTERCEPT LABELED servers services xadmin; do
 		plain xinetd2superd.7 | grep -qw "$word"
@@ -158,6 +162,7 @@ internal_services() {
 }
 
 @test "manual pages: mandoc -Tlint, it finds no fault" {
+	needs mandoc
 	run mandoc -Tlint "$ROOT"/man/*.[0-9]
 	output=$(grep -vE 'referenced manual not found|outdated mandoc\.db' <<<"$output") || true
 	assert_output ''

@@ -50,6 +50,7 @@ open_greeted() {
 # start_server [-h HOST] [-p PORT] [-b BACKLOG] PATH|- STEP...: start the scripted server. Sets PORT, SERVER_PID and
 # SERVER_OUTPUT, the file of its output.
 start_server() {
+	needs python3
 	SERVER_OUTPUT=$BATS_TEST_TMPDIR/server_output
 	: >"$SERVER_OUTPUT"
 	start_background "$SERVER" "$@" >"$SERVER_OUTPUT"
@@ -117,6 +118,7 @@ open_cmd() {
 # open_cmd_on_socket [-2] WHERE [OPTION...]: start cmd with lib/run_on_socket, for one client. Sets CMD_PID, PORT.
 open_cmd_on_socket() {
 	local where=("$1")
+	needs python3
 	shift
 	if [ "${where[0]}" = -2 ]; then
 		where+=("$1")

@@ -41,13 +41,17 @@ ME=root
 # The timeout of a wait in a test. It must be enough for a sanitizer build on a busy machine.
 WAIT_SECONDS=${WAIT_SECONDS:-20}
 
-# needs root | PROGRAM: skip the test where the user is not root, or the program is not installed.
+# needs root | PROGRAM... | FILE...: skip the test where the user is not root, or a program or a file, with its whole path, is
+# not there.
 needs() {
-	if [ "$1" = root ]; then
-		((EUID == 0)) || skip 'needs root'
-	else
-		type -P "$1" >/dev/null || skip "needs $1"
-	fi
+	local what
+	for what; do
+		case $what in
+		root) ((EUID == 0)) ;;
+		/*) [ -e "$what" ] ;;
+		*) type -P "$what" >/dev/null ;;
+		esac || skip "needs $what"
+	done
 }
 
 # start_time PID: the start time of that process. It distinguishes the process from a later process with the same pid. Sets

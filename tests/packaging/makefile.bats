@@ -4,6 +4,7 @@
 load ../lib/process
 
 setup() {
+	needs bmake
 	TREE=$BATS_TEST_TMPDIR/tree
 	mkdir "$TREE"
 	tar -C "$ROOT" -cf - --exclude=./.git --exclude=./build --exclude=./tests . | tar -C "$TREE" -xf -
@@ -96,7 +97,7 @@ say_their_versions() {
 }
 
 @test "make html: the manuals, the index links to each and superd(8) to superd.conf(5)" {
-	needs mandoc
+	needs mandoc bmake
 	build html
 	cd "$TREE/build/html"
 	for page in "$TREE"/man/*.[0-9]; do

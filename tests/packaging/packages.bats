@@ -5,6 +5,7 @@
 load ../lib/process
 
 setup_file() {
+	needs git dh dpkg-buildpackage
 	export TREE=$BATS_FILE_TMPDIR/tree
 	VERSION=$(sed -n 's/^VERSION = //p' "$ROOT/Makefile")
 	export VERSION

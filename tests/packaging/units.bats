@@ -5,6 +5,7 @@ load ../lib/superd
 load ../lib/client
 
 @test "systemd units: systemd-analyze verify, it has no complaint" {
+	needs systemd-analyze
 	for unit in superd superd-xinetd; do
 		sed "s|/usr/local/sbin/superd|$SUPERD|" "$ROOT/systemd/$unit.service" >"$BATS_TEST_TMPDIR/$unit.service"
 		run systemd-analyze verify --man=no "$BATS_TEST_TMPDIR/$unit.service"
@@ -25,6 +26,7 @@ load ../lib/client
 }
 
 @test "systemd units: ExecReload, it ends when the new configuration is in force" {
+	needs python3
 	local reload port
 	port=$(free_port)
 	print_open_service a >"$CONF"

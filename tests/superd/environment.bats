@@ -34,6 +34,7 @@ print_environment() {
 }
 
 @test "environment: an IPv6 client, addresses have no brackets" {
+	needs nc pgrep python3 ss
 	run print_environment ::1
 	assert_line PROTO=TCP
 	assert_line TCPLOCALIP=::1
@@ -43,6 +44,7 @@ print_environment() {
 }
 
 @test "environment: an IPv4 client of an IPv6 socket, addresses are IPv4" {
+	needs nc pgrep python3 ss
 	run print_environment 127.0.0.1 -b ::
 	assert_line TCPLOCALIP=127.0.0.1
 	assert_line TCPREMOTEIP=127.0.0.1
@@ -63,6 +65,7 @@ print_environment() {
 }
 
 @test "environment: superd's own has variables of a client, they are replaced or removed" {
+	needs nc pgrep python3 ss
 	SUPERD_PREFIX=(env TCPREMOTEIP=192.0.2.1 TCPREMOTEHOST=evil TCPREMOTEINFO=evil UNIXLOCALPATH=/evil
 		REMOTE_ADDR=192.0.2.1 PROTO=evil)
 	run print_environment 127.0.0.1
@@ -101,12 +104,14 @@ print_environment() {
 }
 
 @test "environment: superd's own variables, the program has them" {
+	needs nc pgrep python3 ss
 	SUPERD_PREFIX=(env GREETING=hello)
 	run print_environment 127.0.0.1
 	assert_line GREETING=hello
 }
 
 @test "env: values with -o, they are added and replace superd's own" {
+	needs nc pgrep python3 ss
 	SUPERD_PREFIX=(env GREETING=hello)
 	run print_environment 127.0.0.1 -o env=GREETING=ahoy -o 'env += NAME=Jim EQUATION=a=b'
 	assert_line GREETING=ahoy
@@ -115,6 +120,7 @@ print_environment() {
 }
 
 @test "passenv: a list of names, the program has only these of superd's own" {
+	needs nc pgrep python3 ss
 	SUPERD_PREFIX=(env GREETING=hello SECRET=1)
 	run print_environment 127.0.0.1 -o 'passenv = GREETING PATH'
 	assert_line GREETING=hello
@@ -123,6 +129,7 @@ print_environment() {
 }
 
 @test "passenv: an empty list, the program has none of superd's own" {
+	needs nc pgrep python3 ss
 	SUPERD_PREFIX=(env GREETING=hello)
 	run print_environment 127.0.0.1 -o passenv= -o env=NAME=Jim
 	assert_line NAME=Jim

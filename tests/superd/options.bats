@@ -64,6 +64,7 @@ without_address() {
 }
 
 @test "superd -p: a number, superd listens there" {
+	needs python3
 	port=$(free_port)
 	start_superd -p "$port" cat
 	[ "$PORT" = "$port" ]
@@ -72,6 +73,7 @@ without_address() {
 }
 
 @test "superd -p: a name of /etc/services, superd listens at its port" {
+	needs python3
 	read -r name port < <(free_service)
 	start_superd -p "$name" cat
 	[ "$PORT" = "$port" ]
@@ -270,6 +272,7 @@ without_address() {
 }
 
 @test "superd -l: there is no system log, stderr is used instead (Linux)" {
+	needs root
 	make_private_dev
 	start_superd -l local3 -b 127.0.0.1 -p 0 -u nobody cat
 	log_has 1 '^superd: warning: /dev/log: No such file or directory; logging to stderr$'
@@ -279,6 +282,7 @@ without_address() {
 }
 
 @test "superd -l: the start fails, stderr has the error, too" {
+	needs root
 	start_private_syslog
 	launch_superd -l local3 -b 192.0.2.1 -p 0 -u nobody cat
 	status=0
@@ -289,6 +293,7 @@ without_address() {
 }
 
 @test "superd -t -l: a wrong service, the error goes to stderr" {
+	needs root
 	start_private_syslog
 	run -1 "${SUPERD_PREFIX[@]}" "$SUPERD" -t -l local3 -p 0 /nosuch/program
 	assert_output --partial '/nosuch/program'
@@ -353,6 +358,7 @@ without_address() {
 }
 
 @test "superd -t: a command line, it prints the service and does not listen" {
+	needs python3
 	port=$(free_port)
 	run --separate-stderr "$SUPERD" -t -p "$port" -o instances=7 -b 127.0.0.1 -u nobody cat
 	assert_success

@@ -18,6 +18,7 @@ printed_by() {
 }
 
 @test "descriptors: a service from the command line, 0 and 1 are the connection, 2 is superd's stderr, nothing else is open" {
+	needs nc pgrep python3 ss
 	run printed_by sh -c "$DESCRIPTORS"
 	assert_line --index 0 --regexp '^0 socket:'
 	[ "${lines[1]}" = "1 ${lines[0]#0 }" ]
@@ -26,6 +27,7 @@ printed_by() {
 }
 
 @test "stderr: client, descriptor 2 is the connection" {
+	needs nc pgrep python3 ss
 	run printed_by -o stderr=client sh -c "$DESCRIPTORS; echo to the client >&2"
 	[ "${lines[2]}" = "2 ${lines[0]#0 }" ]
 	assert_line 'to the client'
@@ -33,12 +35,14 @@ printed_by() {
 }
 
 @test "stderr: log, the program's lines are in superd's log" {
+	needs nc pgrep python3 ss
 	run printed_by sh -c 'echo from the program >&2'
 	assert_output ''
 	wait_for_line '^from the program$'
 }
 
 @test "descriptors: superd was started with others, the program does not have them" {
+	needs nc pgrep python3 ss
 	exec 7</dev/null 8>"$BATS_TEST_TMPDIR/eight"
 	run printed_by sh -c "$DESCRIPTORS"
 	exec 7<&- 8>&-
@@ -55,6 +59,7 @@ printed_by() {
 }
 
 @test "descriptors: 0 and 1, they block" {
+	needs nc pgrep python3 ss
 	run printed_by sh -c 'for n in 0 1; do
 		flags=$(sed -n "s/^flags:[[:space:]]*//p" /proc/$$/fdinfo/$n)
 		echo $((flags & 04000)) # O_NONBLOCK
@@ -77,6 +82,7 @@ print_group='cut -d " " -f 1,5,6,7 /proc/$$/stat'
 }
 
 @test "process group: superd has a terminal, the program leads its own session, also after an upgrade" {
+	needs pgrep
 	start_background script -qefc "exec '$SUPERD' -P '$BATS_TEST_TMPDIR/pid' -b '$BATS_TEST_TMPDIR/socket' sh -c '$print_group'" \
 		"$BATS_TEST_TMPDIR/log" </dev/null >/dev/null
 	wait_for_line listening
@@ -97,6 +103,7 @@ print_group='cut -d " " -f 1,5,6,7 /proc/$$/stat'
 }
 
 @test "signals: superd was started with signals ignored and blocked, the program has the defaults" {
+	needs nc pgrep python3 ss
 	SUPERD_PREFIX=(python3 -c '
 import os, signal, sys
 for n in (signal.SIGPIPE, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
@@ -121,17 +128,20 @@ os.execv(sys.argv[1], sys.argv[1:])')
 }
 
 @test "directory: not set on the command line, the program starts where superd was started" {
+	needs nc pgrep python3 ss
 	cd "$BATS_TEST_TMPDIR"
 	run printed_by pwd
 	assert_output "$(pwd -P)"
 }
 
 @test "directory: a path, the program starts there" {
+	needs nc pgrep python3 ss
 	run printed_by -o directory=/usr pwd
 	assert_output /usr
 }
 
 @test "program: a relative path and directory, the path starts where superd was started" {
+	needs nc pgrep python3 ss
 	printf '#!/bin/sh\necho here; pwd\n' >"$BATS_TEST_TMPDIR/program"
 	chmod +x "$BATS_TEST_TMPDIR/program"
 	cd "$BATS_TEST_TMPDIR"
@@ -140,23 +150,27 @@ os.execv(sys.argv[1], sys.argv[1:])')
 }
 
 @test "umask: superd's is 0, the program's is 022" {
+	needs nc pgrep python3 ss
 	umask 0
 	run printed_by sh -c umask
 	assert_output 0022
 }
 
 @test "umask: superd's is 077, the program's is 077" {
+	needs nc pgrep python3 ss
 	umask 077
 	run printed_by sh -c umask
 	assert_output 0077
 }
 
 @test "umask: a value, the program has it" {
+	needs nc pgrep python3 ss
 	run printed_by -o umask=027 sh -c umask
 	assert_output 0027
 }
 
 @test "nice: 5, the program has it (Linux)" {
+	needs nc pgrep python3 ss
 	run printed_by -o nice=5 nice
 	assert_output 5
 }
@@ -168,33 +182,39 @@ os.execv(sys.argv[1], sys.argv[1:])')
 }
 
 @test "rlimit_files: a number, it is the soft and the hard limit" {
+	needs nc pgrep python3 ss
 	run printed_by -o rlimit_files=33 sh -c 'ulimit -Sn; ulimit -Hn'
 	assert_output $'33\n33'
 }
 
 @test "rlimit_cpu: a number, it is in seconds" {
+	needs nc pgrep python3 ss
 	run printed_by -o rlimit_cpu=7 sh -c 'ulimit -St; ulimit -Ht'
 	assert_output $'7\n7'
 }
 
 @test "rlimit_as, _data, _rss, _stack: bytes, K and M, the program has these limits" {
+	needs nc pgrep python3 ss
 	run printed_by -o rlimit_as=512M -o rlimit_data=204800K -o rlimit_rss=104857600 -o rlimit_stack=4M \
 		bash -c 'ulimit -Sv; ulimit -Hv; ulimit -Sd; ulimit -Sm; ulimit -Ss'
 	assert_output $'524288\n524288\n204800\n102400\n4096'
 }
 
 @test "rlimit_stack: UNLIMITED, the soft limit is raised" {
+	needs nc pgrep python3 ss
 	SUPERD_PREFIX=(prlimit --stack=8388608:unlimited)
 	run printed_by -o rlimit_stack=UNLIMITED sh -c 'ulimit -Ss'
 	assert_output unlimited
 }
 
 @test "arguments: a program with a path, argv[0] is its last component" {
+	needs nc pgrep python3 ss
 	run printed_by /bin/sh -c 'tr "\0" "|" </proc/$$/cmdline'
 	assert_output --regexp '^sh\|-c\|'
 }
 
 @test "arguments: blanks, special characters and empty strings, they arrive unchanged" {
+	needs nc pgrep python3 ss
 	run printed_by printf '[%s]\n' 'a b' '' '*' $'tab\there' '$HOME'
 	assert_output $'[a b]\n[]\n[*]\n[tab\there]\n[$HOME]'
 }

@@ -7,6 +7,7 @@ load ../lib/superd
 load ../lib/client
 
 setup_file() {
+	needs root git rsync sshd in.tftpd busybox in.fingerd stunnel openssl
 	make_public_folder
 	mkdir "$PUBLIC/superd.d"
 	head -c 1000000 /dev/urandom >"$PUBLIC/data"

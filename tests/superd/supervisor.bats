@@ -81,6 +81,7 @@ has_notifications() {
 }
 
 @test "systemd-socket-activate: the first connection starts superd, this client and the next are served" {
+	needs python3
 	port=$(free_port)
 	SUPERD_PREFIX=(systemd-socket-activate -l "127.0.0.1:$port")
 	launch_superd cat
@@ -197,6 +198,7 @@ has_notifications() {
 }
 
 @test "NOTIFY_SOCKET: superd listens, it sends READY once with the number of services and programs" {
+	needs pgrep python3
 	open_notify_socket
 	start_superd -p 0 cat
 	wait_for_line '^READY=1\\nSTATUS=1 service.*0 ' "$NOTIFICATIONS"
@@ -204,6 +206,7 @@ has_notifications() {
 }
 
 @test "NOTIFY_SOCKET: a program starts and ends, superd sends the new number of programs soon" {
+	needs python3
 	open_notify_socket
 	start_superd -p 0 cat
 	open_connection first "$PORT"
@@ -213,6 +216,7 @@ has_notifications() {
 }
 
 @test "NOTIFY_SOCKET: an abstract socket, superd sends READY" {
+	needs pgrep python3
 	open_notify_socket "@superd-test-$BASHPID"
 	start_superd -p 0 cat
 	wait_for_line '^READY=1' "$NOTIFICATIONS"
@@ -228,6 +232,7 @@ has_notifications() {
 }
 
 @test "NOTIFY_SOCKET: superd cannot start, it sends no READY" {
+	needs python3
 	open_notify_socket
 	run start_superd -p 0 /no/such/program
 	assert_failure
@@ -236,6 +241,7 @@ has_notifications() {
 }
 
 @test "NOTIFY_SOCKET: five reloads, superd sends RELOADING with the time and then READY" {
+	needs pgrep python3
 	open_notify_socket
 	print_open_service a >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
@@ -253,6 +259,7 @@ has_notifications() {
 }
 
 @test "NOTIFY_SOCKET: ten reloads, the time of RELOADING is never before the signal" {
+	needs pgrep python3
 	open_notify_socket
 	print_open_service a >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
@@ -270,6 +277,7 @@ for n in range(1, 11):
 }
 
 @test "NOTIFY_SOCKET: a reload fails, superd sends READY" {
+	needs pgrep python3
 	open_notify_socket
 	print_open_service a >"$BATS_TEST_TMPDIR/conf"
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
@@ -280,6 +288,7 @@ for n in range(1, 11):
 }
 
 @test "NOTIFY_SOCKET: TERM while a program runs, superd sends STOPPING" {
+	needs pgrep python3
 	open_notify_socket
 	start_superd -p 0 cat
 	open_connection first "$PORT"
@@ -290,6 +299,7 @@ for n in range(1, 11):
 }
 
 @test "NOTIFY_SOCKET: an upgrade, superd sends READY again" {
+	needs pgrep python3
 	open_notify_socket
 	start_superd -p 0 cat
 	wait_for_line READY "$NOTIFICATIONS"
@@ -298,6 +308,7 @@ for n in range(1, 11):
 }
 
 @test "WATCHDOG_USEC: idle, under load and after an upgrade, superd sends WATCHDOG in time" {
+	needs pgrep python3
 	open_notify_socket "$BATS_TEST_TMPDIR/notify" WATCHDOG_USEC=1000000
 	start_superd -p 0 cat
 	signs() { [ "$(grep -c WATCHDOG=1 "$NOTIFICATIONS")" -ge "$1" ]; }
@@ -310,6 +321,7 @@ for n in range(1, 11):
 }
 
 @test "WATCHDOG_USEC: WATCHDOG_PID is another process, superd sends nothing" {
+	needs pgrep python3
 	open_notify_socket "$BATS_TEST_TMPDIR/notify" WATCHDOG_USEC=100000 WATCHDOG_PID=1
 	start_superd -p 0 cat
 	wait_for_line READY "$NOTIFICATIONS"
@@ -319,6 +331,7 @@ for n in range(1, 11):
 }
 
 @test "WATCHDOG_USEC: not set, superd uses no processor time" {
+	needs pgrep python3
 	open_notify_socket
 	start_superd -p 0 cat
 	assert_sleeps 2
@@ -360,6 +373,7 @@ for n in range(1, 11):
 }
 
 @test "superd -r: superd cannot start, it writes nothing" {
+	needs python3
 	SUPERD_PREFIX=(sh -c 'exec "$@" 9>"$0"' "$BATS_TEST_TMPDIR/ready")
 	run start_superd -r 9 -p 0 /no/such/program
 	assert_failure
@@ -383,21 +397,25 @@ assert_descriptor_refused() {
 }
 
 @test "LISTEN_FDS: a regular file, superd names it and does not start" {
+	needs python3
 	pass_descriptor 'open("/etc/passwd")'
 	assert_descriptor_refused 'not a socket'
 }
 
 @test "LISTEN_FDS: one end of a socket pair, superd names it and does not start" {
+	needs python3
 	pass_descriptor 'socket.socketpair()[0]'
 	assert_descriptor_refused 'a connected socket, such as of Accept=yes'
 }
 
 @test "LISTEN_FDS: a connected socket, superd names it and does not start" {
+	needs python3
 	pass_descriptor '[l := socket.create_server(("127.0.0.1", 0)), c := socket.create_connection(l.getsockname()), l.accept()][1]'
 	assert_descriptor_refused 'a connected socket, such as of Accept=yes'
 }
 
 @test "LISTEN_FDS: a stream socket that does not listen, superd names it and does not start" {
+	needs python3
 	pass_descriptor '(lambda s: (s.bind(("127.0.0.1", 0)), s)[1])(socket.socket())'
 	assert_descriptor_refused 'a socket that does not listen'
 }

@@ -199,6 +199,7 @@ assert_quoted() {
 }
 
 @test "superd on a terminal: USR1, it logs a table" {
+	needs pgrep
 	start_background script -qefc "exec $SUPERD -p 0 -b 127.0.0.1 -o id=a-longer-name cat" "$BATS_TEST_TMPDIR/log" \
 		</dev/null >/dev/null
 	wait_for_line listening

@@ -39,10 +39,12 @@ assert_shuffled() {
 }
 
 @test "reload: services exchange addresses at random, each address is served by its new service" {
+	needs python3
 	assert_shuffled reload_superd {1..25}
 }
 
 @test "upgrade: services exchange addresses at random, each address is served by its new service" {
+	needs python3
 	assert_shuffled upgrade_superd {101..115}
 }
 
@@ -56,6 +58,7 @@ reload_or_upgrade() {
 }
 
 @test "reload and upgrade: services exchange addresses at random, each address is served by its new service" {
+	needs python3
 	COUNT=0
 	assert_shuffled reload_or_upgrade {201..215}
 }
@@ -73,6 +76,7 @@ reload_or_upgrade() {
 }
 
 @test "reload: services move on in a chain of ports, each port is served by its new service" {
+	needs python3
 	one=$(free_port) two=$(free_port) three=$(free_port)
 	write_services "a=$one 127.0.0.1" "b=$two 127.0.0.1"
 	start_superd -c "$CONF"
@@ -95,6 +99,7 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"hello\n", sys.argv[1])
 }
 
 @test "reload: one of the services that exchange ports cannot be opened, both keep their ports and programs" {
+	needs python3
 	one=$(free_port) two=$(free_port)
 	write_services "a=$one 127.0.0.1" "b=$two 127.0.0.1"
 	start_superd -c "$CONF"
@@ -111,6 +116,7 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"hello\n", sys.argv[1])
 }
 
 @test "reload: a service with a wider address cannot be opened, another service is, and the first keeps its port" {
+	needs python3
 	one=$(free_port) two=$(free_port)
 	write_services "a=$one 127.0.0.1" "b=$two 127.0.0.1"
 	start_superd -c "$CONF"

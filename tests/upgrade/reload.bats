@@ -51,6 +51,7 @@ is_closed() {
 }
 
 @test "reload: a service is disabled and enabled again, superd closes and opens it" {
+	needs python3
 	port=$(free_port)
 	{
 		print_service a
@@ -105,6 +106,7 @@ is_closed() {
 }
 
 @test "reload: a service changes its port, superd listens at the new one only" {
+	needs python3
 	old=$(free_port) new=$(free_port)
 	print_service a "port = $old" >"$CONF"
 	start_superd -c "$CONF"
@@ -123,6 +125,7 @@ served_addresses() {
 }
 
 @test "reload: a service listens at more and at fewer addresses, it does" {
+	needs python3
 	local port
 	port="port = $(free_port)"
 	print_service a "$port" 'bind = 127.0.0.1' >"$CONF"
@@ -146,6 +149,7 @@ served_addresses() {
 }
 
 @test "reload: one of the new addresses is in use, the service keeps its configuration" {
+	needs python3
 	local port
 	port="port = $(free_port)"
 	print_service a "$port" 'bind = 127.0.0.1' >"$CONF"
@@ -180,6 +184,7 @@ served_addresses() {
 }
 
 @test "reload: two services exchange their ports, each listens at its new one" {
+	needs python3
 	one=$(free_port) two=$(free_port)
 	{
 		print_service a "port = $one" 'log_on_success = PID'
@@ -198,6 +203,7 @@ served_addresses() {
 }
 
 @test "reload: a new service has the port of a removed one, it listens there" {
+	needs python3
 	port=$(free_port)
 	print_service a "port = $port" >"$CONF"
 	start_superd -c "$CONF"
@@ -256,6 +262,7 @@ served_addresses() {
 }
 
 @test "reload: a service conflicts with another, its running configuration is kept" {
+	needs python3
 	one=$(free_port) two=$(free_port)
 	{
 		print_service a "port = $one"
@@ -383,6 +390,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 }
 
 @test "reload: a removed service at one address and a new one at all addresses of its port, the new one listens" {
+	needs python3
 	local port
 	port=$(free_port)
 	print_service a 'bind = 127.0.0.1' "port = $port" >"$CONF"

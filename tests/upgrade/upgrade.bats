@@ -309,6 +309,7 @@ is_zombie() {
 }
 
 @test "upgrade: a service listens at more and then at fewer addresses, it does" {
+	needs python3
 	local port
 	port=$(free_port)
 	write_configuration() {

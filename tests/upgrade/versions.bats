@@ -126,6 +126,7 @@ assert_everything() {
 }
 
 @test "upgrade: the state is whole for the check and not for the start, superd opens its sockets again" {
+	needs python3
 	local port
 	port=$(free_port)
 	use_private_superd

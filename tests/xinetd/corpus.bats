@@ -76,6 +76,7 @@ print_twice() {
 }
 
 @test "corpus: every file, the output of superd -t reads back to itself" {
+	needs python3
 	printed=0
 	each_file print_twice
 	echo "$printed files were printed"
@@ -96,5 +97,6 @@ check_messages() {
 }
 
 @test "corpus: every file, the status of superd -t is 1 if there are errors and each has a file and a line" {
+	needs python3
 	each_file check_messages
 }

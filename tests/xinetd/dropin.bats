@@ -103,6 +103,7 @@ requests() {
 }
 
 @test "xinetd.d: every file, xinetd reads it without a warning" {
+	needs pgrep python3
 	copy_entry cmd "$(free_port)" "$PUBLIC/cmd"
 	copy_entry git "$(free_port)" /bin/cat
 	copy_entry rsync "$(free_port)" /bin/cat
@@ -139,6 +140,7 @@ requests() {
 }
 
 @test "xinetd.d: every file, superd reads it without a warning" {
+	needs python3
 	copy_entry cmd "$(free_port)" "$PUBLIC/cmd"
 	copy_entry git "$(free_port)" /bin/cat
 	copy_entry rsync "$(free_port)" /bin/cat
