@@ -35,11 +35,29 @@ page_attributes() {
 		name != "" { line = line (line == "" ? "" : " ") $0 }'
 }
 
+# attributes: print superd -A, with what holds unless an attribute is set in place of the default `none`.
+attributes() {
+	"$SUPERD" -A | sed 's/\tnone\(\t.*\); unless set: \(.*\)$/\t\2\1/'
+}
+
 # table_attributes: print the same from superd -A.
 table_attributes() {
-	"$SUPERD" -A | awk -F '\t' '
+	attributes | awk -F '\t' '
 		BEGIN { scope["both"] = "services and defaults"; scope["service"] = "services"; scope["defaults"] = "defaults" }
 		{ print $1 " Values: " $3 "; operators: " $2 "; default: " $5 "; in: " scope[$4] "." }'
+}
+
+# table_overview: print the rows of the overview from superd -A. Values that are too long for it end with `...`.
+table_overview() {
+	attributes | awk -F '\t' '
+		{
+			values = $3
+			if (length(values) > 20) {
+				values = substr(values, 1, 17)
+				sub(/[ |]+[^ ]*$/, " ...", values)
+			}
+			print ".It Cm " $1 " Ta " values " Ta " $5 " Ta " $4
+		}'
 }
 
 # The signals that superd.8 has, and those that main.c takes; SIGCHLD is superd's own business.
@@ -121,6 +139,10 @@ code_signals() {
 	diff <(page_attributes | sort) <(table_attributes | sort)
 }
 
+@test "superd.conf.5: the overview, its rows are those of superd -A" {
+	diff <(section superd.conf.5 OVERVIEW | grep '^\.It Cm') <(table_overview)
+}
+
 @test "superd.conf.5: the attributes, each has a text and none is there twice" {
 	[ -z "$(section superd.conf.5 ATTRIBUTES | sed -n 's/^\.It Cm \([a-z_0-9]*\)$/\1/p' | sort | uniq -d)" ]
 	# After .br there is text, not the next attribute.
@@ -143,7 +165,7 @@ internal_services() {
 
 @test "superd.conf.5: the examples, superd -t reads them without an error" {
 	needs /etc/services
-	sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$ROOT/man/superd.conf.5" |
+	sed -n '/^\.Sh A COMMENTED/,/^\.Sh SYNTAX/p; /^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$ROOT/man/superd.conf.5" |
 		awk '/^\.Ed/ { inside = 0 } inside { print } /^\.Bd/ { inside = 1 }' |
 		sed 's,/usr/[^ ]*/\(cmd\|health\|in\.tftpd\)$,/bin/true,' >"$BATS_TEST_TMPDIR/examples"
 	run --separate-stderr "$SUPERD" -t -c "$BATS_TEST_TMPDIR/examples"
