@@ -132,6 +132,18 @@ print({member.mtime for member in tarfile.open(sys.argv[1])})' "$TREE/build/supe
 	assert_output "cmdc $VERSION"
 }
 
+@test "RPM package: rpmbuild of the tarball, it has the programs, the pages and the units" {
+	needs rpmbuild
+	rpmbuild -tb --nodeps -D "_topdir $BATS_TEST_TMPDIR/rpm" -D '_unitdir /usr/lib/systemd/system' \
+		"$TREE/build/superd-$VERSION.tar.gz" >"$BATS_TEST_TMPDIR/log" 2>&1
+	run rpm -qpl "$BATS_TEST_TMPDIR"/rpm/RPMS/*/superd-"$VERSION"-1.*.rpm
+	for file in /usr/bin/cmd /usr/bin/cmdc /usr/sbin/superd /usr/share/superd/health /etc/superd.d/cmd \
+		/usr/lib/systemd/system/superd-xinetd.service; do
+		assert_line "$file"
+	done
+	assert_line --regexp '^/usr/share/man/man8/superd\.8'
+}
+
 @test "make dist: outside a git checkout, it prints an error" {
 	run make -s -C "$DEBS/superd-$VERSION" dist
 	assert_failure
