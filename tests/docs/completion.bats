@@ -161,7 +161,7 @@ zsh_offers() {
 	PATH=$(dirname "$CMDC"):$(dirname "$SUPERD"):$(dirname "$CMD"):$PATH timeout "$WAIT_SECONDS" zsh -f -c '
 		zmodload zsh/zpty
 		zpty shell "stty -echo rows 100 cols 200; exec zsh -f -i"
-		zpty -w shell "PS1= PROMPT_EOL_MARK= LISTMAX=1000; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -D; echo rea\"\"dy"
+		zpty -w shell "PS1= PROMPT_EOL_MARK= LISTMAX=1000; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -D; zstyle \"*\" insert-tab false; echo rea\"\"dy"
 		zpty -r shell output "*ready*"
 		zpty -w -n shell "$2$(printf "\t")@@"
 		zpty -r shell output "*@@*"
