@@ -92,7 +92,8 @@ serve_subversion() {
 	}
 	run ssh_there 'echo "$SSH_CONNECTION"; cat' </dev/null
 	assert_output --regexp '^127\.0\.0\.1 [0-9]+ 127\.0\.0\.1 [0-9]+$'
-	ssh_there cat <"$PUBLIC/data" | cmp - "$PUBLIC/data"
+	ssh_there cat <"$PUBLIC/data" >"$BATS_TEST_TMPDIR/got"
+	cmp "$BATS_TEST_TMPDIR/got" "$PUBLIC/data"
 }
 
 # serve_ftp: vsftpd for anonymous clients.
