@@ -146,7 +146,16 @@ peak_kib() {
 	[ ! -s "$BATS_TEST_TMPDIR/screen" ]
 }
 
-@test "cmd clients: a client resets, the session ends with status 1 and the screen shows only what the client sent" {
+@test "cmd clients: a client resets after whole lines, the session ends with status 0" {
+	local status=0
+	open_cmd_on_socket tcp
+	run -0 "$CLIENT" "$PORT" 'send:printf<>here I was\n' line reset
+	wait_cmd || status=$?
+	[ "$status" -eq 0 ]
+	[ "$(cat "$BATS_TEST_TMPDIR/screen")" = 'here I was' ]
+}
+
+@test "cmd clients: a client resets in the middle of a line, the session ends with status 1 and the screen shows only what the client sent" {
 	local status=0
 	open_cmd_on_socket tcp
 	run -0 "$CLIENT" "$PORT" 'send:printf<>here I was\n' line 'send:echo<>unread' reset
