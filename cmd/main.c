@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * cmd: reads requests from stdin, one a line, runs their commands, and writes the replies to stdout, as cmd(7)
- * describes. Exit status: 0 at the end of input, `exit` or the idle time; 1 if the client is gone in the middle of a line
- * or of a reply, or input or output failed; 2 wrong usage.
+ * describes. Exit status: 0 at the end of input, `exit` or the idle time; 1 if the client is gone in the middle of a
+ * line or of a reply, or input or output failed; 2 wrong usage.
  *
  * Until the first reply no memory is allocated and no stream is opened: a superserver starts one cmd for each
  * connection, so its start-up must be short.
