@@ -157,3 +157,18 @@ has_part() {
 	cmp "$PUBLIC/data" "$BATS_TEST_TMPDIR/copy/data"
 	wait_superd
 }
+
+@test "tcpd in front of a program, as in xinetd2superd(7): hosts.deny refuses a client and admits another" {
+	needs tcpd
+	: >"$PUBLIC/allow"
+	echo 'echoing: 127.0.0.2' >"$PUBLIC/deny"
+	ln -s /bin/cat "$PUBLIC/echoing"
+	SUPERD_PREFIX=(unshare --mount sh -c 'touch /etc/hosts.allow /etc/hosts.deny && mount --bind "$0/allow" /etc/hosts.allow &&
+		mount --bind "$0/deny" /etc/hosts.deny && exec "$@"' "$PUBLIC")
+	serve 'user = nobody' 'server = /usr/sbin/tcpd' "server_args = $PUBLIC/echoing" 'flags = NAMEINARGS'
+	echoes "$PORT"
+	run "$CLIENT" -s 127.0.0.2 "$PORT" 'send:hello\n' all
+	refute_output --partial hello
+	run "$CLIENT" -s 127.0.0.3 "$PORT" 'send:hello\n' shut all
+	assert_output --partial hello
+}
