@@ -136,10 +136,8 @@ static void read_reply(size_t index, bool is_over) {
 		return;
 	}
 	record_success(now() - client->start_time);
-	if (options.is_persistent && !is_over)
-		send_next_request(index);
-	else
-		close_client(index);
+	if (options.is_persistent && !is_over) send_next_request(index);
+	else close_client(index);
 }
 
 /* Fails the clients that have reached their timeout. Returns the number of open clients. */
@@ -153,10 +151,8 @@ static size_t check_timeouts(void) {
 }
 
 static void handle_events(size_t index, bool is_over) {
-	if (polls[index].fd >= 0 && polls[index].revents & POLLOUT)
-		send_request(index);
-	else if (polls[index].fd >= 0 && polls[index].revents != 0)
-		read_reply(index, is_over);
+	if (polls[index].fd >= 0 && polls[index].revents & POLLOUT) send_request(index);
+	else if (polls[index].fd >= 0 && polls[index].revents != 0) read_reply(index, is_over);
 	if (polls[index].fd < 0 && !is_over) start_client(index);
 }
 
@@ -194,8 +190,7 @@ static struct text unescape(char *text) {
 		if (from[0] == '\\' && from[1] == 'n') {
 			*to++ = '\n';
 			from++;
-		} else
-			*to++ = *from;
+		} else *to++ = *from;
 	return (struct text){text, (size_t)(to - text)};
 }
 

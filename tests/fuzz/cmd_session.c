@@ -40,9 +40,7 @@ static void prepare_files(const uint8_t *data, size_t size) {
 	require(dup2(fd, STDOUT_FILENO) != -1);
 }
 
-static bool starts_with(const char *line, const char *start) {
-	return strncmp(line, start, strlen(start)) == 0;
-}
+static bool starts_with(const char *line, const char *start) { return strncmp(line, start, strlen(start)) == 0; }
 
 static bool ends_reply(const char *line) {
 	return starts_with(line, "ok<>") || starts_with(line, "ok\n") || starts_with(line, "error<>");

@@ -39,18 +39,14 @@ void loop_unwatch(struct watch *watch) {
 	watched = NULL;
 }
 
-int64_t loop_now(void) {
-	return 1000;
-}
+int64_t loop_now(void) { return 1000; }
 
 void loop_set_timer(struct timer *timer, int64_t when) {
 	(void)timer;
 	require(when > loop_now());
 }
 
-void loop_cancel_timer(struct timer *timer) {
-	(void)timer;
-}
+void loop_cancel_timer(struct timer *timer) { (void)timer; }
 
 static void header_done(struct client *client, enum header_result result) {
 	require(!verdict.is_set);

@@ -47,8 +47,8 @@ is_served() {
 	echo "PORT ${*:2} $word"
 }
 
-# compare CONVERSATION FILE...: run both servers on each file.
-compare() {
+# compare_servers CONVERSATION FILE...: run both servers on each file.
+compare_servers() {
 	local file
 	for file in "${@:2}"; do
 		echo "# $file"
@@ -58,27 +58,27 @@ compare() {
 }
 
 @test "odd files: layout, names and long lines, the programs get the same from xinetd and superd" {
-	compare report_all loose comments long named
+	compare_servers report_all loose comments long named
 }
 
 @test "odd files: numbers, variables, groups and limits, the programs get the same from xinetd and superd (Linux)" {
-	compare report_all numbers variables supplementary caps inherited
+	compare_servers report_all numbers variables supplementary caps inherited
 }
 
 @test "odd files: prefixes, braces and names in only_from, the same clients are served by xinetd and superd" {
-	compare list_served zeros zeros_deep braces masks named_host added removed nobody_at_all
+	compare_servers list_served zeros zeros_deep braces masks named_host added removed nobody_at_all
 }
 
 @test "odd files: no_access and lists in defaults, the same clients are served by xinetd and superd" {
-	compare list_served denied both_lists access_heirs
+	compare_servers list_served denied both_lists access_heirs
 }
 
 @test "odd files: times and addresses of the service, the same clients are served by xinetd and superd" {
-	compare list_served daytime closed_hours two_spans bound bound_to_name six_and_four everyone
+	compare_servers list_served daytime closed_hours two_spans bound bound_to_name six_and_four everyone
 }
 
 @test "odd files: an error in one of two services, xinetd and superd run the other" {
-	compare list_served without_server unknown_user unknown_socket without_wait unknown_protocol unknown_group \
+	compare_servers list_served without_server unknown_user unknown_socket without_wait unknown_protocol unknown_group \
 		bad_rate bad_hours bad_umask bad_redirect bad_address
 }
 
