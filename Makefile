@@ -40,7 +40,7 @@ cmd/cmd: cmd/*.[ch]
 # SYSTEM selects the implementation of superd's system calls: linux or posix (superd/base/sys.h).
 SYSTEM = linux
 BASE = superd/base/addr.c superd/base/hash.c superd/base/inherited.c superd/base/log.c superd/base/loop.c \
-	superd/base/mem.c superd/base/quote.c superd/base/task.c superd/base/sys_$(SYSTEM).c
+	superd/base/mem.c superd/base/quote.c superd/base/resolve.c superd/base/task.c superd/base/sys_$(SYSTEM).c
 
 superd/superd: superd/*.[ch] superd/*/*.[ch]
 	$(COMPILE) $(LDFLAGS) -o $@ superd/*.c superd/server/*.c superd/connection/*.c superd/config/*.c $(BASE) $(LDLIBS)

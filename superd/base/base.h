@@ -112,6 +112,8 @@ uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t length);
 enum { ADDR_TEXT = 160 };
 extern bool addr_numeric_only;
 int addr_resolve(struct arena *arena, const char *host, const char *port, struct endpoint **found, struct error *error);
+int addr_resolve_meanwhile(struct arena *arena, const char *host, const char *port, struct endpoint **found,
+    struct error *error, void (*meanwhile)(void));
 int addr_from_path(const char *path, struct endpoint *endpoint, struct error *error);
 bool addr_are_paths(const struct words *words);
 bool addr_equal(const struct endpoint *a, const struct endpoint *b);

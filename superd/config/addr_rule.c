@@ -103,7 +103,7 @@ static void read_name(const struct reading *in, struct address_list *list, const
 		add_rule(in, list, word, source_v4(address), wildcard_bits(in, address));
 		return;
 	}
-	int count = addr_resolve(in->arena, word, NULL, &found, &error);
+	int count = addr_resolve_meanwhile(in->arena, word, NULL, &found, &error, in->config->meanwhile);
 	if (count < 0) log_warning_at(in->location, "%s; it matches no address", error.text);
 	for (int i = 0; i < count; i++) add_rule(in, list, word, addr_source(&found[i], 0), 128);
 }

@@ -232,7 +232,8 @@ static int add_bind(struct service *service, const char *word) {
 	if (word[0] == '/' && service->socket_type == SOCK_RAW)
 		return attr_fail(service, "bind", "%s: a raw socket has no path", word);
 	if (word[0] != '/')
-		count = addr_resolve(loading, word, mem_print(loading, "%ld", service->port), &found, &error);
+		count = addr_resolve_meanwhile(loading, word, mem_print(loading, "%ld", service->port), &found, &error,
+		    service->config->meanwhile);
 	else if (addr_from_path(word, &path, &error) < 0) count = -1;
 	if (count < 0 && has_port(word))
 		return attr_fail(

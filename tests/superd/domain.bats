@@ -13,7 +13,7 @@ RECORDS=(
 	# Its name ends like the domain, but is in another.
 	127.0.0.8=host.notexample.test host.notexample.test=127.0.0.8
 	# Its name server does not answer.
-	127.0.0.9=
+	127.0.0.9= silent.example.test=
 )
 
 # start_service LINE...: start superd with one service, cat, that has these lines, and the name server.
@@ -121,4 +121,22 @@ assert_refused() {
 	has_children 1
 	assert_admitted 127.0.0.5
 	wait_for_line '^superd: FAIL: a address from=127.0.0.9$'
+}
+
+@test "reload: the name server does not answer for a host, superd serves connections meanwhile (glibc)" {
+	needs root
+	export RES_OPTIONS='timeout:3 attempts:1'
+	start_service 'only_from = 127.0.0.1'
+	print_service b 'only_from = silent.example.test' >>"$CONF"
+	print_service c 'bind = silent.example.test' >>"$CONF"
+	kill -HUP "$SUPERD_PID"
+	wait_until has_children 1
+	assert_admitted 127.0.0.1
+	assert_equal "$(count_log silent)" 0
+	wait_for_line 'silent\.example\.test: .*; it matches no address$'
+	assert_admitted 127.0.0.1
+	assert_equal "$(count_log reloaded)" 0
+	wait_for_line 'bind: silent\.example\.test: '
+	wait_for_line 'reloaded: 1 new, 0 changed, 0 removed, 1 unchanged, 1 with errors$'
+	wait_until has_children 0
 }
