@@ -45,7 +45,10 @@ static size_t await(int from, struct answer *answer, void (*meanwhile)(void)) {
 	return length;
 }
 
-/* As addr_resolve; for a name, `meanwhile` is called again and again until it is known. NULL: nothing goes on. */
+/*
+ * As addr_resolve; for a name, `meanwhile` is called again and again until it is known, and it has at most MOST_FOUND
+ * addresses. NULL: nothing goes on.
+ */
 int addr_resolve_meanwhile(struct arena *arena, const char *host, const char *port, struct endpoint **found,
     struct error *error, void (*meanwhile)(void)) {
 	struct answer answer = {.error.text = ""};

@@ -350,9 +350,9 @@ static int log_read(void *field, const struct reading *in) {
 static int redirect_read(void *field, const struct reading *in) {
 	struct redirect redirect = {.host = mem_copy(in->arena, in->word[0]), .port = mem_copy(in->arena, in->word[1])};
 	struct endpoint *found;
-	if (addr_resolve_meanwhile(in->arena, redirect.host, redirect.port, &found, in->error, in->config->meanwhile) <
-	    0)
-		return -1;
+	int count =
+	    addr_resolve_meanwhile(in->arena, redirect.host, redirect.port, &found, in->error, in->config->meanwhile);
+	if (count < 0) return -1;
 	redirect.to = found[0];
 	*(struct redirect *)field = redirect;
 	return 0;

@@ -17,8 +17,7 @@ static void write_later(struct timer *timer);
 static struct {
 	const char *path;
 	char new_path[PATH_MAX];
-	char
-	    label[ESCAPED * PATH_MAX]; /* of every sample: the file's name, so that two superds can share a directory */
+	char label[ESCAPED * PATH_MAX + 16]; /* of every sample: which superd's, where several share a directory */
 	bool failed;
 	int64_t next;
 	struct timer timer;
@@ -73,7 +72,7 @@ static const struct family {
 	.offset = offsetof(struct listener, spawn_failures)},
 };
 
-/* The value of a label is UTF-8; what would end it is escaped, and what cannot be shown is \xHH: a byte becomes at most ESCAPED. */
+/* The value of a label is UTF-8; what would end it is escaped, and what cannot be shown is \xHH. A byte is at most ESCAPED. */
 static void format_label(char *text, const char *name, const char *value) {
 	char shown[4 * PATH_MAX];
 	log_escape(shown, sizeof shown, value);
