@@ -39,6 +39,7 @@ displayed() {
 }
 
 @test "examples *.conf: superd -t reads each, there is no message" {
+	needs stunnel
 	install_here
 	mkdir "$BATS_TEST_TMPDIR/root"
 	cp "$CMD" "$BATS_TEST_TMPDIR/root/challenge"
