@@ -93,7 +93,7 @@ server_is() {
 	start_superd -P "$BATS_TEST_TMPDIR/pid" -c "$CONF"
 	echoes "$PORT"
 	wait_for_line 'EXIT: a' "$log"
-	sed "s|/var/log/superd|$BATS_TEST_TMPDIR/superd|; s|systemctl reload superd.service|kill -HUP \$(cat $BATS_TEST_TMPDIR/pid)|" \
+	sed "s|/var/log/superd|$BATS_TEST_TMPDIR/superd|; s|systemctl try-reload-or-restart superd.service|kill -HUP \$(cat $BATS_TEST_TMPDIR/pid)|" \
 		"$ROOT/examples/logrotate" >"$BATS_TEST_TMPDIR/logrotate.conf"
 	run logrotate -f -s "$BATS_TEST_TMPDIR/state" "$BATS_TEST_TMPDIR/logrotate.conf"
 	assert_success
