@@ -32,34 +32,34 @@ static const struct named_value stderr_ways[] = {{"client", STDERR_CLIENT}, {"lo
 /* name, kind of value, field, scope, what it is unless set: doc; then the words or the bounds */
 /* clang-format off */
 static const struct attr table[] = {
-	{.name = "id", .type = &attr_text, .field = F(id), .scope = IN_SERVICE, .doc = "the name in logs, enabled and disabled; unless set: the service's name"},
+	{.name = "id", .type = &attr_text, .field = F(id), .scope = IN_SERVICE, .unless_set = "the service's name", .doc = "the name in logs, enabled and disabled"},
 	{.name = "type", .type = &attr_bits, .field = F(type), .scope = IN_SERVICE, .words = service_types, .doc = "INTERNAL: superd is the program; UNLISTED: not in /etc/services"},
 	{.name = "flags", .type = &attr_bits, .field = F(flags), .scope = IN_SERVICE, .words = flags, .doc = "switches of the socket and the program"},
 	{.name = "disable", .type = &attr_word, .field = F(disable), .scope = IN_SERVICE, .default_text = "no", .words = yes_no, .doc = "leave this service out"},
 	{.name = "enabled", .type = &attr_word_set, .field = F(enabled), .scope = IN_DEFAULTS, .doc = "the only services that run, by id"},
 	{.name = "disabled", .type = &attr_word_set, .field = F(disabled), .scope = IN_DEFAULTS, .doc = "services left out, by id"},
 
-	{.name = "socket_type", .type = &attr_word, .field = F(socket_type), .scope = IN_SERVICE, .words = socket_types, .doc = "the kind of socket; unless set: the protocol's"},
-	{.name = "protocol", .type = &attr_text, .field = F(protocol), .scope = IN_SERVICE, .doc = "a name in /etc/protocols; unless set: the socket_type's"},
+	{.name = "socket_type", .type = &attr_word, .field = F(socket_type), .scope = IN_SERVICE, .words = socket_types, .unless_set = "the protocol's", .doc = "the kind of socket"},
+	{.name = "protocol", .type = &attr_text, .field = F(protocol), .scope = IN_SERVICE, .unless_set = "the socket_type's", .doc = "a name in /etc/protocols"},
 	{.name = "wait", .type = &attr_word, .field = F(wait), .scope = IN_SERVICE, .words = yes_no, .doc = "yes: one program gets the listening socket itself"},
-	{.name = "port", .type = &attr_number, .field = F(port), .scope = IN_SERVICE, .max = 65535, .doc = "the port; 0: the kernel chooses; unless set: as /etc/services has it"},
-	{.name = "bind", .type = &attr_hosts, .field = F(bind), .scope = IN_BOTH, .doc = "where to listen: addresses, host names, * or a path; unless set: every interface"},
+	{.name = "port", .type = &attr_number, .field = F(port), .scope = IN_SERVICE, .max = 65535, .unless_set = "from /etc/services", .doc = "the port; 0: the kernel chooses"},
+	{.name = "bind", .type = &attr_hosts, .field = F(bind), .scope = IN_BOTH, .unless_set = "every interface", .doc = "where to listen: addresses, host names, * or a path"},
 	{.name = "interface", .type = &attr_hosts, .field = F(bind), .scope = IN_BOTH, .doc = "another name for bind"},
 	{.name = "v6only", .type = &attr_word, .field = F(v6only), .scope = IN_BOTH, .default_text = "no", .words = yes_no, .doc = "an IPv6 socket takes no IPv4"},
 	{.name = "backlog", .type = &attr_number, .field = F(backlog), .scope = IN_BOTH, .default_text = "65535", .max = INT_MAX, .doc = "connections that may wait to be accepted, up to the kernel's limit"},
 	{.name = "socket_mode", .type = &attr_octal, .field = F(socket_mode), .scope = IN_SERVICE, .default_text = "0600", .max = 0777, .doc = "the mode of a UNIX-domain socket"},
-	{.name = "socket_user", .type = &attr_owner, .field = F(socket_user), .scope = IN_SERVICE, .doc = "the owner of a UNIX-domain socket; unless set: superd's user"},
+	{.name = "socket_user", .type = &attr_owner, .field = F(socket_user), .scope = IN_SERVICE, .unless_set = "superd's user", .doc = "the owner of a UNIX-domain socket"},
 	{.name = "redirect", .type = &attr_redirect, .field = F(redirect), .scope = IN_SERVICE, .doc = "pass the connection on to this host and port"},
 
-	{.name = "only_from", .type = &attr_addresses, .field = F(only_from), .scope = IN_BOTH, .doc = "the clients that may connect; set but empty: none; unless set: all"},
+	{.name = "only_from", .type = &attr_addresses, .field = F(only_from), .scope = IN_BOTH, .unless_set = "all", .doc = "the clients that may connect; set but empty: none"},
 	{.name = "no_access", .type = &attr_addresses, .field = F(no_access), .scope = IN_BOTH, .doc = "the clients that may not connect, whatever only_from has"},
-	{.name = "access_times", .type = &attr_times, .field = F(access_times), .scope = IN_BOTH, .doc = "when clients may connect, in local time, both ends included; unless set: always"},
+	{.name = "access_times", .type = &attr_times, .field = F(access_times), .scope = IN_BOTH, .unless_set = "always", .doc = "when clients may connect, in local time, both ends included"},
 	{.name = "proxy_from", .type = &attr_addresses, .field = F(proxy_from), .scope = IN_BOTH, .doc = "peers that must send a PROXY protocol header"},
 	{.name = "deny_time", .type = &attr_minutes, .field = F(deny_time), .scope = IN_BOTH, .default_text = "NEVER", .max = INT_MAX, .doc = "minutes that every service refuses a client of a SENSOR"},
 
 	{.name = "instances", .type = &attr_limit, .field = F(instances), .scope = IN_BOTH, .default_text = "UNLIMITED", .max = INT_MAX, .doc = "programs that may run at once"},
 	{.name = "per_source", .type = &attr_limit, .field = F(per_source), .scope = IN_BOTH, .default_text = "UNLIMITED", .max = INT_MAX, .doc = "programs that may run at once for one source"},
-	{.name = "per_source_cps", .type = &attr_number, .field = F(per_source_cps), .scope = IN_BOTH, .max = INT_MAX, .doc = "connections a second that one source may open; unless set: no limit"},
+	{.name = "per_source_cps", .type = &attr_number, .field = F(per_source_cps), .scope = IN_BOTH, .max = INT_MAX, .unless_set = "no limit", .doc = "connections a second that one source may open"},
 	{.name = "per_source_prefix6", .type = &attr_number, .field = F(per_source_prefix6), .scope = IN_BOTH, .default_text = "64", .min = 1, .max = 128, .doc = "how many bits of an IPv6 address make one source"},
 	{.name = "cps", .type = &attr_rate, .field = F(cps), .scope = IN_BOTH, .default_text = "50 10", .max = INT_MAX, .doc = "connections a second, and the seconds without new ones past that rate; 0: no limit"},
 	{.name = "max_load", .type = &attr_load, .field = F(max_load), .scope = IN_BOTH, .doc = "refuse at this one-minute load or more"},
@@ -69,14 +69,14 @@ static const struct attr table[] = {
 	{.name = "server", .type = &attr_path, .field = F(server), .scope = IN_SERVICE, .doc = "the program"},
 	{.name = "server_args", .type = &attr_list, .field = F(server_args), .scope = IN_SERVICE, .doc = "its arguments, without its own name unless NAMEINARGS"},
 	{.name = "user", .type = &attr_user, .field = F(user), .scope = IN_SERVICE, .doc = "the user that the program runs as"},
-	{.name = "group", .type = &attr_group, .field = F(group), .scope = IN_SERVICE, .doc = "its group; unless set: the user's own"},
+	{.name = "group", .type = &attr_group, .field = F(group), .scope = IN_SERVICE, .unless_set = "the user's own", .doc = "its group"},
 	{.name = "groups", .type = &attr_word, .field = F(groups), .scope = IN_BOTH, .default_text = "no", .words = yes_no, .doc = "the user's supplementary groups too"},
 	{.name = "env", .type = &attr_environment, .field = F(env), .scope = IN_SERVICE, .doc = "variables to add, NAME=VALUE"},
-	{.name = "passenv", .type = &attr_word_set, .field = F(passenv), .scope = IN_BOTH, .doc = "the variables of superd's environment that are passed on; unless set: all"},
-	{.name = "directory", .type = &attr_path, .field = F(directory), .scope = IN_BOTH, .default_text = "/", .doc = "where the program starts"},
+	{.name = "passenv", .type = &attr_word_set, .field = F(passenv), .scope = IN_BOTH, .unless_set = "all", .doc = "the variables of superd's environment that are passed on"},
+	{.name = "directory", .type = &attr_directory, .field = F(directory), .scope = IN_BOTH, .default_text = "/", .doc = "where the program starts"},
 	{.name = "chroot", .type = &attr_path, .field = F(chroot), .scope = IN_SERVICE, .doc = "its root directory"},
 	{.name = "nice", .type = &attr_number, .field = F(nice), .scope = IN_BOTH, .min = -40, .max = 40, .doc = "added to the priority, as nice(2) does"},
-	{.name = "umask", .type = &attr_octal, .field = F(umask), .scope = IN_BOTH, .max = 0777, .doc = "the file mode creation mask; unless set: superd's own and 022"},
+	{.name = "umask", .type = &attr_octal, .field = F(umask), .scope = IN_BOTH, .max = 0777, .unless_set = "superd's own and 022", .doc = "the file mode creation mask"},
 	{.name = "no_new_privs", .type = &attr_word, .field = F(no_new_privs), .scope = IN_BOTH, .default_text = "no", .words = yes_no, .doc = "the program can gain no privilege by exec (Linux)"},
 	{.name = "stderr", .type = &attr_word, .field = F(stderr_to), .scope = IN_BOTH, .default_text = "client", .words = stderr_ways, .doc = "what descriptor 2 is: the connection, or superd's own stderr"},
 	{.name = "rlimit_as", .type = &attr_rlimit_bytes, .field = F(rlimits[LIMIT_AS]), .scope = IN_BOTH, .min = 1, .max = INT64_MAX, .doc = "bytes of address space"},
@@ -95,7 +95,7 @@ static const struct attr table[] = {
 	{.name = "banner", .type = &attr_banner, .field = F(banner), .scope = IN_BOTH, .doc = "a file that every client is sent first"},
 	{.name = "banner_success", .type = &attr_banner, .field = F(banner_success), .scope = IN_BOTH, .doc = "a file for clients that are admitted"},
 	{.name = "banner_fail", .type = &attr_banner, .field = F(banner_fail), .scope = IN_BOTH, .doc = "a file for clients that are refused"},
-	{.name = "log_type", .type = &attr_log, .field = F(log_type), .scope = IN_BOTH, .max = INT64_MAX, .doc = "where START, EXIT and FAIL lines go; unless set: superd's log"},
+	{.name = "log_type", .type = &attr_log, .field = F(log_type), .scope = IN_BOTH, .max = INT64_MAX, .unless_set = "superd's log", .doc = "where START, EXIT and FAIL lines go"},
 	{.name = "log_on_success", .type = &attr_bit_set, .field = F(log_on_success), .scope = IN_BOTH, .words = success_items, .doc = "what START and EXIT lines contain"},
 	{.name = "log_on_failure", .type = &attr_bit_set, .field = F(log_on_failure), .scope = IN_BOTH, .words = failure_items, .doc = "what FAIL lines contain"},
 	{.name = "no_log_from", .type = &attr_addresses, .field = F(no_log_from), .scope = IN_BOTH, .doc = "clients whose START and EXIT are not logged, and whose refusals are only counted"},
@@ -318,6 +318,11 @@ uint64_t attr_hash(const struct service *service) {
 	return hash;
 }
 
+/* Whether quotes in a value are read as sh(1) reads them: of a command, and of paths that the command line sets as they are. */
+bool attr_is_quoted(const struct attr *attr) {
+	return attr->type == &attr_command || attr->type == &attr_directory || attr->type == &attr_hosts;
+}
+
 /* Prints a line of a service: the attribute with its words, as they are or quoted. */
 static void print_words(FILE *to, const char *name, const char *const *word, size_t count, bool is_quoted) {
 	fprintf(to, "\t%-18s =", name);
@@ -351,7 +356,7 @@ void attr_print_service(const struct service *service, FILE *to) {
 			fprintf(to, "\t%-18s =", attr->name);
 			attr->type->print((const char *)service + attr->field, to);
 			fputc('\n', to);
-		} else print_words(to, attr->name, value->words.word, value->words.count, false);
+		} else print_words(to, attr->name, value->words.word, value->words.count, attr_is_quoted(attr));
 	}
 	fputs("}\n", to);
 }
@@ -363,6 +368,9 @@ void attr_print_table(FILE *to) {
 		char words[ATTR_WORDS_TEXT];
 		fprintf(to, "%s\t%s\t%s\t%s\t%s\t%s\n", attr->name, attr->type->is_set ? "= += -=" : "=",
 		    attr->words != NULL ? attr_list_words(attr, " ", words) : attr->type->values, scopes[attr->scope],
-		    attr->default_text != NULL ? attr->default_text : "none", attr->doc);
+		    attr->default_text != NULL ? attr->default_text
+		    : attr->unless_set != NULL ? attr->unless_set
+					       : "none",
+		    attr->doc);
 	}
 }

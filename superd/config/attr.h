@@ -44,8 +44,8 @@ struct attr {
 	const struct attr_type *type;
 	size_t field;
 	enum attr_scope scope;
-	const char *default_text;
-	const char *doc;
+	const char *default_text; /* of superd's own, as a value; or `unless_set`: where it is from, in words */
+	const char *unless_set, *doc;
 	const struct named_value *words;
 	int64_t min, max;
 };
@@ -54,9 +54,9 @@ struct attr {
 enum { ATTR_WORDS_TEXT = 200 };
 const char *attr_list_words(const struct attr *attr, const char *separator, char text[ATTR_WORDS_TEXT]);
 extern const struct attr_type attr_number, attr_limit, attr_octal, attr_rlimit, attr_rlimit_bytes, attr_load, attr_word,
-    attr_bits, attr_bit_set, attr_text, attr_ignored, attr_path, attr_list, attr_command, attr_hosts, attr_word_set,
-    attr_environment, attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner, attr_banner, attr_log,
-    attr_redirect, attr_minutes;
+    attr_bits, attr_bit_set, attr_text, attr_ignored, attr_path, attr_directory, attr_list, attr_command, attr_hosts,
+    attr_word_set, attr_environment, attr_addresses, attr_times, attr_rate, attr_user, attr_group, attr_owner,
+    attr_banner, attr_log, attr_redirect, attr_minutes;
 
 /* addr_rule.c */
 int addr_read_list(void *list, const struct reading *in);

@@ -372,6 +372,7 @@ const struct attr_type attr_bit_set = {.values = "WORD...", .most = ANY, .read =
 const struct attr_type attr_text = {.values = "WORD", .least = 1, .most = 1, .read = text_read};
 const struct attr_type attr_ignored = {.values = "WORD", .least = 1, .most = 1, .read = ignored_read};
 const struct attr_type attr_path = {.values = "PATH", .least = 1, .most = 1, .read = text_read};
+const struct attr_type attr_directory = {.values = "PATH", .least = 1, .most = 1, .read = text_read};
 const struct attr_type attr_list = {.values = "WORD...", .most = ANY, .read = list_read};
 const struct attr_type attr_command = {.values = "COMMAND LINE", .least = 1, .most = ANY, .read = list_read};
 const struct attr_type attr_hosts = {.values = "ADDRESS...", .least = 1, .most = ANY, .read = list_read};

@@ -231,9 +231,9 @@ bool inetd_read_line(
 void command_read(struct config *config);
 const char *command_find_in_path(struct arena *arena, const char *name);
 
-/* shell_words.c: the value of command */
+/* shell_words.c: values with quotes */
 char *shell_find_line_end(char *line, const char *end);
-int shell_split(struct arena *arena, struct words *words, char *text, struct error *error);
+int shell_split(struct arena *arena, struct words *words, char *text, bool takes_comment, struct error *error);
 bool shell_are_plain(const struct words *words);
 void shell_print(const char *word, FILE *to);
 
@@ -246,6 +246,7 @@ void service_release(struct service *service);
 
 /* attr.c: one row an attribute */
 const struct attr *attr_find(const char *name);
+bool attr_is_quoted(const struct attr *attr);
 int attr_apply(struct service *service, struct assignment *assignment);
 void attr_set(struct service *service, const char *name, const char *text);
 bool attr_has_word(const struct service *service, const char *name, const char *word);

@@ -91,8 +91,8 @@ static void read_top(struct reader *reader, char *line) {
 }
 
 /*
- * Adds a line's assignment to the block. server_args and env may hold a # of their own; after any other value it begins a
- * comment. Returns NULL if the line is no assignment.
+ * Adds a line's assignment to the block. server_args, env and command may hold a # of their own; after any other value it
+ * begins a comment. Returns NULL if the line is no assignment.
  */
 static struct assignment *read_assignment(struct reader *reader, char *line) {
 	size_t length = strcspn(line, " \t=+-");
@@ -104,12 +104,13 @@ static struct assignment *read_assignment(struct reader *reader, char *line) {
 	line[length] = '\0';
 	struct assignment *assignment = block_assign(reader->config, reader->block, line, &reader->here);
 	struct words *words = &assignment->words;
-	bool takes_comment = strcasecmp(line, "server_args") != 0 && strcasecmp(line, "env") != 0;
+	bool takes_comment =
+	    strcasecmp(line, "server_args") != 0 && strcasecmp(line, "env") != 0 && strcasecmp(line, "command") != 0;
 	struct error error = {.text = ""};
 	assignment->operation = operation;
-	if (strcasecmp(line, "command") == 0) {
-		if (shell_split(reader->config->loading, words, rest, &error) < 0)
-			wrong(reader, "command: %s", error.text);
+	if (assignment->attr != NULL && attr_is_quoted(assignment->attr)) {
+		if (shell_split(reader->config->loading, words, rest, takes_comment, &error) < 0)
+			wrong(reader, "%s: %s", line, error.text);
 		return assignment;
 	}
 	for (char *word = next_word(&rest); *word != '\0' && !(takes_comment && *word == '#'); word = next_word(&rest))

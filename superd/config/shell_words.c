@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * shell_words: the value of `command`, a command line as sh(1) reads one: split at blanks, with '...', "..." and \. Nothing is
- * expanded. In quotes it may go on over lines.
+ * shell_words: a value as sh(1) reads a command line: split at blanks, with '...', "..." and \. Nothing is expanded. That of
+ * `command` may go on over lines in quotes.
  */
 #include "config.h"
 
@@ -44,9 +44,9 @@ static char *cut_word(char **text, struct error *error) {
 	return word;
 }
 
-/* Adds the words of a command line. The text is cut up. Returns 0, or -1 and an error. */
-int shell_split(struct arena *arena, struct words *words, char *text, struct error *error) {
-	while (*(text += strspn(text, " \t\n")) != '\0') {
+/* Adds the words of a value, up to a comment if it may have one. The text is cut up. Returns 0, or -1 and an error. */
+int shell_split(struct arena *arena, struct words *words, char *text, bool takes_comment, struct error *error) {
+	while (*(text += strspn(text, " \t\n")) != '\0' && !(takes_comment && *text == '#')) {
 		const char *word = cut_word(&text, error);
 		if (word == NULL) return -1;
 		words_add(arena, words, word);

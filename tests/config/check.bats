@@ -2,6 +2,7 @@
 # What -t prints, and what -o adds to a configuration.
 
 load ../lib/superd
+load ../lib/client
 
 @test "superd -t: a service, it prints every attribute with its default" {
 	print_service a 'only_from = 10.0.0.0' >"$CONF"
@@ -46,6 +47,26 @@ load ../lib/superd
 	check_config
 	assert_success
 	[ "$output" = "$(cat "$CONF")" ]
+}
+
+@test "superd -t: a command line with blanks and quotes in the directory and the socket's path, the output reads back" {
+	mkdir "$BATS_TEST_TMPDIR/it's a # folder"
+	cd "$BATS_TEST_TMPDIR/it's a # folder"
+	"$SUPERD" -t -b "$PWD/my socket" pwd >"$CONF"
+	check_config
+	assert_success
+	[ "$output" = "$(cat "$CONF")" ]
+	start_superd -c "$CONF"
+	run ask "$PWD/my socket" </dev/null
+	assert_output "$PWD"
+}
+
+@test "bind and directory: a comment with a quote follows the value, it is no part of it" {
+	print_service a "bind = 127.0.0.1 # isn't public" "directory = /tmp # isn't home" >"$CONF"
+	check_config
+	assert_success
+	grep -qx 'bind = 127.0.0.1' <<<"$(squeeze_blanks "$output")"
+	grep -qx 'directory = /tmp' <<<"$(squeeze_blanks "$output")"
 }
 
 @test "superd -o with -c: attributes are set, they apply last in defaults and a service's own still count" {

@@ -35,21 +35,16 @@ page_attributes() {
 		name != "" { line = line (line == "" ? "" : " ") $0 }'
 }
 
-# attributes: print superd -A, with what holds unless an attribute is set in place of the default `none`.
-attributes() {
-	"$SUPERD" -A | sed 's/\tnone\(\t.*\); unless set: \(.*\)$/\t\2\1/'
-}
-
 # table_attributes: print the same from superd -A.
 table_attributes() {
-	attributes | awk -F '\t' '
+	"$SUPERD" -A | awk -F '\t' '
 		BEGIN { scope["both"] = "services and defaults"; scope["service"] = "services"; scope["defaults"] = "defaults" }
 		{ print $1 " Values: " $3 "; operators: " $2 "; default: " $5 "; in: " scope[$4] "." }'
 }
 
 # table_overview: print the rows of the overview from superd -A. Values that are too long for it end with `...`.
 table_overview() {
-	attributes | awk -F '\t' '
+	"$SUPERD" -A | awk -F '\t' '
 		{
 			values = $3
 			if (length(values) > 20) {
