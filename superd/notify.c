@@ -65,13 +65,10 @@ int notify_take_sockets(struct error *error) {
 /* Tells the supervisor `state` (READY=1, STOPPING=1..., or nothing), and how many services and children there are. */
 void notify_send(const char *state) {
 	char text[200];
-	size_t services = 0;
 	if (notify.fd < 0) return;
 	notify.reported = child_count();
-	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		services += !listener->retired;
 	int length = snprintf(text, sizeof text, "%s%sSTATUS=%zu services, %zu running\n", state,
-	    *state == '\0' ? "" : "\n", services, notify.reported);
+	    *state == '\0' ? "" : "\n", listener_count(), notify.reported);
 	if (sendto(notify.fd, text, (size_t)length, 0, &notify.to.at.any, notify.to.length) < 0)
 		log_detail("NOTIFY_SOCKET: %s", strerror(errno));
 }

@@ -181,12 +181,11 @@ int reload_start(const struct options *options) {
 	finish(changes);
 	if (listener_first() == NULL && options->program == NULL)
 		log_error("%s", config.defaults_broken ? nothing_runs : "there is no service to run");
-	size_t services = 0, addresses = 0;
-	for (const struct listener *listener = listener_first(); listener != NULL;
-	     listener = listener->next, services++)
+	size_t addresses = 0;
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
 			addresses += socket->watch.fd >= 0;
-	log_summary(&config, services, addresses, config.failed.count + changes[CHANGE_FAILED]);
+	log_summary(&config, listener_count(), addresses, config.failed.count + changes[CHANGE_FAILED]);
 	config_free(&config);
 	if (listener_first() == NULL || (!upgrade_is_successor() && count_unused() > 0)) return -1;
 	describe_services();

@@ -35,6 +35,9 @@ struct listener *listener_first(void) {
 	return first;
 }
 
+/* How many are not retired. */
+size_t listener_count(void) { return by_name.count; }
+
 static uint64_t key_of(const char *id, size_t nth) { return hash_bytes(nth, id, strlen(id)); }
 
 /* The nth, from 0, of the listeners with that id that are not retired, or NULL. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * metrics: what superd has counted: in Prometheus text format, in a file that is replaced whole when something has
- * changed, at most once a second and at least once a minute; and as lines of the log.
+ * changed, at most once a second and at least once a minute; and as lines of the log. The more services there are, the less
+ * often the file is written, so that this stays a small part of the work.
  */
 #include "server.h"
 
 #include <fcntl.h>
 #include <time.h>
 
-enum { INTERVAL_MS = 1000, LONGEST_MS = 60 * 1000, MOST_CHILDREN = 1000, ESCAPED = 5 };
+enum { INTERVAL_MS = 1000, SERVICES_A_MS = 2, LONGEST_MS = 60 * 1000, MOST_CHILDREN = 1000, ESCAPED = 5 };
 
 struct totals metrics_totals;
 
@@ -141,7 +142,7 @@ void metrics_write(void) {
 	if (failed && !metrics.failed) log_warning("-m %s: %s", metrics.path, strerror(errno));
 	if (failed) unlink(metrics.new_path);
 	metrics.failed = failed;
-	metrics.next = loop_now() + INTERVAL_MS;
+	metrics.next = loop_now() + INTERVAL_MS + (int64_t)listener_count() / SERVICES_A_MS;
 	loop_set_timer(&metrics.timer, failed ? metrics.next : loop_now() + LONGEST_MS);
 }
 

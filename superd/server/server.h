@@ -92,6 +92,7 @@ void socket_close(struct listening_socket *socket);
 
 /* listener.c: a service at work */
 struct listener *listener_first(void);
+size_t listener_count(void);
 struct listener *listener_find(const char *id, size_t nth);
 struct listener *listener_new(struct service *service);
 struct listener *listener_of_earlier(const char *id, size_t nth);
