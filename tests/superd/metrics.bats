@@ -184,7 +184,7 @@ count_renames() {
 @test "metrics: 2,000 services, the file is written every two seconds at most (Linux)" {
 	ulimit -n 4096
 	print_service a 'bind = 127.0.0.1' 'cps = 0' >"$CONF"
-	for port in {20000..21999}; do echo "127.0.1.1:$port stream tcp nowait $ME /bin/cat cat"; done >>"$CONF"
+	for number in {20000..21999}; do echo "127.0.1.1:$number stream tcp nowait $ME /bin/cat cat"; done >>"$CONF"
 	start_superd -m "$METRICS" -c "$CONF"
 	count_renames 6
 	((renames >= 2 && renames <= 4))
