@@ -206,7 +206,7 @@ program_is_starting() {
 }
 
 @test "cmd -d links: a link leads through another user's directory, which changes before exec, the checked program runs" {
-	needs root
+	needs root strace
 	local other=$BATS_TEST_TMPDIR/parent/other
 	mkdir "$COMMANDS/real" "$other" "$other/bad"
 	write_command good <<<'echo good'

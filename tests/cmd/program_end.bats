@@ -211,7 +211,7 @@ count_descriptors() {
 }
 
 @test "cmd -t: exec hangs, the time limit ends it, and the session continues" {
-	needs python3
+	needs python3 strace
 	write_command quick <<<'echo quick'
 	disable_leak_check
 	run --separate-stderr timeout "$WAIT_SECONDS" \

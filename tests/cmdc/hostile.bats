@@ -241,6 +241,7 @@ sys.exit(subprocess.run(sys.argv[1:], stdout=writer).returncode)' "$@"
 }
 
 @test "cmdc signals: a signal interrupts each second system call, cmdc repeats it (Linux)" {
+	needs strace
 	local calls=poll,ppoll,sendto,recvfrom
 	start_server - accept line 'send:ok<>x\n' close
 	disable_leak_check

@@ -6,6 +6,10 @@
 
 load ../lib/client
 
+setup() {
+	needs expect script
+}
+
 # terminal SCRIPT [COMMAND...]: run a session, or COMMAND, on a terminal, and SCRIPT, in expect's language: `see TEXT` waits for
 # TEXT, `type TEXT` types it, `over` waits for the end. Returns the exit status of the session.
 terminal() {

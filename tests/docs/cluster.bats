@@ -9,7 +9,7 @@ BACK=127.4.0.1 # HAProxy connects there when a server has stopped, and on 127.0.
 declare -gA PIDS PORTS
 
 setup() {
-	needs root
+	needs root haproxy
 	STATS=$BATS_TEST_TMPDIR/stats
 	for name in one two three; do
 		start_one "$name"

@@ -41,16 +41,20 @@ ME=root
 # The timeout of a wait in a test. It must be enough for a sanitizer build on a busy machine.
 WAIT_SECONDS=${WAIT_SECONDS:-20}
 
-# needs root | PROGRAM... | FILE...: skip the test where the user is not root, or a program or a file, with its whole path, is
-# not there.
+# has root | PROGRAM | FUNCTION | FILE: whether the user is root, or that is there: a file by its whole path.
+has() {
+	case $1 in
+	root) ((EUID == 0)) ;;
+	/*) [ -e "$1" ] ;;
+	*) type -t "$1" >/dev/null ;;
+	esac
+}
+
+# needs root | PROGRAM... | FILE...: skip the test where one of these is missing. Not in setup_file, where bats cannot skip.
 needs() {
 	local what
 	for what; do
-		case $what in
-		root) ((EUID == 0)) ;;
-		/*) [ -e "$what" ] ;;
-		*) type -P "$what" >/dev/null ;;
-		esac || skip "needs $what"
+		has "$what" || skip "needs $what"
 	done
 }
 
@@ -71,6 +75,7 @@ end_at_teardown() {
 
 # start_background COMMAND...: start the command in the background. Sets BG_PID.
 start_background() {
+	needs "$1"
 	"$@" 3>&- &
 	BG_PID=$!
 	end_at_teardown "$BG_PID"

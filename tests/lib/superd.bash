@@ -93,7 +93,7 @@ squeeze_blanks() {
 # launch_superd ARGUMENT...: start superd in the background, its stderr to $LOG. Sets SUPERD_PID and LOG (SUPERD_LOG, if set).
 # Clients of it, and what looks at it, need some programs.
 launch_superd() {
-	needs nc pgrep python3 ss
+	needs nc pgrep python3 ss "${SUPERD_PREFIX[@]::1}"
 	LOG=${SUPERD_LOG:-$BATS_TEST_TMPDIR/log}
 	: >"$LOG"
 	"${SUPERD_PREFIX[@]}" "$SUPERD" "$@" </dev/null >"$LOG.stdout" 2>>"$LOG" 3>&- &

@@ -9,7 +9,7 @@ load ../lib/client
 FILE=$ROOT/examples/Containerfile
 
 setup_file() {
-	((EUID == 0)) || return 0
+	has root && has musl-gcc && has bash-static || return 0
 	local tree=$BATS_FILE_TMPDIR/tree
 	mkdir "$tree"
 	tar -C "$ROOT" -cf - Makefile cmd superd cmdc examples packaging | tar -C "$tree" -xf -
@@ -19,7 +19,7 @@ setup_file() {
 }
 
 setup() {
-	needs root
+	needs root musl-gcc bash-static
 	IMAGE=$BATS_TEST_TMPDIR/image
 	cp -a "$BATS_FILE_TMPDIR/image" "$IMAGE"
 	# An engine adds these.

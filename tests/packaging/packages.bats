@@ -5,7 +5,7 @@
 load ../lib/process
 
 setup_file() {
-	needs git dh dpkg-buildpackage
+	has git && has dh && has dpkg-buildpackage || return 0
 	export TREE=$BATS_FILE_TMPDIR/tree
 	VERSION=$(sed -n 's/^VERSION = //p' "$ROOT/Makefile")
 	export VERSION
@@ -19,6 +19,7 @@ setup_file() {
 }
 
 setup() {
+	needs git dh dpkg-buildpackage
 	LEFT=$BATS_TEST_TMPDIR/left
 }
 

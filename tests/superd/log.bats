@@ -77,8 +77,9 @@ load ../lib/client
 }
 
 @test "log: an id with Latin-1, a C1 control and a mark of direction, they are shown in hexadecimal, and letters as they are" {
+	needs promtool
 	CONF=$BATS_TEST_TMPDIR/conf
-	print_open_service a id=$'Gr\u00fc\xdf-\u6c34-\U0001f600-\u009b1m-\u202e-\xed\xa0\x80-\xf4\x90\x80\x80' >"$CONF"
+	print_open_service a id=$'Gr\xc3\xbc\xdf-\xe6\xb0\xb4-\xf0\x9f\x98\x80-\xc2\x9b1m-\xe2\x80\xae-\xed\xa0\x80-\xf4\x90\x80\x80' >"$CONF"
 	start_superd -m "$BATS_TEST_TMPDIR/metrics" -c "$CONF"
 	shown='Grü\xdf-水-😀-\xc2\x9b1m-\xe2\x80\xae-\xed\xa0\x80-\xf4\x90\x80\x80'
 	grep -qF "listening $shown 127.0.0.1:" "$LOG"

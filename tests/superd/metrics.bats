@@ -14,6 +14,7 @@ teardown() {
 }
 
 @test "metrics: several services and every counter in use, promtool finds no fault" {
+	needs promtool
 	{
 		print_open_service a only_from=127.0.0.1 instances=1
 		print_open_service b on_limit=refuse per_source=1
@@ -35,6 +36,7 @@ teardown() {
 }
 
 @test "metrics: one service from the command line, promtool finds no fault" {
+	needs promtool
 	start_superd -m "$METRICS" -p 0 cat
 	run promtool check metrics <"$METRICS"
 	assert_success

@@ -301,6 +301,7 @@ without_address() {
 }
 
 @test "journal: JOURNAL_STREAM names stderr, each line begins with its priority" {
+	needs root # who is warned of a program that runs as root
 	: >"$BATS_TEST_TMPDIR/log"
 	SUPERD_PREFIX=(env JOURNAL_STREAM="$(stat -c %d:%i "$BATS_TEST_TMPDIR/log")")
 	launch_superd -b 127.0.0.1 -p 0 -o per_source=0 "$BATS_TEST_TMPDIR/cat"

@@ -6,8 +6,13 @@
 load ../lib/superd
 load ../lib/client
 
+NEEDED=(root git rsync sshd in.tftpd busybox in.fingerd stunnel openssl)
+
 setup_file() {
-	needs root git rsync sshd in.tftpd busybox in.fingerd stunnel openssl
+	local what
+	for what in "${NEEDED[@]}"; do
+		has "$what" || return 0
+	done
 	make_public_folder
 	mkdir "$PUBLIC/superd.d"
 	head -c 1000000 /dev/urandom >"$PUBLIC/data"
@@ -21,6 +26,10 @@ setup_file() {
 	done
 	BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR start_superd -c "$PUBLIC/superd.d"
 	export PUBLIC LOG
+}
+
+setup() {
+	needs "${NEEDED[@]}"
 }
 
 teardown_file() {
