@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # The container of examples/Containerfile, without an engine: the image is built by the steps of that file, with static programs,
 # and runs in namespaces, with the capabilities that the file asks for. An engine would set no-new-privileges; here only the
-# service's attribute does.
+# service's attribute does. The last tests build the file itself, with buildah.
 
 load ../lib/superd
 load ../lib/client
@@ -69,6 +69,79 @@ stay() {
 	start_background nsenter --target "$SUPERD_PID" --net "$CLIENT" -s "${3:-127.0.0.1}" 1337 "send:$2\n" line hold >"$BATS_TEST_TMPDIR/$1"
 	PLAYER=$BG_PID
 	wait_for_line holding "$BATS_TEST_TMPDIR/$1"
+}
+
+# build_base: create the folder base, with the files of an image that the build can start from: the tools are those of this
+# machine's /usr, which is mounted at the build. As on Alpine, cc is musl's, and there is a static shell.
+build_base() {
+	mkdir -p base/bin base/sbin base/usr
+	mkdir -m 1777 base/tmp
+	find / -maxdepth 1 -type l -name 'lib*' -exec cp -P {} base \;
+	ln -s /usr/bin/sh base/bin/sh
+	cp /bin/bash-static base/bin/busybox.static
+	write_program apk "$PWD/base/sbin" </dev/null >/dev/null
+	write_program cc "$PWD/base/sbin" <<<'exec musl-gcc "$@"' >/dev/null
+	printf '%s\n' 'FROM scratch' 'COPY . /' 'ENV PATH=/sbin:/usr/bin' >base.containerfile
+}
+
+# build_image: build the Containerfile with buildah in namespaces without a network, where only the current folder and an empty
+# /run are writable. The result is the folder oci, an image in OCI's format.
+build_image() {
+	mkdir home tmp helpers
+	# Newer versions ask for netavark, even without a network, and raise limits that root may be unable to raise.
+	write_program netavark "$PWD/helpers" <<<'exit 1' >/dev/null
+	cat >containers.conf <<-END
+		[containers]
+		default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+		[engine]
+		helper_binaries_dir = ["$PWD/helpers"]
+		[network]
+		network_backend = "netavark"
+		network_config_dir = "$PWD/networks"
+	END
+	cat >storage.conf <<-END
+		[storage]
+		driver = "vfs"
+		graphroot = "$PWD/storage"
+		runroot = "$PWD/run"
+	END
+	unshare --pid --mount --net --fork --kill-child --mount-proc env -i PATH="$PATH" HOME="$PWD/home" TMPDIR="$PWD/tmp" \
+		CONTAINERS_CONF="$PWD/containers.conf" CONTAINERS_STORAGE_CONF="$PWD/storage.conf" sh -euc '
+		mount --bind "$PWD" "$PWD" && cd "$PWD" && mount -t tmpfs tmpfs /run && mount -o remount,bind,ro /
+		buildah build --isolation chroot --tag localhost/base --file base.containerfile base
+		buildah build --isolation chroot --pull-never --from localhost/base --volume /usr:/usr:ro --tag localhost/superd \
+			--file "$1/examples/Containerfile" "$1"
+		buildah push localhost/superd "oci:$PWD/oci"
+	' sh "$BATS_FILE_TMPDIR/tree" 3>&-
+}
+
+# unpack_image FOLDER: create the folder with the files of the image in oci, and print the settings of that image, as they stand in
+# a Containerfile.
+unpack_image() {
+	mkdir "$1"
+	python3 - "$1" <<-'END'
+		import json, subprocess, sys
+
+		def blob(descriptor):
+		    return "oci/blobs/" + descriptor["digest"].replace(":", "/")
+
+		[image] = json.load(open("oci/index.json"))["manifests"]
+		manifest = json.load(open(blob(image)))
+		for layer in manifest["layers"]:
+		    subprocess.run(["tar", "-C", sys.argv[1], "-xpf", blob(layer)], check=True)
+		config = json.load(open(blob(manifest["config"])))["config"]
+		print("EXPOSE", *(port.removesuffix("/tcp") for port in config["ExposedPorts"]))
+		print("STOPSIGNAL", config["StopSignal"])
+		print("ENTRYPOINT", json.dumps(config["Entrypoint"]))
+		print("CMD", json.dumps(config["Cmd"]))
+		if config.get("User"):
+		    print("USER", config["User"])
+	END
+}
+
+# files FOLDER: print its files, with their type, mode and owner.
+files() {
+	(cd "$1" && find . -mindepth 1 -printf '%P %M %U %G\n' | sort)
 }
 
 # Starts a process that ends with the connection: it reads the next line.
@@ -197,4 +270,35 @@ NoNewPrivs: 1'
 	assert_failure 1
 	assert_output 'image: /bin/ls is dynamically linked, and would not start in the image (make static)'
 	[ ! -e "$BATS_TEST_TMPDIR/new" ]
+}
+
+@test "container: buildah builds the Containerfile, the image has its files and settings, and serves" {
+	needs buildah
+	cd "$BATS_TEST_TMPDIR"
+	build_base
+	build_image
+	run unpack_image built
+	assert_output "$(grep -E '^(EXPOSE|STOPSIGNAL|ENTRYPOINT|CMD) ' "$FILE")"
+	run files built
+	assert_output "$(files "$BATS_FILE_TMPDIR/image")"
+	run find built -type f -perm /111 -exec readelf -lW {} +
+	assert_output --partial LOAD
+	refute_output --partial INTERP
+	IMAGE=$PWD/built
+	mkdir "$IMAGE/proc" "$IMAGE/dev"
+	start_container
+	[ "/proc/$SUPERD_PID/exe" -ef "$IMAGE/sbin/superd" ]
+	run play 'echo $UID /*'
+	assert_output '1337 /challenge /flag'
+}
+
+@test "container: buildah builds the Containerfile with a dynamically linked program, the build fails and names it" {
+	needs buildah
+	cd "$BATS_TEST_TMPDIR"
+	build_base
+	cp /bin/true base/bin/busybox.static
+	run build_image
+	assert_failure
+	assert_line 'image: /bin/busybox.static is dynamically linked, and would not start in the image (make static)'
+	[ ! -e oci ]
 }
