@@ -16,8 +16,6 @@ enum { LOOK_AGAIN_MS = 1 };
 
 static struct options options;
 
-static bool stopping;
-
 /* Opens descriptors 0, 1 and 2 if they are closed; no other reaches a program. */
 static void tidy_descriptors(void) {
 	int fd;
@@ -29,13 +27,12 @@ static void tidy_descriptors(void) {
 }
 
 static void stop(void) {
-	if (!stopping) {
+	if (!serve_is_stopping()) {
 		notify_send("STOPPING=1");
 		log_notice(
 		    "stopping: %zu programs running, at most %ld s (again: now)", child_count(), serve_drain_time());
 	}
-	serve_stop(stopping);
-	stopping = true;
+	serve_stop(serve_is_stopping());
 }
 
 static void quit(void) {
@@ -45,14 +42,32 @@ static void quit(void) {
 	exit(EXIT_SUCCESS);
 }
 
+/* What signals ask for, but not those that change the services. */
+static void answer_signals(void) {
+	if (loop_signal_taken(SIGCHLD)) child_reap(loop_signal_sender());
+	if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT)) stop();
+	if (loop_signal_taken(SIGUSR1)) metrics_log_state();
+	if (loop_signal_taken(SIGQUIT) || (serve_is_stopping() && serve_is_idle())) quit();
+}
+
+/* What goes on while the configuration is read. A child that lacks memory must not go on as a reload. */
+static void serve_meanwhile(void) {
+	void (*const exhausted)(void) = mem_exhausted;
+	mem_exhausted = abort;
+	answer_signals();
+	loop_run_once(0);
+	spawn_collect();
+	mem_exhausted = exhausted;
+}
+
 static void reload(void) {
 	notify_reloading();
 	log_files_reopen();
-	reload_again(&options);
+	reload_again(&options, serve_meanwhile);
 	metrics_totals.reloads++;
 	metrics_write();
 	pid_file_touch();
-	notify_send("READY=1");
+	if (!serve_is_stopping()) notify_send("READY=1");
 }
 
 /* Without a configuration to read again, HUP tells that the terminal is gone. More than one may: the shell's, the kernel's. */
@@ -63,13 +78,10 @@ static void hang_up(void) {
 
 static _Noreturn void run(void) {
 	for (;;) {
-		if (loop_signal_taken(SIGCHLD)) child_reap(loop_signal_sender());
-		if (loop_signal_taken(SIGTERM) || loop_signal_taken(SIGINT)) stop();
-		if (loop_signal_taken(SIGHUP) && !stopping) hang_up();
-		if (loop_signal_taken(SIGUSR1)) metrics_log_state();
-		if (loop_signal_taken(SIGUSR2) && !stopping) upgrade_begin();
-		if (upgrade_is_due() && !stopping) upgrade_execute();
-		if (loop_signal_taken(SIGQUIT) || (stopping && serve_is_idle())) quit();
+		answer_signals();
+		if (loop_signal_taken(SIGHUP) && !serve_is_stopping()) hang_up();
+		if (loop_signal_taken(SIGUSR2) && !serve_is_stopping()) upgrade_begin();
+		if (upgrade_is_due() && !serve_is_stopping()) upgrade_execute();
 		notify_changes();
 		size_t starting = spawn_starting();
 		int most = starting == 0 ? INT_MAX : starting == 1 ? 0 : LOOK_AGAIN_MS;
@@ -110,7 +122,8 @@ int main(int argc, char **argv) {
 	}
 	bool is_passed = notify_take_sockets(&error) == 0;
 	if (!is_passed) log_error("%s", error.text);
-	if ((!is_passed || reload_start(&options) < 0) && !upgrade_is_successor()) {
+	void (*const meanwhile)(void) = upgrade_is_successor() ? NULL : serve_meanwhile;
+	if ((!is_passed || reload_start(&options, meanwhile) < 0) && !upgrade_is_successor()) {
 		pid_file_remove();
 		return EXIT_FAILURE;
 	}

@@ -170,11 +170,14 @@ static int count_unused(void) {
 	return count;
 }
 
-/* Reads the configuration and begins to serve. Returns 0, or -1 if superd cannot run; the reason is logged. */
-int reload_start(const struct options *options) {
+/*
+ * Reads the configuration and begins to serve; `meanwhile` (or NULL) is called again and again while it is read. Returns 0, or
+ * -1 if superd cannot run; the reason is logged.
+ */
+int reload_start(const struct options *options, void (*meanwhile)(void)) {
 	struct config config;
 	size_t changes[CHANGES] = {0};
-	config_load(options, &config, NULL);
+	config_load(options, &config, meanwhile);
 	if (!config.defaults_broken) match_services(&config);
 	retire_removed();
 	serve_open_all();
@@ -194,20 +197,14 @@ int reload_start(const struct options *options) {
 	return 0;
 }
 
-/* Connections do not wait until a large configuration has been read. A child that lacks memory must not go on as a reload. */
-static void serve_meanwhile(void) {
-	void (*const exhausted)(void) = mem_exhausted;
-	mem_exhausted = abort;
-	loop_run_once(0);
-	mem_exhausted = exhausted;
-}
-
-/* Reads the configuration again. */
-void reload_again(const struct options *options) {
+/* Reads the configuration again; `meanwhile` is called again and again, so that clients and signals need not wait. */
+void reload_again(const struct options *options, void (*meanwhile)(void)) {
 	struct config config;
 	size_t changes[CHANGES] = {0};
-	config_load(options, &config, serve_meanwhile);
-	if (config.broken || config.defaults_broken) {
+	config_load(options, &config, meanwhile);
+	if (serve_is_stopping()) {
+		log_notice("superd stops; the configuration is not used");
+	} else if (config.broken || config.defaults_broken) {
 		log_error("the configuration has errors; nothing was changed");
 	} else {
 		match_services(&config);

@@ -16,8 +16,8 @@ void options_read(struct options *options, int argc, char **argv);
 
 /* reload.c: from a configuration to listeners, at start and at HUP */
 int reload_check(const struct options *options);
-int reload_start(const struct options *options);
-void reload_again(const struct options *options);
+int reload_start(const struct options *options, void (*meanwhile)(void));
+void reload_again(const struct options *options, void (*meanwhile)(void));
 
 /* upgrade.c: another superd in place of this one, at USR2 */
 bool upgrade_is_successor(void);

@@ -376,6 +376,8 @@ bool serve_is_idle(void) {
 	return listener == NULL && child_count() == 0;
 }
 
+bool serve_is_stopping(void) { return stop_began != INT64_MAX; }
+
 /* The longest drain_time of all services, in seconds. */
 long serve_drain_time(void) {
 	long longest = 0;

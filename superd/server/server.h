@@ -113,6 +113,7 @@ void serve_restore_pending(const struct client *client);
 void serve_restore_header(const struct header *header);
 void serve_restore_lingering(struct listener *listener, int fd, int64_t deadline);
 bool serve_is_idle(void);
+bool serve_is_stopping(void);
 long serve_drain_time(void);
 void serve_stop(bool at_once);
 

@@ -140,3 +140,63 @@ assert_refused() {
 	wait_for_line 'reloaded: 1 new, 0 changed, 0 removed, 1 unchanged, 1 with errors$'
 	wait_until has_children 0
 }
+
+# reload_in_vain LINE...: start superd with service a, which has these lines, and let it read a configuration whose name server
+# does not answer.
+reload_in_vain() {
+	needs root
+	export RES_OPTIONS='timeout:5 attempts:1'
+	start_service 'only_from = 127.0.0.1' "$@"
+	print_service b 'only_from = silent.example.test' >>"$CONF"
+	kill -HUP "$SUPERD_PID"
+	wait_until has_children 1
+}
+
+@test "reload: the name server does not answer for a host, programs end meanwhile and others get their places (glibc)" {
+	reload_in_vain 'instances = 1' 'log_on_success = EXIT'
+	for n in 1 2 3; do
+		assert_admitted 127.0.0.1
+		wait_until log_has "$n" 'EXIT: a status=0'
+	done
+	log_has 0 silent
+	wait_for_line 'reloaded: 1 new, 0 changed, 0 removed, 1 unchanged, 0 with errors$'
+}
+
+@test "reload: the name server does not answer for a host and TERM arrives, superd ends at once (glibc)" {
+	reload_in_vain
+	kill -TERM "$SUPERD_PID"
+	wait_superd
+	log_has 0 silent
+	log_has 0 reloaded
+}
+
+@test "reload: the name server does not answer for a host and TERM arrives, superd waits for a program and does not reload (glibc)" {
+	reload_in_vain
+	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" "$PORT" 'send:here\n' line hold >"$BATS_TEST_TMPDIR/client"
+	wait_for_line here "$BATS_TEST_TMPDIR/client"
+	kill -TERM "$SUPERD_PID"
+	wait_for_line 'stopping: 1 programs running'
+	wait_for_line 'superd stops; the configuration is not used'
+	kill "$BG_PID"
+	wait_superd
+	log_has 0 reloaded
+}
+
+@test "start: the name server does not answer for a host and TERM arrives, superd ends at once (glibc)" {
+	needs root
+	export RES_OPTIONS='timeout:5 attempts:1'
+	echo 'nameserver 127.0.0.1' >"$BATS_TEST_TMPDIR/resolv.conf"
+	mkfifo "$BATS_TEST_TMPDIR/go"
+	SUPERD_PREFIX=(unshare -m -n sh -c 'mount --bind "$0/resolv.conf" /etc/resolv.conf && ip link set lo up &&
+		cat "$0/go" && exec "$@"' "$BATS_TEST_TMPDIR")
+	launch_superd -P "$BATS_TEST_TMPDIR/pid" -p 0 -b silent.example.test cat
+	exec 9>"$BATS_TEST_TMPDIR/go" # it has its namespace
+	start_background inside "$LIB/dns_server" "${RECORDS[@]}" >"$BATS_TEST_TMPDIR/names" 9>&-
+	wait_for_line ready "$BATS_TEST_TMPDIR/names"
+	exec 9>&-
+	wait_until has_children 1
+	kill -TERM "$SUPERD_PID"
+	wait_superd
+	log_has 0 silent
+	[ ! -e "$BATS_TEST_TMPDIR/pid" ]
+}
