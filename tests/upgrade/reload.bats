@@ -136,12 +136,12 @@ served_addresses() {
 		send_hup
 		assert_equal "$attribute $(served_addresses)" "$attribute $served"
 	done <<-END
-		nice=1 127.0.0.1 127.0.0.2 ::1
+		umask=077 127.0.0.1 127.0.0.2 ::1
 		flags=IPv4 127.0.0.1 127.0.0.2
 		flags=IPv6 127.0.0.1 127.0.0.2 ::1
 		v6only=yes ::1
 		bind=127.0.0.2 127.0.0.2
-		nice=2 127.0.0.1 127.0.0.2 ::1
+		umask=027 127.0.0.1 127.0.0.2 ::1
 		bind=::1 ::1
 	END
 	run grep 'cannot listen' "$LOG"
