@@ -159,7 +159,7 @@ nice = 3
 log_on_success =' ]
 }
 
-@test "inetd.conf: five rewritten files and HUP, superd serves what each says" {
+@test "inetd.conf: five rewritten files and HUP, superd serves what each says (Linux)" {
 	needs python3
 	local round port
 	port=$(free_port)

@@ -140,7 +140,7 @@ measure_services() {
 	stop_superd
 }
 
-@test "leaks: 1,000 and 3,000 services, superd needs at most 4 KB for each and keeps nothing of a reload" {
+@test "leaks: 1,000 and 3,000 services, superd needs at most 4 KB for each and keeps nothing of a reload (Linux)" {
 	needs root
 	! is_sanitized || return 0 # a sanitizer has memory of its own
 	measure_services 1000
@@ -152,7 +152,7 @@ measure_services() {
 	((reloaded - started <= 400))
 }
 
-@test "leaks: 100,000 prefixes in defaults, superd needs at most 10 MB for them and keeps nothing of a reload" {
+@test "leaks: 100,000 prefixes in defaults, superd needs at most 10 MB for them and keeps nothing of a reload (Linux)" {
 	! is_sanitized || return 0 # a sanitizer has memory of its own
 	measure_services 1
 	first=$started

@@ -142,7 +142,7 @@ serve_terminal() {
 	assert_output --partial "$keys"
 }
 
-@test "cfingerd: an IPv4 client of a service on every interface, it is told of the user" {
+@test "cfingerd: an IPv4 client of a service on every interface, it is told of the user (Linux)" {
 	needs cfingerd
 	cat >"$PUBLIC/cfingerd.conf" <<-'END'
 		FILES display_files = {

@@ -78,7 +78,7 @@ serve_subversion() {
 	wait_for_line 'EXIT: real status=0'
 }
 
-@test "dropbear: ssh with a key, a command and its data arrive" {
+@test "dropbear: ssh with a key, a command and its data arrive (Linux)" {
 	needs dropbear dropbearkey ssh ssh-keygen
 	ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/key"
 	dropbearkey -t ed25519 -f "$PUBLIC/host" >/dev/null

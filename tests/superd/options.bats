@@ -322,7 +322,7 @@ without_address() {
 
 @test "journal: JOURNAL_STREAM names another file, lines are as usual" {
 	SUPERD_PREFIX=(env JOURNAL_STREAM=8:1)
-	start_superd -b 127.0.0.1 -p 0 -u nobody cat
+	start_superd -b 127.0.0.1 -p 0 cat
 	log_has 0 '^<'
 }
 

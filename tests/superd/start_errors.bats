@@ -325,7 +325,7 @@ assert_bad_value() {
 
 # start_limited: start superd with $CONF and without the right to raise its limits, and then limit its descriptors to 50.
 start_limited() {
-	SUPERD_PREFIX=(setpriv '--bounding-set=-sys_resource')
+	((EUID != 0)) || SUPERD_PREFIX=(setpriv '--bounding-set=-sys_resource')
 	start_superd -c "$CONF"
 	prlimit --pid "$SUPERD_PID" --nofile=50:50
 }

@@ -37,7 +37,7 @@ assert_quoted() {
 	assert_line "      | $2"
 }
 
-@test "superd -t on a terminal: a service, it prints a table" {
+@test "superd -t on a terminal: a service, it prints a table (Linux)" {
 	check_on_terminal 'port = 7008' 'bind = 127.0.0.1 ::1' 'server_args = -u -' 'instances = 20' 'only_from = 10.0.0.0/8 ::1'
 	assert_success
 	assert_line --index 0 'SERVICE  ADDRESS            SOCKET  USER    INSTANCES  CLIENTS        PROGRAM'
@@ -55,7 +55,7 @@ assert_quoted() {
 	assert_line --index 1 --partial ' nobody '
 }
 
-@test "superd -t on a terminal: a long name and long arguments, they end with ... within the width" {
+@test "superd -t on a terminal: a long name and long arguments, they end with ... within the width (Linux)" {
 	printf '%s\n' "service $(printf 'a%.0s' {1..50})" '{' 'type = UNLISTED' 'port = 7008' 'socket_type = stream' 'wait = no' \
 		"user = $ME" 'server = /bin/cat' "server_args = $(printf 'x%.0s' {1..100})" 'only_from = 0.0.0.0/0 ::/0' '}' >"$FILE"
 	run script -qec "stty cols 100; '$SUPERD' -t -c '$FILE'" /dev/null
@@ -70,7 +70,7 @@ assert_quoted() {
 	refute_output --partial $'\t'
 }
 
-@test "superd -t on a terminal: internal services, redirect and UNIX-domain sockets, the table shows them" {
+@test "superd -t on a terminal: internal services, redirect and UNIX-domain sockets, the table shows them (Linux)" {
 	printf '%s\n' 'service echo' '{' 'type = INTERNAL UNLISTED' 'protocol = udp' 'wait = yes' 'port = 7007' '}' \
 		'service b' '{' 'type = UNLISTED' 'protocol = tcp' 'wait = no' 'bind = /run/b.sock' \
 		'redirect = 127.0.0.1 80' '}' >"$FILE"
@@ -140,7 +140,7 @@ assert_quoted() {
 	assert_line '      |                ^~~~~'
 }
 
-@test "superd errors on a terminal: control bytes in the file, they are shown escaped and the mark is at the right place" {
+@test "superd errors on a terminal: control bytes in the file, they are shown escaped and the mark is at the right place (Linux)" {
 	check_on_terminal $'server_args = \e[2J \xc2\x9b31m' $'only_from = \e[31mr\x07*d' 'port = 7008'
 	assert_quoted 'only_from = \x1b[31mr\x07*d' '            ^~~~~~~~~~~~~~~'
 	refute_output --partial $'\e'
