@@ -33,15 +33,13 @@ static const struct named_value deny_words[] = {{"FOREVER", DENY_FOREVER}, {"NEV
 #define RLIMIT_RSS (-1)
 #endif
 
-const int rlimit_resources[LIMITS] = {[LIMIT_AS] = RLIMIT_AS,
-    [LIMIT_CORE] = RLIMIT_CORE,
-    [LIMIT_CPU] = RLIMIT_CPU,
-    [LIMIT_DATA] = RLIMIT_DATA,
-    [LIMIT_FILES] = RLIMIT_NOFILE,
-    [LIMIT_FSIZE] = RLIMIT_FSIZE,
-    [LIMIT_NPROC] = RLIMIT_NPROC,
-    [LIMIT_RSS] = RLIMIT_RSS,
-    [LIMIT_STACK] = RLIMIT_STACK};
+/* clang-format off */
+const int rlimit_resources[LIMITS] = {
+	[LIMIT_AS] = RLIMIT_AS, [LIMIT_CORE] = RLIMIT_CORE, [LIMIT_CPU] = RLIMIT_CPU, [LIMIT_DATA] = RLIMIT_DATA,
+	[LIMIT_FILES] = RLIMIT_NOFILE, [LIMIT_FSIZE] = RLIMIT_FSIZE, [LIMIT_NPROC] = RLIMIT_NPROC,
+	[LIMIT_RSS] = RLIMIT_RSS, [LIMIT_STACK] = RLIMIT_STACK
+};
+/* clang-format on */
 
 /* A word that is no number, but begins with one: what could be read of it. Returns -1 and an error. */
 static int not_a_number(const struct reading *in, const char *word, const char *end, bool has_units) {
@@ -249,47 +247,47 @@ static const void **known_as(const struct attr_type *type, const struct reading 
 }
 
 /* A number need not be in /etc/passwd; its group is then the same number, as in xinetd. */
-static const struct passwd *find_user(const struct reading *in) {
-	const char *word = in->word[0];
-	int64_t id = parse_id(word);
-	struct passwd *user = mem_alloc(in->config->loading, sizeof *user);
+static const struct identity *find_user(const struct reading *in) {
+	struct arena *loading = in->config->loading;
+	int64_t id = parse_id(in->word[0]);
+	struct identity *user = mem_alloc(loading, sizeof *user);
 	errno = 0;
-	const struct passwd *entry = id < 0 ? getpwnam(word) : getpwuid((uid_t)id);
+	const struct passwd *entry = id < 0 ? getpwnam(in->word[0]) : getpwuid((uid_t)id);
 	if (entry == NULL && (id < 0 || could_not_look("/etc/passwd"))) return NULL;
-	*user = entry != NULL ? *entry : (struct passwd){.pw_uid = (uid_t)id, .pw_gid = (gid_t)id};
+	*user = (struct identity){.uid = (uid_t)id, .gid = (gid_t)id, .set = true};
 	if (entry == NULL) return user;
-	user->pw_name = mem_copy(in->config->loading, entry->pw_name);
-	user->pw_dir = mem_copy(in->config->loading, entry->pw_dir);
-	user->pw_shell = mem_copy(in->config->loading, entry->pw_shell);
+	user->uid = entry->pw_uid;
+	user->gid = entry->pw_gid;
+	user->name = mem_copy(loading, entry->pw_name);
+	user->home = mem_copy(loading, entry->pw_dir);
+	user->shell = mem_copy(loading, entry->pw_shell);
 	return user;
 }
 
 static int user_read(void *field, const struct reading *in) {
 	const void **known = known_as(&attr_user, in);
-	if (*known == NULL) *known = find_user(in);
-	const struct passwd *entry = *known;
-	if (entry == NULL) return not_found(in, "user", "/etc/passwd");
 	struct identity *user = field;
-	*user = (struct identity){
-	    .word = mem_copy(in->arena, in->word[0]), .uid = entry->pw_uid, .gid = entry->pw_gid, .set = true};
-	user->name = entry->pw_name;
-	user->home = entry->pw_dir;
-	user->shell = entry->pw_shell;
+	if (*known == NULL) *known = find_user(in);
+	if (*known == NULL) return not_found(in, "user", "/etc/passwd");
+	*user = *(const struct identity *)*known;
+	user->word = mem_copy(in->arena, in->word[0]);
 	return 0;
 }
 
-static int group_read(void *field, const struct reading *in) {
-	struct identity *group = field;
+static const gid_t *find_group(const struct reading *in) {
 	int64_t id = parse_id(in->word[0]);
-	const void **known = known_as(&attr_group, in);
+	gid_t *gid = mem_alloc(in->config->loading, sizeof *gid);
 	errno = 0;
-	const struct group *entry = id < 0 && *known == NULL ? getgrnam(in->word[0]) : NULL;
-	if (*known == NULL && entry == NULL && id < 0) return not_found(in, "group", "/etc/group");
-	if (*known == NULL) {
-		gid_t *gid = mem_alloc(in->config->loading, sizeof *gid);
-		*gid = entry != NULL ? entry->gr_gid : (gid_t)id;
-		*known = gid;
-	}
+	const struct group *entry = id < 0 ? getgrnam(in->word[0]) : NULL;
+	*gid = entry != NULL ? entry->gr_gid : (gid_t)id;
+	return entry != NULL || id >= 0 ? gid : NULL;
+}
+
+static int group_read(void *field, const struct reading *in) {
+	const void **known = known_as(&attr_group, in);
+	struct identity *group = field;
+	if (*known == NULL) *known = find_group(in);
+	if (*known == NULL) return not_found(in, "group", "/etc/group");
 	group->word = mem_copy(in->arena, in->word[0]);
 	group->gid = *(const gid_t *)*known;
 	group->group_set = group->set = true;

@@ -132,41 +132,33 @@ static int resolve_socket(struct service *service) {
 }
 
 /*
- * A program with wait = yes that accepts by itself: superd does not see its clients, and can refuse none. The sender of a
- * datagram is known, but the datagram would have to wait for the DNS.
+ * Checks the address lists, and makes them quick to match with. A program with wait = yes that accepts by itself: superd does
+ * not see its clients, and can refuse none. The sender of a datagram is known, but the datagram would have to wait for the DNS.
+ * A list that is from `defaults` is that of `defaults`.
  */
-static int check_accepting(struct service *service) {
-	const struct address_list *lists[] = {
-	    &service->only_from, &service->no_access, &service->proxy_from, &service->no_log_from};
-	const char *names[] = {"only_from", "no_access", "proxy_from", "no_log_from"};
+static int resolve_lists(struct service *service) {
+	struct service *common = service->defaults;
+	const struct {
+		const char *name;
+		struct address_list *own, *common;
+		bool is_access;
+	} lists[] = {{"only_from", &service->only_from, &common->only_from, true},
+	    {"no_access", &service->no_access, &common->no_access, true},
+	    {"proxy_from", &service->proxy_from, &common->proxy_from, false},
+	    {"no_log_from", &service->no_log_from, &common->no_log_from, false}};
 	bool is_dgram = service->socket_type == SOCK_DGRAM;
 	for (size_t i = 0; i < LENGTH(lists); i++) {
-		bool is_access = i < 2;
-		if (lists[i]->domains != NULL && (is_dgram || !is_access))
-			return attr_fail(
-			    service, names[i], "a .domain is not for %s", is_dgram ? "datagrams" : "this attribute");
-		if (service->wait && !is_dgram && is_access && lists[i]->set)
-			return attr_fail(service, names[i],
+		struct address_list *own = lists[i].own, *shared = lists[i].common;
+		if (own->domains != NULL && (is_dgram || !lists[i].is_access))
+			return attr_fail(service, lists[i].name, "a .domain is not for %s",
+			    is_dgram ? "datagrams" : "this attribute");
+		if (service->wait && !is_dgram && lists[i].is_access && own->set)
+			return attr_fail(service, lists[i].name,
 			    "the program accepts by itself (wait = yes), so superd does not see its clients");
-	}
-	return 0;
-}
-
-/* Makes the address lists quick to match with. One that is from `defaults` is that of `defaults`. */
-static int sort_lists(struct service *service) {
-	struct service *common = service->defaults;
-	struct address_list *lists[] = {
-	    &service->only_from, &service->no_access, &service->proxy_from, &service->no_log_from};
-	struct address_list *commons[] = {
-	    &common->only_from, &common->no_access, &common->proxy_from, &common->no_log_from};
-	for (size_t i = 0; i < LENGTH(lists); i++) {
-		bool is_common = lists[i]->rules == commons[i]->rules;
-		struct address_list *list = is_common ? commons[i] : lists[i];
-		if (list->count == 0) continue;
-		if (list->prefixes == NULL) addr_list_sort(is_common ? common->arena : service->arena, list);
-		lists[i]->prefixes = list->prefixes;
-		lists[i]->prefix_count = list->prefix_count;
-		lists[i]->hash = list->hash;
+		bool is_shared = own->count > 0 && own->rules == shared->rules;
+		if (is_shared && shared->prefixes == NULL) addr_list_sort(common->arena, shared);
+		if (is_shared) *own = *shared;
+		else addr_list_sort(service->arena, own);
 	}
 	return 0;
 }
@@ -407,20 +399,16 @@ static int resolve_environment(struct service *service) {
 	return 0;
 }
 
-static int take_fingerprint(struct service *service) {
-	service->fingerprint = attr_hash(service);
-	return 0;
-}
-
 /* Makes a service ready to run, while its configuration is loaded. Returns 0, or -1 if it has an error, which is logged. */
 int service_resolve(struct service *service) {
 	static int (*const steps[])(struct service *) = {resolve_command, check_missing, resolve_umask,
-	    check_directories, resolve_socket, check_accepting, sort_lists, resolve_internal, resolve_addresses,
-	    resolve_user, resolve_program, resolve_environment, take_fingerprint};
+	    check_directories, resolve_socket, resolve_lists, resolve_internal, resolve_addresses, resolve_user,
+	    resolve_program, resolve_environment};
 	if (service->id == NULL) attr_set(service, "id", service->name);
 	if (strlen(service->id) > ID_MAX_LENGTH)
 		return attr_fail(service, "id", "'%.100s' has more than %d bytes", service->id, ID_MAX_LENGTH);
 	for (size_t i = 0; i < LENGTH(steps); i++)
 		if (steps[i](service) < 0) return -1;
+	service->fingerprint = attr_hash(service);
 	return 0;
 }

@@ -21,35 +21,23 @@ char *shell_find_line_end(char *line, const char *end) {
 	return quote == '\0' ? at : newline; /* one that nothing closes costs no more than its line */
 }
 
-/* Cuts the first word off *text, which does not begin with a blank. Returns NULL and an error if it has no end. */
-static char *cut_word(char **text, struct error *error) {
-	char *word = *text, *from = word, *to = word, quote = '\0';
-	for (; *from != '\0' && (quote != '\0' || strchr(" \t\n", *from) == NULL); from++) {
-		bool is_escape =
-		    *from == '\\' && (quote == '\0' || (quote == '"' && strchr("\\\"$`", from[1]) != NULL));
-		if (is_escape && from[1] == '\0') {
-			error_set(error, "nothing follows the last \\");
-			return NULL;
-		} else if (is_escape) *to++ = *++from;
-		else if (*from == quote) quote = '\0';
-		else if (quote == '\0' && is_quote(*from)) quote = *from;
-		else *to++ = *from;
-	}
-	if (quote != '\0') {
-		error_set(error, "a quote, %c, is not closed", quote);
-		return NULL;
-	}
-	*text = *from == '\0' ? from : from + 1;
-	*to = '\0';
-	return word;
-}
-
 /* Adds the words of a value, up to a comment if it may have one. The text is cut up. Returns 0, or -1 and an error. */
 int shell_split(struct arena *arena, struct words *words, char *text, bool takes_comment, struct error *error) {
 	while (*(text += strspn(text, " \t\n")) != '\0' && !(takes_comment && *text == '#')) {
-		const char *word = cut_word(&text, error);
-		if (word == NULL) return -1;
-		words_add(arena, words, word);
+		char *from = text, *to = text, quote = '\0';
+		for (; *from != '\0' && (quote != '\0' || strchr(" \t\n", *from) == NULL); from++) {
+			bool is_escape =
+			    *from == '\\' && (quote == '\0' || (quote == '"' && strchr("\\\"$`", from[1]) != NULL));
+			if (is_escape && from[1] == '\0') return error_set(error, "nothing follows the last \\");
+			if (is_escape) *to++ = *++from;
+			else if (*from == quote) quote = '\0';
+			else if (quote == '\0' && is_quote(*from)) quote = *from;
+			else *to++ = *from;
+		}
+		if (quote != '\0') return error_set(error, "a quote, %c, is not closed", quote);
+		words_add(arena, words, text);
+		text = *from == '\0' ? from : from + 1;
+		*to = '\0';
 	}
 	return 0;
 }
