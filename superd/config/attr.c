@@ -318,13 +318,8 @@ uint64_t attr_hash(const struct service *service) {
 	return hash;
 }
 
-/* Whether quotes in a value are read as sh(1) reads them: of a command, and of paths that the command line sets as they are. */
-bool attr_is_quoted(const struct attr *attr) {
-	return attr->type == &attr_command || attr->type == &attr_directory || attr->type == &attr_hosts;
-}
-
 /* Prints a line of a service: the attribute with its words, as they are or quoted. */
-static void print_words(FILE *to, const char *name, const char *const *word, size_t count, bool is_quoted) {
+static void print_words(FILE *to, const char *name, const char **word, size_t count, bool is_quoted) {
 	fprintf(to, "\t%-18s =", name);
 	for (size_t i = 0; i < count; i++) {
 		fputc(' ', to);
@@ -334,29 +329,25 @@ static void print_words(FILE *to, const char *name, const char *const *word, siz
 	fputc('\n', to);
 }
 
-/* Prints the value of `command`, as server and server_args where they can say the same. */
-static void print_command(FILE *to, const struct words *words) {
-	if (!shell_are_plain(words)) {
-		print_words(to, "command", words->word, words->count, true);
-		return;
-	}
-	print_words(to, "server", words->word, 1, false);
-	if (words->count > 1) print_words(to, "server_args", words->word + 1, words->count - 1, false);
-}
-
-/* Prints the whole service in the syntax of a configuration file, while the configuration is loaded. */
+/*
+ * Prints the whole service in the syntax of a configuration file, while the configuration is loaded; `command` as server and
+ * server_args where they can say the same.
+ */
 void attr_print_service(const struct service *service, FILE *to) {
 	fprintf(to, "service %s\n{\n", service->name);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
 		const struct assignment *value = *value_of(service, attr);
 		if (!(attr->scope & IN_SERVICE) || value == NULL) continue;
-		if (attr->type == &attr_command) {
-			print_command(to, &value->words);
+		const char **word = value->words.word;
+		size_t count = value->words.count;
+		if (attr->type == &attr_command && shell_are_plain(&value->words)) {
+			print_words(to, "server", word, 1, false);
+			if (count > 1) print_words(to, "server_args", word + 1, count - 1, false);
 		} else if (attr->type->print != NULL) {
 			fprintf(to, "\t%-18s =", attr->name);
 			attr->type->print((const char *)service + attr->field, to);
 			fputc('\n', to);
-		} else print_words(to, attr->name, value->words.word, value->words.count, attr_is_quoted(attr));
+		} else print_words(to, attr->name, word, count, attr->type->is_quoted);
 	}
 	fputs("}\n", to);
 }

@@ -34,6 +34,8 @@ struct attr_type {
 	void (*print)(const void *field, FILE *to); /* NULL: as written */
 	bool is_number;                             /* the field is a long, UNSET unless something sets it */
 	bool is_set;                                /* += and -= work, and = in `defaults` adds */
+	/* quotes are read as sh(1) reads them: in a command, and in what the command line sets as it is */
+	bool is_quoted;
 	const struct named_value *words, *units; /* of a number: what may stand in its place (or NULL), and behind it */
 };
 

@@ -370,10 +370,10 @@ const struct attr_type attr_bit_set = {.values = "WORD...", .most = ANY, .read =
 const struct attr_type attr_text = {.values = "WORD", .least = 1, .most = 1, .read = text_read};
 const struct attr_type attr_ignored = {.values = "WORD", .least = 1, .most = 1, .read = ignored_read};
 const struct attr_type attr_path = {.values = "PATH", .least = 1, .most = 1, .read = text_read};
-const struct attr_type attr_directory = {.values = "PATH", .least = 1, .most = 1, .read = text_read};
+const struct attr_type attr_directory = {.values = "PATH", .least = 1, .most = 1, .read = text_read, .is_quoted = true};
 const struct attr_type attr_list = {.values = "WORD...", .most = ANY, .read = list_read};
-const struct attr_type attr_command = {.values = "COMMAND LINE", .least = 1, .most = ANY, .read = list_read};
-const struct attr_type attr_hosts = {.values = "ADDRESS...", .least = 1, .most = ANY, .read = list_read};
+const struct attr_type attr_command = {.values = "COMMAND LINE", .least = 1, .most = ANY, .read = list_read, .is_quoted = true};
+const struct attr_type attr_hosts = {.values = "ADDRESS...", .least = 1, .most = ANY, .read = list_read, .is_quoted = true};
 const struct attr_type attr_word_set = {.values = "WORD...", .most = ANY, .read = list_read, .is_set = true};
 const struct attr_type attr_environment = {.values = "NAME=VALUE...", .most = ANY, .read = environment_read, .is_set = true};
 const struct attr_type attr_addresses = {.values = "ADDRESS...", .most = ANY, .read = addr_read_list, .print = addr_print_list, .is_set = true};

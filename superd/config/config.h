@@ -246,7 +246,6 @@ void service_release(struct service *service);
 
 /* attr.c: one row an attribute */
 const struct attr *attr_find(const char *name);
-bool attr_is_quoted(const struct attr *attr);
 int attr_apply(struct service *service, struct assignment *assignment);
 void attr_set(struct service *service, const char *name, const char *text);
 bool attr_has_word(const struct service *service, const char *name, const char *word);

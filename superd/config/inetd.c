@@ -3,7 +3,7 @@
  * inetd: a line of inetd.conf(5), in the forms that the inetds of OpenBSD, FreeBSD, NetBSD, GNU and busybox read, as the block
  * of xinetd.conf(5) that means the same. What a line cannot say is as inetd has it.
  */
-#include "config.h"
+#include "attr.h"
 
 #include <pwd.h>
 #include <strings.h>
@@ -19,22 +19,16 @@ struct line {
 
 #define wrong(line, ...) (log_error_at((line)->here, __VA_ARGS__), (line)->block->is_broken = true)
 
-/* Adds an assignment; a value of text is split at blanks. */
-static struct words *add(const struct line *line, const char *name, const char *value) {
+/* Adds an assignment, whose value is printed as by printf(3) and split at blanks. Its words are the result. */
+#define add(line, name, ...) add_text(line, name, mem_print((line)->config->loading, __VA_ARGS__))
+
+static struct words *add_text(const struct line *line, const char *name, const char *value) {
 	struct words *words = &block_assign(line->config, line->block, name, line->here)->words;
 	words_split(line->config->loading, words, value);
 	return words;
 }
 
-static void add_number(const struct line *line, const char *name, int64_t number) {
-	add(line, name, mem_print(line->config->loading, "%lld", (long long)number));
-}
-
-static bool is_type(const char *word) {
-	static const struct named_value types[] = {
-	    {"stream", 0}, {"dgram", 0}, {"raw", 0}, {"seqpacket", 0}, {NULL, 0}};
-	return named_value_find(types, word) != NULL;
-}
+static bool is_type(const char *word) { return named_value_find(attr_find("socket_type")->words, word) != NULL; }
 
 /* The length of wait or nowait at the beginning of the word, or 0. */
 static size_t match_wait(const char *word) {
@@ -45,7 +39,7 @@ static size_t match_wait(const char *word) {
 }
 
 /* A rate a minute, as one a second. */
-static int64_t a_second(int64_t a_minute) { return (a_minute + 59) / 60; }
+static long a_second(int64_t a_minute) { return (long)((a_minute + 59) / 60); }
 
 /* Up to `most` numbers, each after a / or the first after another sign. Returns whether there is nothing else. */
 static bool read_numbers(const char *text, int64_t *number, size_t most) {
@@ -66,11 +60,11 @@ static void read_wait(const struct line *line) {
 		return;
 	}
 	add(line, "wait", rest - word == 4 ? "yes" : "no");
-	bool has_rate = is_rate && number[0] > 0;
-	add(line, "cps", has_rate ? mem_print(line->config->loading, "%lld 10", (long long)a_second(number[0])) : "0");
-	if (!is_rate && number[0] > 0) add_number(line, "instances", number[0]);
-	if (number[1] > 0) add_number(line, "per_source_cps", a_second(number[1]));
-	if (number[2] > 0) add_number(line, "per_source", number[2]);
+	if (is_rate && number[0] > 0) add(line, "cps", "%ld 10", a_second(number[0]));
+	else add(line, "cps", "0");
+	if (!is_rate && number[0] > 0) add(line, "instances", "%ld", (long)number[0]);
+	if (number[1] > 0) add(line, "per_source_cps", "%ld", a_second(number[1]));
+	if (number[2] > 0) add(line, "per_source", "%ld", (long)number[2]);
 }
 
 /* USER, USER.GROUP, USER:GROUP, and with FreeBSD's /CLASS. A user's name may have a dot. */
@@ -81,8 +75,8 @@ static void read_user(const struct line *line) {
 	if (class != NULL) *class = '\0';
 	if (group == NULL && getpwnam(user) == NULL) group = strrchr(user, '.');
 	if (group != NULL) *group++ = '\0';
-	add(line, "user", user);
-	if (group != NULL) add(line, "group", group);
+	add(line, "user", "%s", user);
+	if (group != NULL) add(line, "group", "%s", group);
 	add(line, "groups", "yes");
 }
 
@@ -102,20 +96,9 @@ static const char *read_protocol(const struct line *line) {
 		protocol = families[i].protocol;
 		flag = families[i].flag;
 	}
-	if (strcasecmp(protocol, "unix") != 0) add(line, "protocol", protocol);
+	if (strcasecmp(protocol, "unix") != 0) add(line, "protocol", "%s", protocol);
 	if (strcmp(flag, "IPv6") == 0) add(line, "v6only", "yes");
 	return flag;
-}
-
-/* The program with its arguments from argv[0] on, or `internal`. Returns whether there is an argv[0]. */
-static bool read_program(const struct line *line, bool is_internal) {
-	const char **word = line->words.word;
-	if (is_internal) return false;
-	add(line, "server", word[PROGRAM]);
-	if (line->words.count == ARGUMENTS) return false;
-	struct words *arguments = add(line, "server_args", "");
-	for (size_t i = ARGUMENTS; i < line->words.count; i++) words_add(line->config->loading, arguments, word[i]);
-	return true;
 }
 
 /* ADDRESS,ADDRESS:SERVICE, where there is an address; [...] may be around one of IPv6. Returns the service. */
@@ -133,20 +116,21 @@ static void read_fields(const struct line *line, const char *service, const char
 	const char **word = line->words.word;
 	bool is_path = *service == '/', is_listed = service[strspn(service, "0123456789")] != '\0' && !is_path;
 	bool is_internal = strcasecmp(word[PROGRAM], "internal") == 0;
+	bool has_name = !is_internal && line->words.count > ARGUMENTS; /* argv[0] is given, too */
 	if (is_internal || !is_listed)
-		add(line, "type",
-		    mem_print(
-			line->config->loading, "%s %s", is_internal ? "INTERNAL" : "", is_listed ? "" : "UNLISTED"));
-	add(line, "socket_type", word[TYPE]);
+		add(line, "type", "%s %s", is_internal ? "INTERNAL" : "", is_listed ? "" : "UNLISTED");
+	add(line, "socket_type", "%s", word[TYPE]);
 	const char *flag = read_protocol(line);
 	read_wait(line);
 	read_user(line);
-	bool has_name = read_program(line, is_internal);
-	if (has_name || *flag != '\0')
-		add(line, "flags", mem_print(line->config->loading, "%s %s", flag, has_name ? "NAMEINARGS" : ""));
-	if (!is_listed && !is_path) add(line, "port", service);
-	if (is_path || address != NULL) add(line, "bind", is_path ? service : address);
-	add(line, "log_on_success", "");
+	if (!is_internal) add(line, "server", "%s", word[PROGRAM]);
+	struct words *arguments = has_name ? add(line, "server_args", "%s", "") : NULL;
+	for (size_t i = ARGUMENTS; has_name && i < line->words.count; i++)
+		words_add(line->config->loading, arguments, word[i]);
+	if (has_name || *flag != '\0') add(line, "flags", "%s %s", flag, has_name ? "NAMEINARGS" : "");
+	if (!is_listed && !is_path) add(line, "port", "%s", service);
+	if (is_path || address != NULL) add(line, "bind", "%s", is_path ? service : address);
+	add(line, "log_on_success", "%s", "");
 	add(line, "stderr", "client");
 }
 
@@ -177,7 +161,7 @@ bool inetd_read_line(
 		wrong(&line, "a service without a name");
 	} else if (is_rpc || is_mux) {
 		service[strcspn(service, "/")] = '\0';
-		add(&line, "type", is_rpc ? "RPC" : "TCPMUX");
+		add(&line, "type", "%s", is_rpc ? "RPC" : "TCPMUX");
 	} else if (count < ARGUMENTS)
 		wrong(&line, "%s: fewer than six fields: service, socket type, protocol, wait or nowait, user, program",
 		    service);

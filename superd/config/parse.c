@@ -3,7 +3,7 @@
  * parse: configuration text to blocks of assignments, each with its file and line. It knows the syntax of xinetd.conf(5),
  * and of attributes only the names. Every error is logged at once, with its location, and the rest is read all the same.
  */
-#include "config.h"
+#include "attr.h"
 
 #include <dirent.h>
 #include <strings.h>
@@ -108,7 +108,7 @@ static struct assignment *read_assignment(struct reader *reader, char *line) {
 	    strcasecmp(line, "server_args") != 0 && strcasecmp(line, "env") != 0 && strcasecmp(line, "command") != 0;
 	struct error error = {.text = ""};
 	assignment->operation = operation;
-	if (assignment->attr != NULL && attr_is_quoted(assignment->attr)) {
+	if (assignment->attr != NULL && assignment->attr->type->is_quoted) {
 		if (shell_split(reader->config->loading, words, rest, takes_comment, &error) < 0)
 			wrong(reader, "%s: %s", line, error.text);
 		return assignment;
