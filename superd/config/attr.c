@@ -210,10 +210,10 @@ int attr_apply(struct service *service, struct assignment *assignment) {
 	struct error error = {.text = ""};
 	size_t first = 0;
 	if (attr == NULL) {
-		const struct attr *near = find_near(assignment->name);
-		log_error_at(&assignment->location,
-		    near != NULL ? "unknown attribute '%s'; is %s meant?" : "unknown attribute '%s'", assignment->name,
-		    near != NULL ? near->name : "");
+		const char *name = assignment->name;
+		const struct attr *near = find_near(name);
+		if (near == NULL) log_error_at(&assignment->location, "unknown attribute '%s'", name);
+		else log_error_at(&assignment->location, "unknown attribute '%s'; is %s meant?", name, near->name);
 		return -1;
 	}
 	struct assignment **value = value_of(service, attr);

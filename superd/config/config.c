@@ -75,20 +75,15 @@ static bool is_left_out(struct config *config, const struct block *block) {
 	return true;
 }
 
-/* Where it is noted which service has the nth of the service's addresses. */
-static const void **address_slot(struct config *config, const struct service *service, size_t nth) {
-	char text[ADDR_TEXT];
-	const struct endpoint *address = &service->addresses[nth];
-	const char *key = mem_print(config->loading, "%ld %d %d %s", service->socket_type, service->protocol_number,
-	    address->at.any.sa_family, addr_format(address, text));
-	return lookup_slot(config, &config->services, key);
-}
-
 /* Notes the addresses of a service. Returns 0, or -1 if an earlier service has one of them, which is logged. */
 static int register_addresses(struct config *config, const struct service *service) {
 	const void ***slots = mem_alloc(config->loading, (service->address_count + 1) * sizeof *slots);
 	for (size_t i = 0; i < service->address_count; i++) {
-		slots[i] = address_slot(config, service, i);
+		char text[ADDR_TEXT];
+		const struct endpoint *address = &service->addresses[i];
+		const char *key = mem_print(config->loading, "%ld %d %d %s", service->socket_type,
+		    service->protocol_number, address->at.any.sa_family, addr_format(address, text));
+		slots[i] = lookup_slot(config, &config->services, key);
 		const struct service *other = *slots[i];
 		if (other == NULL) continue;
 		log_error_at(&service->location, "%.40s has the address and port of %.40s at %.60s:%d", service->id,

@@ -82,23 +82,18 @@ static void read_user(const struct line *line) {
 
 /* The protocol. Returns the flag that goes with it. */
 static const char *read_protocol(const struct line *line) {
-	static const struct {
-		const char *word, *protocol, *flag;
-	} families[] = {{"tcp4", "tcp", "IPv4"}, {"tcp6", "tcp", "IPv6"}, {"tcp46", "tcp", ""}, {"udp4", "udp", "IPv4"},
-	    {"udp6", "udp", "IPv6"}, {"udp46", "udp", ""}};
+	static const struct named_value families[] = {
+	    {"tcp4", 4}, {"tcp6", 6}, {"tcp46", 0}, {"udp4", 4}, {"udp6", 6}, {"udp46", 0}, {NULL, 0}};
 	char *word = mem_copy(line->config->loading, line->words.word[PROTOCOL]), *options = strchr(word, ',');
-	const char *protocol = word, *flag = "";
 	if (options != NULL)
 		log_warning_at(line->here, "'%s': superd leaves the size of buffers to the system", options);
 	if (options != NULL) *options = '\0';
-	for (size_t i = 0; i < LENGTH(families); i++) {
-		if (strcasecmp(word, families[i].word) != 0) continue;
-		protocol = families[i].protocol;
-		flag = families[i].flag;
-	}
-	if (strcasecmp(protocol, "unix") != 0) add(line, "protocol", "%s", protocol);
-	if (strcmp(flag, "IPv6") == 0) add(line, "v6only", "yes");
-	return flag;
+	const struct named_value *family = named_value_find(families, word);
+	long version = family != NULL ? family->value : 0;
+	if (family != NULL) add(line, "protocol", "%.3s", family->name);
+	else if (strcasecmp(word, "unix") != 0) add(line, "protocol", "%s", word);
+	if (version == 6) add(line, "v6only", "yes");
+	return version != 0 ? mem_print(line->config->loading, "IPv%ld", version) : "";
 }
 
 /* ADDRESS,ADDRESS:SERVICE, where there is an address; [...] may be around one of IPv6. Returns the service. */

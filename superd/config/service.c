@@ -22,10 +22,10 @@ struct service *service_new(struct service *defaults, const char *name, const st
 	if (defaults != NULL) {
 		*service = *defaults;
 		service->defaults = service_retain(defaults);
+		service->config->unfinished = service;
 	}
 	service->arena = arena;
 	service->references = 1;
-	if (defaults != NULL) service->config->unfinished = service;
 	service->name = mem_copy(arena, name);
 	service->location = *location;
 	attr_begin(service);
