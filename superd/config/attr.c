@@ -145,12 +145,6 @@ static int read_value(struct service *service, const struct attr *attr, size_t f
 	return read_words(service, attr, *value_of(service, attr), first, (char *)service + attr->field, error);
 }
 
-/* Whether the attribute has no meaning in `defaults` of a file, nor any for access, so that xinetd's files may have it. */
-static bool is_harmless(const struct assignment *assignment) {
-	const struct attr *attr = assignment->attr;
-	return !(attr->scope & IN_DEFAULTS) && assignment->location.line > 0 && attr->field != F(chroot);
-}
-
 /* Whether the attribute takes such an assignment, in `defaults` or in a service. Returns 0, or -1 and an error. */
 static int check(const struct assignment *assignment, bool in_defaults, struct error *error) {
 	enum attr_scope scope = assignment->attr->scope;
@@ -217,13 +211,15 @@ int attr_apply(struct service *service, struct assignment *assignment) {
 		return -1;
 	}
 	struct assignment **value = value_of(service, attr);
+	bool is_from_file = assignment->location.line > 0;
 	bool is_own = *value != NULL && (in_defaults || *value != *value_of(service->defaults, attr));
-	if (is_own && !attr->type->is_set && (*value)->location.line > 0 && assignment->location.line > 0) {
+	if (is_own && !attr->type->is_set && (*value)->location.line > 0 && is_from_file) {
 		log_warning_at(&assignment->location, "%s: already set at line %d, which is used", assignment->name,
 		    (*value)->location.line);
 		return 0;
 	}
-	if (in_defaults && is_harmless(assignment)) {
+	/* xinetd's files may have what has no meaning in `defaults`, unless it has one for access */
+	if (in_defaults && !(attr->scope & IN_DEFAULTS) && is_from_file && attr->field != F(chroot)) {
 		log_warning_at(&assignment->location, "%s: " NOT_IN_DEFAULTS "; it is ignored", attr->name);
 		return 0;
 	}

@@ -28,8 +28,6 @@ static struct words *add_text(const struct line *line, const char *name, const c
 	return words;
 }
 
-static bool is_type(const char *word) { return named_value_find(attr_find("socket_type")->words, word) != NULL; }
-
 /* The length of wait or nowait at the beginning of the word, or 0. */
 static size_t match_wait(const char *word) {
 	size_t length = strcspn(word, ".:/");
@@ -146,7 +144,7 @@ bool inetd_read_line(
 		cut_address(first, address);
 		return true;
 	}
-	bool has_type = count > TYPE && is_type(word[TYPE]);
+	bool has_type = count > TYPE && named_value_find(attr_find("socket_type")->words, word[TYPE]) != NULL;
 	if (!has_type && (count <= WAIT || match_wait(word[WAIT]) == 0)) return false;
 	char *service = cut_address(first, &own_address);
 	bool is_rpc = count > PROTOCOL && strncasecmp(word[PROTOCOL], "rpc/", 4) == 0;

@@ -57,16 +57,14 @@ static void begin_block(struct reader *reader, struct block *block, char *rest) 
 /* Begins `defaults`. Where they stand already, what follows is read, but not used. */
 static void begin_defaults(struct reader *reader, char *rest) {
 	static struct block second;
-	struct block *defaults = reader->config->defaults;
-	if (defaults->location.file == NULL) {
-		defaults->location = reader->here;
-		begin_block(reader, defaults, rest);
-		return;
-	}
-	wrong(reader, "defaults stand already at %s:%d", defaults->location.file, defaults->location.line);
-	defaults->is_broken = true;
-	second = (struct block){.name = defaults->name, .last = &second.assignments};
-	begin_block(reader, &second, rest);
+	struct block *defaults = reader->config->defaults, *block = defaults;
+	if (defaults->location.file != NULL) {
+		wrong(reader, "defaults stand already at %s:%d", defaults->location.file, defaults->location.line);
+		defaults->is_broken = true;
+		second = (struct block){.name = defaults->name, .last = &second.assignments};
+		block = &second;
+	} else defaults->location = reader->here;
+	begin_block(reader, block, rest);
 }
 
 static void read_file(const struct reader *outer, const char *path);
