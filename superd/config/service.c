@@ -96,17 +96,13 @@ static int check_directories(struct service *service) {
 static int check_missing(struct service *service) {
 	service->is_internal =
 	    service->type & TYPE_INTERNAL || service->flags & FLAG_SENSOR || service->redirect.host != NULL;
-	const struct {
-		const char *name;
-		bool is_missing;
-	} needed[] = {{"socket_type", service->socket_type == UNSET && service->protocol == NULL},
-	    {"wait", service->wait == UNSET},
-	    {"user", !service->is_internal && !service->user.set && !service->from_command_line},
-	    {"server", !service->is_internal && service->server == NULL}};
+	bool needs_user = !service->is_internal && !service->from_command_line;
 	int result = 0;
-	for (size_t i = 0; i < LENGTH(needed); i++)
-		if (needed[i].is_missing)
-			result = attr_fail(service, needed[i].name, i == 0 ? "missing, and protocol too" : "missing");
+	if (service->socket_type == UNSET && service->protocol == NULL)
+		result = attr_fail(service, "socket_type", "missing, and protocol too");
+	if (service->wait == UNSET) result = attr_fail(service, "wait", "missing");
+	if (needs_user && !service->user.set) result = attr_fail(service, "user", "missing");
+	if (!service->is_internal && service->server == NULL) result = attr_fail(service, "server", "missing");
 	return result;
 }
 
