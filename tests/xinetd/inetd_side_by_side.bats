@@ -46,7 +46,7 @@ compare_with() {
 	[ "$(grep -c '^argument' "$PUBLIC/superd.seen")" -ge 3 ]
 }
 
-@test "inetd side by side: stream services, clients see the same and programs get the same" {
+@test "inetd side by side: stream services, clients see the same and programs get the same (Linux)" {
 	needs root
 	needs openbsd-inetd
 	needs inetutils-inetd
@@ -87,7 +87,7 @@ compare_with() {
 	compare_with inetutils-inetd -d
 }
 
-@test "inetd side by side: datagram services on both families, clients see the same and programs get the same" {
+@test "inetd side by side: datagram services on both families, clients see the same and programs get the same (Linux)" {
 	needs root
 	needs openbsd-inetd
 	needs inetutils-inetd
