@@ -93,11 +93,10 @@ bool limits_is_too_fast(struct listener *listener) {
 	return loop_now() < listener->closed_until;
 }
 
-/* Whether, with on_limit = wait, new connections wait until a child ends. */
-bool limits_is_full(const struct listener *listener) {
+/* Whether, with on_limit = wait, that many clients are as many as may run: others wait until a child ends. */
+bool limits_is_full(const struct listener *listener, long clients) {
 	const struct service *service = listener->service;
-	return service->on_limit == ON_LIMIT_WAIT && service->instances != UNLIMITED &&
-	       listener->running + listener->pending >= service->instances;
+	return service->on_limit == ON_LIMIT_WAIT && service->instances != UNLIMITED && clients >= service->instances;
 }
 
 /* The verdict on a client by the rate of connections, and by the machine's load. Counts the client. */

@@ -25,10 +25,7 @@ static void start_child(const struct client *client);
 
 /* Whether a child can be started now for a client that is pending. */
 static bool has_room(const struct listener *listener) {
-	const struct service *service = listener->service;
-	bool is_full = service->on_limit == ON_LIMIT_WAIT && service->instances != UNLIMITED &&
-		       listener->running >= service->instances;
-	return !is_full && !shortage_is_on(listener);
+	return !limits_is_full(listener, listener->running) && !shortage_is_on(listener);
 }
 
 /* Works out whether new connections have to wait, and until when; the sockets are polled accordingly. */
@@ -41,8 +38,8 @@ static void update_accepting(struct listener *listener) {
 	if (listener->pending > 0 && has_room(listener)) again = loop_now();
 	listener->accept_timer.due = accept_again;
 	loop_set_timer(&listener->accept_timer, again);
-	listener_set_paused(
-	    listener, shortage_is_on(listener) || is_closed || is_handed_out || limits_is_full(listener));
+	listener_set_paused(listener, shortage_is_on(listener) || is_closed || is_handed_out ||
+					  limits_is_full(listener, listener->running + listener->pending));
 }
 
 /* Clients that are pending have been accepted before those that wait in the backlog. */

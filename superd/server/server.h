@@ -136,7 +136,7 @@ const struct denied_source *access_denied(size_t nth);
 enum verdict limits_check_rate(const struct client *client);
 enum verdict limits_check_room(const struct client *client);
 bool limits_is_too_fast(struct listener *listener);
-bool limits_is_full(const struct listener *listener);
+bool limits_is_full(const struct listener *listener, long clients);
 void limits_count(struct listener *listener, struct source source, int change);
 void limits_forget(const struct listener *listener);
 
