@@ -79,14 +79,13 @@ static long count_second(int64_t *began, long *count) {
 	return ++*count;
 }
 
-/*
- * Whether cps delays new connections, where on_limit = wait or the program accepts by itself: there were too many in this
- * second, or the pause after that is not over.
- */
+/* Whether new connections wait for cps; else they are refused. */
+static bool is_delaying(const struct service *service) { return service->on_limit == ON_LIMIT_WAIT || service->wait; }
+
+/* Whether cps delays new connections: there were too many in this second, or the pause after that is not over. */
 bool limits_is_too_fast(struct listener *listener) {
 	const struct rate *cps = &listener->service->cps;
-	if (cps->connections == 0 || (listener->service->on_limit != ON_LIMIT_WAIT && !listener->service->wait))
-		return false;
+	if (cps->connections == 0 || !is_delaying(listener->service)) return false;
 	if (loop_now() - listener->second_began < SECOND_MS &&
 	    listener->second_count + (long)listener->headers.count >= cps->connections)
 		listener->closed_until = loop_now() + cps->seconds * SECOND_MS;
@@ -99,7 +98,10 @@ bool limits_is_full(const struct listener *listener, long clients) {
 	return service->on_limit == ON_LIMIT_WAIT && service->instances != UNLIMITED && clients >= service->instances;
 }
 
-/* The verdict on a client by the rate of connections, and by the machine's load. Counts the client. */
+/*
+ * The verdict on a client by the rate of connections, and by the machine's load. Counts the client. Where new connections wait
+ * for cps, one that was accepted before its PROXY header came is not refused for it.
+ */
 enum verdict limits_check_rate(const struct client *client) {
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
@@ -109,11 +111,13 @@ enum verdict limits_check_rate(const struct client *client) {
 			return VERDICT_PER_SOURCE_CPS;
 	}
 	if (service->cps.connections > 0) {
-		if (loop_now() < listener->closed_until) return VERDICT_CPS;
-		if (count_second(&listener->second_began, &listener->second_count) > service->cps.connections) {
+		bool is_past = loop_now() < listener->closed_until;
+		if (!is_past &&
+		    count_second(&listener->second_began, &listener->second_count) > service->cps.connections) {
 			listener->closed_until = loop_now() + service->cps.seconds * SECOND_MS;
-			return VERDICT_CPS;
+			is_past = true;
 		}
+		if (is_past && !is_delaying(service)) return VERDICT_CPS;
 	}
 	if (service->max_load != UNSET && sys_load() >= service->max_load) return VERDICT_LOAD;
 	return VERDICT_ALLOW;

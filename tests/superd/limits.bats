@@ -170,6 +170,13 @@ has_connections() {
 	wait_until served
 }
 
+@test "cps: PROXY headers arrive past the rate with on_limit = wait, every client is served" {
+	start_superd -p 0 -b 127.0.0.1 -o 'cps=3 1' -o proxy_from=127.0.0.1 sh -c 'echo here'
+	run "$CLIENT" -c 12 "$PORT" 'send:PROXY UNKNOWN\r\n' line
+	assert_output "$(printf 'here\n%.0s' {1..12})"
+	log_has 0 FAIL
+}
+
 @test "cps: the rate is exceeded with on_limit = wait, every client is served" {
 	start_superd -p 0 -o 'cps=3 1' -o on_limit=wait sh -c 'echo here'
 	run "$CLIENT" -c 8 "$PORT" all
