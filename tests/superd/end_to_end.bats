@@ -47,6 +47,7 @@ load ../lib/client
 	start_background "$CLIENT" -c 50 "$PORT" 'send:echo<>hello\n' line hold >"$BATS_TEST_TMPDIR/replies"
 	wait_for_line holding "$BATS_TEST_TMPDIR/replies"
 	has_children 50
+	wait_until log_has 50 'START: cmd'
 	[ "$(grep -c '^ok<>hello$' "$BATS_TEST_TMPDIR/replies")" -eq 50 ]
 	[ "$(sed -n 's/.*START: cmd pid=\([0-9]*\).*/\1/p' "$LOG" | sort -u | wc -l)" -eq 50 ]
 }
