@@ -310,6 +310,7 @@ static void restore_listener(const char *line, struct listener *listener) {
 static struct client read_client(const char *line, struct listener *listener) {
 	struct client client = {.fd = read_fd(line),
 	    .listener = listener,
+	    .is_accepted = true,
 	    .uid = (uid_t)read_number(line, "uid", -1),
 	    .is_confirmed = read_number(line, "is_confirmed", 0) != 0,
 	    .peer = read_endpoint(line, "peer"),

@@ -18,6 +18,7 @@ struct client {
 	struct endpoint peer, local;
 	struct source source;
 	uid_t uid;
+	bool is_accepted;                                  /* else the program gets the listening socket (wait = yes) */
 	bool is_confirmed;                                 /* the DNS has confirmed that it is admitted */
 	bool (*is_reflector)(const struct endpoint *peer); /* for datagrams: whether the peer may answer an answer */
 };

@@ -71,7 +71,7 @@ void refuse_client(const struct client *client, enum verdict verdict) {
 	const struct service *service = listener->service;
 	char unread;
 	count_refusal(client, verdict);
-	if (!service->wait) {
+	if (client->is_accepted) {
 		sys_send_nonblocking(client->fd, service->banner_fail.text, service->banner_fail.length);
 		close_gently(client->fd);
 	} else if (listener->sockets != NULL && service->socket_type == SOCK_DGRAM) {

@@ -76,7 +76,7 @@ static void start_failed(const struct client *client, const struct task_failure 
 	if (shortage_is(failure->error_number) && !(service->flags & FLAG_NORETRY)) {
 		bool is_own = strcmp(failure->step, "fork") == 0 || strcmp(failure->step, "memory") == 0;
 		delay(is_own ? NULL : listener, failure);
-		if (service->wait || pending_add(client) == 0) return;
+		if (!client->is_accepted || pending_add(client) == 0) return;
 	}
 	if (listener->refusal_runs[VERDICT_FORK].refused == 0) log_start_failure(service, failure);
 	refuse_client(client, VERDICT_FORK);
@@ -99,7 +99,7 @@ static void child_started(const struct client *client, struct child *child, cons
 		start_failed(client, failure);
 		update_accepting(listener);
 	} else if (child->asking == NULL) {
-		if (listener->service->wait) listener->accepted++; /* only now: it is tried again in a shortage */
+		if (!client->is_accepted) listener->accepted++; /* only now: it is tried again in a shortage */
 		shortage_end(listener);
 		log_start(listener->service, client, child->pid);
 	}
@@ -162,7 +162,7 @@ static void program_ended(struct child *child, int status) {
 /* Sends an admitted client its banner, and starts its program. */
 static void admit(const struct client *client) {
 	const struct banner *banner = &client->listener->service->banner_success;
-	if (!client->listener->service->wait) sys_send_nonblocking(client->fd, banner->text, banner->length);
+	if (client->is_accepted) sys_send_nonblocking(client->fd, banner->text, banner->length);
 	start_child(client);
 }
 
@@ -231,6 +231,10 @@ static void start_child(const struct client *client) {
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
 	struct task_failure failure;
+	if (client->is_accepted == service->wait) { /* a reload has changed that */
+		refuse_client(client, VERDICT_FORK);
+		return;
+	}
 	bool must_ask = !client->is_confirmed && domain_must_ask(service, client->source);
 	bool is_alone = child_count() == 0;
 	bool may_wait = !must_ask && !service->wait && !(service->flags & FLAG_NORETRY);
@@ -254,7 +258,7 @@ static enum verdict check_admission(const struct client *client, bool must_ask) 
 static void handle_client(const struct client *client) {
 	const struct service *service = client->listener->service;
 	bool must_ask = domain_must_ask(service, client->source);
-	if (!service->wait) sys_send_nonblocking(client->fd, service->banner.text, service->banner.length);
+	if (client->is_accepted) sys_send_nonblocking(client->fd, service->banner.text, service->banner.length);
 	enum verdict verdict = check_admission(client, must_ask);
 	if (verdict != VERDICT_ALLOW) refuse_client(client, verdict);
 	else if (must_ask) start_child(client);
@@ -278,6 +282,7 @@ static int accept_client(struct client *client) {
 	int fd = sys_accept(client->fd, &client->peer);
 	if (fd < 0 && free_descriptors(errno)) fd = sys_accept(client->fd, &client->peer);
 	client->fd = fd;
+	client->is_accepted = true;
 	if (client->fd < 0) {
 		struct task_failure failure = {"accept", errno};
 		bool is_none = errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR;

@@ -413,3 +413,25 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 	wait_for_line 'EXIT: a'
 	echoes "$PORT"
 }
+
+@test "reload: wait becomes yes while a PROXY header is awaited, that client is refused, and the program gets the listening socket" {
+	write_program accepting <<-'END' >/dev/null
+		exec python3 -c 'import socket; socket.socket(fileno=0).accept()[0].send(b"accepted")'
+	END
+	print_open_service a proxy_from=127.0.0.1 >"$CONF"
+	start_superd -c "$CONF"
+	descriptors=$(superd_descriptors)
+	start_background "$CLIENT" "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:PROXY UNKNOWN\r\n' all >"$BATS_TEST_TMPDIR/got"
+	client=$BG_PID
+	wait_until has_descriptors "$(printf '%s\nsocket\n' "$descriptors" | sort)"
+	print_open_service a wait=yes port="$PORT" server="$BATS_TEST_TMPDIR/accepting" | grep -v instances >"$CONF"
+	reload_superd
+	: >"$BATS_TEST_TMPDIR/go"
+	wait "$client"
+	[ ! -s "$BATS_TEST_TMPDIR/got" ]
+	log_has 1 'FAIL: a fork from=127.0.0.1'
+	run ask "$PORT" </dev/null
+	assert_output accepted
+	wait_until has_children 0
+	[ "$(superd_descriptors)" = "$descriptors" ]
+}
