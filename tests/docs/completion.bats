@@ -156,16 +156,18 @@ options() {
 	"$1" -h 2>&1 | grep -o '^  -[A-Za-z].\{12\}' | grep -o -- '-[A-Za-z]\b' | sort -u
 }
 
-# zsh_offers LINE: print what zsh shows at the end of the line.
+# zsh_offers LINE TEXT: print what zsh shows at the end of the line, TEXT among it. Where more has been typed, it shows nothing.
 zsh_offers() {
 	PATH=$(dirname "$CMDC"):$(dirname "$SUPERD"):$(dirname "$CMD"):$PATH timeout "$WAIT_SECONDS" zsh -f -c '
 		zmodload zsh/zpty
 		zpty shell "stty -echo rows 100 cols 200; exec zsh -f -i"
 		zpty -w shell "PS1= PROMPT_EOL_MARK= LISTMAX=1000; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -D; zstyle \"*\" insert-tab false; echo rea\"\"dy"
 		zpty -r shell output "*ready*"
-		zpty -w -n shell "$2$(printf "\t")@@"
-		zpty -r shell output "*@@*"
-		print -r -- "$output"' - "$ROOT/completions" "$1"
+		zpty -w -n shell "$2$(printf "\t")"
+		zpty -r shell output "*$3*"
+		zpty -w -n shell "@@"
+		zpty -r shell rest "*@@*"
+		print -r -- "$output$rest"' - "$ROOT/completions" "$@"
 }
 
 # fish_offers LINE
@@ -183,7 +185,7 @@ fish_offers() {
 @test "completion zsh: a dash, it offers every option in the help of each program" {
 	needs zsh
 	for program in "$SUPERD" "$CMD" "$CMDC"; do
-		run bash -c 'grep -o -- "-[A-Za-z]  -- " <<<"$1" | cut -c 1-2 | sort -u' - "$(zsh_offers "${program##*/} -")"
+		run bash -c 'grep -o -- "-[A-Za-z]  -- " <<<"$1" | cut -c 1-2 | sort -u' - "$(zsh_offers "${program##*/} -" '-V  -- ')"
 		assert_output "$(options "$program")"
 		assert_line -- -V
 	done
@@ -191,14 +193,14 @@ fish_offers() {
 
 @test "completion zsh: superd -o and the beginning of an attribute, it completes the name" {
 	needs zsh
-	run zsh_offers 'superd -o inst'
+	run zsh_offers 'superd -o inst' 'instances='
 	assert_output --partial 'superd -o instances='
 }
 
 @test "completion zsh: cmdc and a server, it completes the server's commands" {
 	needs zsh
 	serve_help
-	run zsh_offers "cmdc -h 127.0.0.1 -p $PORT ec"
+	run zsh_offers "cmdc -h 127.0.0.1 -p $PORT ec" echo
 	assert_output --partial "-p $PORT echo"
 }
 
