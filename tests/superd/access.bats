@@ -159,7 +159,7 @@ assert_refused() {
 # start_link_local OPTION...: start superd in its own network namespace, where lo has fe80::1 and fe80::2, with a program that prints
 # its variables and then waits.
 start_link_local() {
-	SUPERD_PREFIX=(unshare -n sh -c 'ip link set lo up && ip address add fe80::1/64 dev lo && ip address add fe80::2/64 dev lo &&
+	SUPERD_PREFIX=(unshare -n sh -c 'ip link set lo up && ip address add fe80::1/64 dev lo nodad && ip address add fe80::2/64 dev lo nodad &&
 		exec "$@"' sh)
 	start_superd -p 0 -b fe80::1%lo "$@" sh -c 'env; exec cat'
 }
