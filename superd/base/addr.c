@@ -9,6 +9,9 @@
 #include <inttypes.h>
 #include <netdb.h>
 
+/* The first half of a source that is a user id, in 100::/64, which no host has as its address (RFC 6666). */
+#define UID_HIGH (UINT64_C(0x100) << 48)
+
 /* Names are not looked up (-n). */
 bool addr_numeric_only;
 
@@ -93,14 +96,14 @@ void addr_read_local(int fd, struct endpoint *address) {
 }
 
 /*
- * The source that a peer is. A UNIX-domain peer is its user id in 100::/64, which no host has as its address (RFC 6666). A
- * link-local address has the number of its interface in bits 32 to 63, which are zero on the wire.
+ * The source that a peer is: of a UNIX-domain peer, its user id. A link-local address has the number of its interface in bits
+ * 32 to 63, which are zero on the wire.
  */
 struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
 	switch (endpoint->at.any.sa_family) {
 	case AF_INET: return (struct source){0, UINT64_C(0xffff) << 32 | ntohl(endpoint->at.in.sin_addr.s_addr)};
 	case AF_INET6: break;
-	default: return (struct source){UINT64_C(0x100) << 48, uid};
+	default: return (struct source){UID_HIGH, uid};
 	}
 	struct source source = {0, 0};
 	for (int i = 0; i < 8; i++) {
@@ -115,7 +118,7 @@ struct source addr_source(const struct endpoint *endpoint, uid_t uid) {
 const char *addr_format_source(struct source source, char text[ADDR_TEXT]) {
 	struct endpoint endpoint = {.at.any.sa_family = AF_INET6, .length = sizeof endpoint.at.in6};
 	if (source.high == 0 && source.low == 0) return "<no address>";
-	if (source.high == UINT64_C(0x100) << 48) {
+	if (addr_is_uid(source)) {
 		snprintf(text, ADDR_TEXT, (uid_t)source.low == (uid_t)-1 ? "uid:unknown" : "uid:%" PRIu64, source.low);
 		return text;
 	}
@@ -129,6 +132,8 @@ const char *addr_format_source(struct source source, char text[ADDR_TEXT]) {
 	}
 	return addr_format_host(&endpoint, text);
 }
+
+bool addr_is_uid(struct source source) { return source.high == UID_HIGH; }
 
 /* Whether the address is unique only on one interface, fe80::/10 (RFC 4291). */
 bool addr_is_link_local(struct source source) { return source.high >> 54 == 0xfe80 >> 6; }

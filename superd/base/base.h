@@ -124,6 +124,7 @@ const char *addr_format_host(const struct endpoint *endpoint, char text[ADDR_TEX
 const char *addr_format(const struct endpoint *endpoint, char text[ADDR_TEXT]);
 void addr_read_local(int fd, struct endpoint *address);
 struct source addr_source(const struct endpoint *endpoint, uid_t uid);
+bool addr_is_uid(struct source source);
 bool addr_is_link_local(struct source source);
 const char *addr_format_source(struct source source, char text[ADDR_TEXT]);
 bool addr_source_equal(struct source a, struct source b);

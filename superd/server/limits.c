@@ -22,7 +22,7 @@ static size_t tidy_at;
 
 static struct source source_of(const struct listener *listener, struct source source) {
 	bool is_v6 = source.high != 0 || source.low >> 32 != 0xffff;
-	if (addr_is_link_local(source)) return source;
+	if (addr_is_link_local(source) || addr_is_uid(source)) return source;
 	return is_v6 ? addr_source_prefix(source, (unsigned)listener->service->per_source_prefix6) : source;
 }
 

@@ -12,6 +12,10 @@ has_connections() {
 	[ "$(ss -tnH state established "( dport = :$PORT )" | wc -l)" -ge "$1" ]
 }
 
+teardown() {
+	remove_public_folder
+}
+
 @test "instances: the limit is reached with on_limit = refuse, superd refuses and logs service_limit" {
 	start_superd -p 0 -o instances=2 -o on_limit=refuse sh -c "$HELLO"
 	open_greeted -c 2 "$PORT"
@@ -157,6 +161,19 @@ has_connections() {
 	open_greeted "$BATS_TEST_TMPDIR/socket"
 	run "$CLIENT" "$BATS_TEST_TMPDIR/socket" all
 	wait_for_line '^superd: FAIL: sh per_source_limit from=uid:0$'
+}
+
+@test "per_source: UNIX-domain clients of two users, each user is one source (Linux)" {
+	needs root setpriv
+	make_public_folder
+	start_superd -b "$PUBLIC/socket" -o socket_mode=0666 -o per_source=1 -u nobody cat
+	for user in 1001 4294967294; do
+		start_background setpriv --reuid="$user" --regid=1 --clear-groups "$CLIENT" "$PUBLIC/socket" hold
+		wait_for_line "START: cat pid=.* from=uid:$user\$"
+	done
+	setpriv --reuid=1001 --regid=1 --clear-groups nc -N -U "$PUBLIC/socket" </dev/null
+	wait_for_line '^superd: FAIL: cat per_source_limit from=uid:1001$'
+	log_has 1 FAIL
 }
 
 @test "cps: the rate is exceeded with on_limit = refuse, superd refuses and later serves again" {
