@@ -35,9 +35,11 @@ static int find_program(
 	const char *found = strchr(program, '/') != NULL ? program : command_find_in_path(arena, program);
 	bool is_here = strchr(program, '/') == NULL && access(program, X_OK) == 0;
 	*path = found;
-	if (found == NULL && is_here)
-		return error_set(error, "%s: no such program in PATH; is ./%s meant?", program, program);
-	if (found == NULL) return error_set(error, "%s: no such program in PATH", program);
+	if (found == NULL) {
+		if (is_here) error_set(error, "%s: no such program in PATH; is ./%s meant?", program, program);
+		else error_set(error, "%s: no such program in PATH", program);
+		return -1;
+	}
 	if (is_here) log_warning("%s is %s; ./%s would be the one in this directory", program, found, program);
 	if (stat(found, &about) < 0) return error_set(error, "%s: %s", found, strerror(errno));
 	if (!S_ISDIR(about.st_mode)) return 0;
