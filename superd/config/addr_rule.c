@@ -183,7 +183,8 @@ static int compare(const void *left, const void *right) {
 void addr_list_sort(struct arena *arena, struct address_list *list) {
 	unsigned count = 0, kept = 0;
 	struct prefix *prefixes = mem_alloc(arena, list->count * sizeof *prefixes);
-	for (const struct address_rule *rule = list->rules; rule < list->rules + list->count; rule++) {
+	for (size_t i = 0; i < list->count; i++) {
+		const struct address_rule *rule = &list->rules[i];
 		const char *word = rule->bits == MATCHES_NOTHING ? rule->word : "";
 		list->hash = hash_bytes(list->hash, &rule->source, sizeof rule->source);
 		list->hash = hash_bytes(list->hash, &rule->bits, sizeof rule->bits);
