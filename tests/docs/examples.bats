@@ -169,7 +169,6 @@ probe() {
 
 @test "examples metrics.conf: curl gets the metrics, and its request is not logged" {
 	needs promtool curl
-	needs curl
 	sed "s|/run/superd.prom|$BATS_TEST_TMPDIR/superd.prom|; s|9099|0|; s|nobody|$ME|" "$SHARE/metrics.conf" >"$BATS_TEST_TMPDIR/conf"
 	chmod 755 "$BATS_TEST_TMPDIR"
 	start_superd -m "$BATS_TEST_TMPDIR/superd.prom" -c "$BATS_TEST_TMPDIR/conf"
