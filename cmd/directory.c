@@ -42,8 +42,7 @@ static int check_component(const char *path) {
 	if (status.st_uid != 0 && status.st_uid != geteuid() && status.st_uid != directory_owner)
 		screen_error("%s belongs to another user", path);
 	else if (!is_protected && (status.st_mode & S_IWOTH) != 0) screen_error("%s is writable by others", path);
-	else if (!is_protected && (status.st_mode & S_IWGRP) != 0 && status.st_gid != 0)
-		screen_error("%s is writable by its group", path);
+	else if (!is_protected && (status.st_mode & S_IWGRP) != 0) screen_error("%s is writable by its group", path);
 	else return 0;
 	return -1;
 }
@@ -113,6 +112,38 @@ static void explain_unresolved(const char *path, int error) {
 	else if (errno != ENOENT) screen_error("%s: %s", path, strerror(errno));
 }
 
+/* Returns the first bytes of a program, with a NUL byte after them, valid until the next call. */
+static char *read_head(const char *path) {
+	static char head[HEAD_SIZE + 1];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd == -1 ? 0 : read(fd, head, sizeof head - 1);
+
+	if (fd != -1) close(fd);
+	head[length > 0 ? length : 0] = '\0';
+	return head;
+}
+
+/* Returns the interpreter that a script names in its first line, valid until the next call; NULL if it is no script. */
+static char *find_interpreter(const char *path) {
+	char *interpreter = read_head(path);
+
+	if (strncmp(interpreter, "#!", 2) != 0) return NULL;
+	interpreter += 2;
+	interpreter += strspn(interpreter, " \t");
+	interpreter[strcspn(interpreter, " \t\n")] = '\0';
+	return interpreter;
+}
+
+/* Checks the path of a program, and of its interpreter. Returns -1, after a message, if others can change one. */
+static int check_program(const char *path) {
+	static char resolved[PATH_MAX];
+	const char *interpreter = find_interpreter(path);
+
+	if (check_path(path) == -1) return -1;
+	if (interpreter == NULL || realpath(interpreter, resolved) == NULL) return 0;
+	return check_path(resolved);
+}
+
 /*
  * Returns the program with this name, valid until the next call; NULL if there is none. A file that is no program, that
  * others can change or that is outside the directory is none, and a message tells why.
@@ -130,31 +161,15 @@ const struct program_file *directory_program(struct text name) {
 	else if (!is_inside(resolved)) screen_error("%s leads out of %s", path, directory);
 	else if (!S_ISREG(status.st_mode)) screen_error("%s is not a regular file", path);
 	else if (access(resolved, X_OK) == -1) screen_error("%s is not executable by this user", path);
-	else if (check_path(resolved) == 0) return &file;
+	else if (check_program(resolved) == 0) return &file;
 	return NULL;
-}
-
-/* Returns the first bytes of a program, with a NUL byte after them, valid until the next call. */
-static char *read_head(const char *path) {
-	static char head[HEAD_SIZE + 1];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd == -1 ? 0 : read(fd, head, sizeof head - 1);
-
-	if (fd != -1) close(fd);
-	head[length > 0 ? length : 0] = '\0';
-	return head;
 }
 
 /* Shows why exec(3) of a program has failed with this errno value; the reason may be the interpreter of a script. */
 void directory_explain(const struct program_file *file, int error) {
-	char *interpreter = read_head(file->path);
-	bool is_script = strncmp(interpreter, "#!", 2) == 0;
+	const char *interpreter = find_interpreter(file->path);
+	bool is_script = interpreter != NULL;
 
-	if (is_script) {
-		interpreter += 2;
-		interpreter += strspn(interpreter, " \t");
-		interpreter[strcspn(interpreter, " \t\n")] = '\0';
-	}
 	if (error == ENOEXEC && (!is_script || interpreter[0] == '\0'))
 		screen_error("%s: %s; has it a #! line?", file->name, strerror(error));
 	else if (is_script && access(interpreter, F_OK) == -1 && errno == ENOENT)

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /*
  * While one child starts and nothing else is to be done, superd sleeps until it has started. While several do, new connections
@@ -27,6 +28,7 @@ static void tidy_descriptors(void) {
 }
 
 static void stop(void) {
+	upgrade_interrupt();
 	if (!serve_is_stopping()) {
 		notify_send("STOPPING=1");
 		log_notice(
@@ -36,6 +38,7 @@ static void stop(void) {
 }
 
 static void quit(void) {
+	upgrade_interrupt();
 	serve_stop(true);
 	metrics_close();
 	pid_file_remove();
@@ -63,6 +66,7 @@ static void serve_meanwhile(void) {
 static void reload(void) {
 	notify_reloading();
 	log_files_reopen();
+	upgrade_interrupt();
 	reload_again(&options, serve_meanwhile);
 	metrics_totals.reloads++;
 	metrics_write();
@@ -81,7 +85,7 @@ static _Noreturn void run(void) {
 		answer_signals();
 		if (loop_signal_taken(SIGHUP) && !serve_is_stopping()) hang_up();
 		if (loop_signal_taken(SIGUSR2) && !serve_is_stopping()) upgrade_begin();
-		if (upgrade_is_due() && !serve_is_stopping()) upgrade_execute();
+		if (!serve_is_stopping()) upgrade_advance();
 		notify_changes();
 		size_t starting = spawn_starting();
 		int most = starting == 0 ? INT_MAX : starting == 1 ? 0 : LOOK_AGAIN_MS;
@@ -104,11 +108,16 @@ int main(int argc, char **argv) {
 	options_read(&options, argc, argv);
 	addr_numeric_only = options.numeric;
 	umask(umask(022) | 022);
+	tzset(); /* now: without descriptors, local time would be UTC for ever */
 	log_open(options.verbose ? LEVEL_DETAIL
 		 : options.quiet ? LEVEL_ALWAYS
 				 : LEVEL_NOTICE,
 	    options.facility, options.check);
 	if (restored < 0) log_error("%s", error.text);
+	if (getuid() != geteuid() || getgid() != getegid()) { /* a program could become either */
+		log_error("superd runs as two users or groups; it must not be a set-user-id or set-group-id program");
+		return EXIT_FAILURE;
+	}
 	if (options.check) return restored < 0 ? EXIT_FAILURE : reload_check(&options);
 	upgrade_remember(argv);
 	while (loop_open() < 0) {

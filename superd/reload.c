@@ -5,7 +5,7 @@
  */
 #include "superd.h"
 
-enum { BEST_SCORE = 3 };
+enum { BEST_SCORE = 4 };
 
 static const char nothing_runs[] = "nothing runs, because of the error in defaults";
 
@@ -14,8 +14,8 @@ static int match_score(const struct listener *listener, const struct service *se
 	if (listener->change != CHANGE_UNDECIDED) return 0;
 	if (listener->service->fingerprint == service->fingerprint) return BEST_SCORE;
 	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
-		if (socket_fits(socket, service, &service->addresses[0])) return 2;
-	return 1;
+		if (socket_fits(socket, service, &service->addresses[0])) return 3;
+	return listener->nth == service->nth ? 2 : 1;
 }
 
 /* The listener that gets the service: the best match of those with its id. NULL if there is none. */
@@ -49,16 +49,18 @@ static void match_services(struct config *config) {
 	}
 }
 
-/* Services that are newly in error keep their running configuration. */
+/* A service that is newly in error keeps its running configuration: that of its number, if it is not taken, or another's. */
 static void keep_failed(const struct config *config) {
-	struct listener *listener;
-	for (size_t i = 0; i < config->failed.count; i++)
-		for (size_t nth = 0; (listener = listener_find(config->failed.word[i], nth)) != NULL; nth++) {
-			if (listener->change != CHANGE_UNDECIDED || !listener->has_service) continue;
-			log_warning("%s has errors; the running configuration is kept", config->failed.word[i]);
-			listener->change = CHANGE_KEPT;
-			break;
-		}
+	for (size_t i = 0; i < config->failed_count; i++) {
+		const struct service *failed = config->failed[i];
+		struct listener *listener = listener_find(failed->id, failed->nth);
+		if (listener == NULL || listener->change != CHANGE_UNDECIDED)
+			for (size_t nth = 0; (listener = listener_find(failed->id, nth)) != NULL; nth++)
+				if (listener->change == CHANGE_UNDECIDED) break;
+		if (listener == NULL || !listener->has_service) continue;
+		log_warning("%s has errors; the running configuration is kept", failed->id);
+		listener->change = CHANGE_KEPT;
+	}
 }
 
 /* Retires the listeners of services that are not configured any more. Returns how many there were. */
@@ -75,9 +77,11 @@ static size_t retire_removed(void) {
 
 /* After the sockets have been opened: counts what has changed, and drops the services that could not be opened. */
 static void finish(size_t changes[CHANGES]) {
-	for (const struct child *child = child_next(NULL); child != NULL; child = child_next(child))
-		if (child->listener != NULL && child->listener->change == CHANGE_SERVICE)
-			limits_count(child->listener, child->source, +1);
+	for (struct child *child = child_next(NULL); child != NULL; child = child_next(child)) {
+		if (child->listener == NULL || child->listener->change != CHANGE_SERVICE) continue;
+		limits_count(child->listener, child->source, +1);
+		if (child->asking != NULL) child->asking->is_outdated = true;
+	}
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		changes[listener->change]++;
 		if (listener->change == CHANGE_SERVICE) log_detail("%s has changed", listener->service->id);
@@ -150,7 +154,7 @@ int reload_check(const struct options *options) {
 	is_good &= fflush(stdout) == 0;
 	size_t addresses = 0;
 	for (size_t i = 0; i < config.count; i++) addresses += config.services[i]->address_count;
-	log_summary(&config, config.count, addresses, config.failed.count);
+	log_summary(&config, config.count, addresses, config.failed_count);
 	if (upgrade_is_successor()) is_good &= can_take_over(&config);
 	config_free(&config);
 	return is_good ? 0 : 1;
@@ -188,7 +192,7 @@ int reload_start(const struct options *options, void (*meanwhile)(void)) {
 	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
 		for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
 			addresses += socket->watch.fd >= 0;
-	log_summary(&config, listener_count(), addresses, config.failed.count + changes[CHANGE_FAILED]);
+	log_summary(&config, listener_count(), addresses, config.failed_count + changes[CHANGE_FAILED]);
 	config_free(&config);
 	if (listener_first() == NULL || (!upgrade_is_successor() && count_unused() > 0)) return -1;
 	describe_services();
@@ -214,7 +218,7 @@ void reload_again(const struct options *options, void (*meanwhile)(void)) {
 		finish(changes);
 		log_notice("reloaded: %zu new, %zu changed, %zu removed, %zu unchanged, %zu with errors",
 		    changes[CHANGE_NEW], changes[CHANGE_SERVICE], removed, changes[CHANGE_NONE],
-		    config.failed.count + changes[CHANGE_FAILED]);
+		    config.failed_count + changes[CHANGE_FAILED]);
 	}
 	config_free(&config);
 }

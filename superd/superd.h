@@ -19,6 +19,13 @@ int reload_check(const struct options *options);
 int reload_start(const struct options *options, void (*meanwhile)(void));
 void reload_again(const struct options *options, void (*meanwhile)(void));
 
+/* state.c: what an upgrade hands over */
+#define STATE_FIRST_LINE "superd-state 1"
+#define STATE_LAST_LINE "end"
+void state_write(FILE *to, bool ignores_hangup, bool is_check);
+void state_restore_early(const char *line, bool *ignores_hangup);
+void state_restore_late(const char *line);
+
 /* upgrade.c: another superd in place of this one, at USR2 */
 bool upgrade_is_successor(void);
 void upgrade_remember(char **argv);
@@ -26,8 +33,8 @@ bool upgrade_ignores_hangup(void);
 int upgrade_restore_early(struct error *error);
 void upgrade_restore_late(void);
 void upgrade_begin(void);
-bool upgrade_is_due(void);
-void upgrade_execute(void);
+void upgrade_interrupt(void);
+void upgrade_advance(void);
 
 /* pid_file.c: -P */
 int pid_file_open(const char *path, struct error *error);

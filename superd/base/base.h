@@ -149,8 +149,11 @@ struct watch {
 };
 
 int loop_open(void);
+void loop_limit_waits(void);
+void loop_stop_ticks(void);
 bool loop_signal_taken(int number);
 pid_t loop_signal_sender(void);
+int64_t loop_read_clock(void);
 int64_t loop_now(void);
 bool loop_timer_is_set(const struct timer *timer);
 void loop_set_timer(struct timer *timer, int64_t when);

@@ -7,6 +7,7 @@
  */
 #include "base.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -29,18 +30,41 @@ const struct named_value syslog_levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_
     {NULL, 0}};
 
 static struct {
-	const struct named_value *facility; /* syslog's; NULL: the log goes to `fd` */
-	int fd, syslog_fd;
+	const struct named_value *facility;                         /* syslog's; NULL: the log goes to `fd` */
+	int fd, syslog_fd, ends[2];                                 /* a pipe of superd's own, for write_spliced */
 	ssize_t (*write)(int fd, const void *bytes, size_t length); /* without waiting */
-	bool to_terminal, is_bare, is_journal, lacks_syslog, is_listening;
+	bool to_terminal, is_bare, is_journal, is_stream, lacks_syslog, is_listening; /* is_stream: syslog's socket */
 	enum log_level least;
 	unsigned long lost;
 } own_log = {.fd = STDERR_FILENO, .syslog_fd = -1, .write = write, .least = LEVEL_NOTICE};
 
-/* Writes to a pipe or a terminal, whose descriptor other processes share and expect to block. */
+/*
+ * Writes to a terminal or a pipe, whose descriptor other processes share and expect to block: while superd writes, it does not.
+ * Even where poll(2) finds room, it may not be room for the whole line, or another may take it.
+ */
 static ssize_t write_polled(int fd, const void *bytes, size_t length) {
 	struct pollfd writable = {.fd = fd, .events = POLLOUT};
-	return poll(&writable, 1, 0) == 1 ? write(fd, bytes, length) : -1;
+	int flags = fcntl(fd, F_GETFL);
+	if (poll(&writable, 1, 0) != 1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return -1;
+	ssize_t written = write(fd, bytes, length);
+	int saved = errno;
+	fcntl(fd, F_SETFL, flags);
+	errno = saved;
+	return written;
+}
+
+/*
+ * Writes to a pipe that superd cannot reopen, since it is another user's. Between poll(2) and write(2) a program could fill it,
+ * and superd would wait for ever: the line is moved there from a pipe of superd's own, where the system can do that.
+ */
+static ssize_t write_moved(int fd, const void *bytes, size_t length) {
+	char rest[LINE_MAX_LENGTH + 16];
+	if (write(own_log.ends[1], bytes, length) < 0) return -1;
+	ssize_t moved = sys_move_nonblocking(own_log.ends[0], fd, length);
+	bool can_move = moved >= 0 || errno == EAGAIN;
+	while (moved != (ssize_t)length && read(own_log.ends[0], rest, sizeof rest) > 0)
+		;
+	return can_move ? moved : write_polled(fd, bytes, length);
 }
 
 /* Whether that is stderr as JOURNAL_STREAM names it. */
@@ -67,7 +91,9 @@ void log_open(enum log_level least, const struct named_value *facility, bool is_
 	own_log.to_terminal = own_log.facility == NULL && isatty(STDERR_FILENO) == 1;
 	int reopened = S_ISSOCK(about.st_mode) ? -1 : sys_reopen_nonblocking(STDERR_FILENO);
 	if (reopened >= 0) own_log.fd = reopened;
-	else own_log.write = S_ISSOCK(about.st_mode) ? sys_send_nonblocking : write_polled;
+	else if (S_ISSOCK(about.st_mode)) own_log.write = sys_send_nonblocking;
+	else if (S_ISFIFO(about.st_mode) && sys_pipe(own_log.ends) == 0) own_log.write = write_moved;
+	else own_log.write = write_polled;
 }
 
 /* superd listens: its errors go to the log alone from now on. */
@@ -79,12 +105,19 @@ static void close_syslog(void) {
 	own_log.syslog_fd = -1;
 }
 
-/* Returns 0, or -1 and errno. */
+/* Connects to the system's log, which may take datagrams or a stream. Returns 0, or -1 and errno. */
 static int reopen_syslog(void) {
 	struct endpoint log = {.at.un = {.sun_family = AF_UNIX, .sun_path = "/dev/log"}, .length = sizeof log.at.un};
-	close_syslog();
-	own_log.syslog_fd = sys_socket(AF_UNIX, SOCK_DGRAM, 0);
-	return own_log.syslog_fd < 0 ? -1 : connect(own_log.syslog_fd, &log.at.any, log.length);
+	own_log.is_stream = false;
+	do {
+		close_syslog();
+		own_log.syslog_fd = sys_socket(AF_UNIX, own_log.is_stream ? SOCK_STREAM : SOCK_DGRAM, 0);
+		if (own_log.syslog_fd < 0) return -1;
+		fcntl(own_log.syslog_fd, F_SETFL, O_NONBLOCK);
+		if (connect(own_log.syslog_fd, &log.at.any, log.length) == 0) return 0;
+		own_log.is_stream = !own_log.is_stream;
+	} while (errno == EPROTOTYPE && own_log.is_stream);
+	return -1;
 }
 
 /*
@@ -98,12 +131,11 @@ static int write_syslog(int priority, const char *text) {
 	strftime(when, sizeof when, "%b %e %H:%M:%S", localtime_r(&now, &local));
 	size_t size =
 	    (size_t)snprintf(line, sizeof line, "<%d>%s superd[%ld]: %s", priority, when, (long)getpid(), text);
-	if (own_log.syslog_fd >= 0 && sys_send_nonblocking(own_log.syslog_fd, line, size) >= 0) return 0;
-	if (own_log.syslog_fd >= 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) return -1;
-	if (reopen_syslog() == 0) return sys_send_nonblocking(own_log.syslog_fd, line, size) < 0 ? -1 : 0;
-	if (errno != EPROTOTYPE) return -1;
-	syslog(priority, "%s", text); /* a stream socket, which libc can write to as well */
-	return 0;
+	bool is_open = own_log.syslog_fd >= 0; /* in a stream, the NUL byte ends a line */
+	if (is_open && sys_send_nonblocking(own_log.syslog_fd, line, size + own_log.is_stream) >= 0) return 0;
+	if (is_open && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) return -1;
+	if (reopen_syslog() < 0) return -1;
+	return sys_send_nonblocking(own_log.syslog_fd, line, size + own_log.is_stream) < 0 ? -1 : 0;
 }
 
 /* In a child that closes all but descriptor 2: what it logs goes there, or to a new connection to syslog. */

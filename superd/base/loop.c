@@ -15,13 +15,21 @@ static struct {
 	struct watch signals;
 	pid_t sender;
 	bool taken[32];
+	bool ticks, needs_ticks; /* needs_ticks: loop_limit_waits has been called since the last one */
 } loop;
 
-/* Reads the clock. The loop does so once a round; what follows in the round calls loop_now. */
-static void read_clock(void) {
+static volatile sig_atomic_t has_ticked;
+
+static void tick(int number) {
+	(void)number;
+	has_ticked = 1;
+}
+
+/* The clock. The loop reads it once a round; what follows in the round calls loop_now. */
+int64_t loop_read_clock(void) {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	loop.now = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 int64_t loop_now(void) { return loop.now; }
@@ -43,15 +51,33 @@ int loop_open(void) {
 	for (size_t i = 0; i < LENGTH(handled); i++) sigaddset(&blocked, handled[i]);
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	sys_default_signals();
+	sigaction(SIGALRM, &(struct sigaction){.sa_handler = tick, .sa_flags = SA_RESTART}, NULL);
 	sigdelset(&blocked, SIGPIPE);
 	sigdelset(&blocked, SIGXFSZ);
 	loop.signals = (struct watch){.fd = sys_signals_open(&blocked), .ready = read_signal};
 	loop.taken[SIGCHLD] = true; /* one that was pending before an upgrade may have been lost */
-	read_clock();
+	loop.now = loop_read_clock();
 	if (loop.signals.fd < 0) return -1;
 	if (sys_poller_open() >= 0 && loop_watch(&loop.signals) == 0) return 0;
 	close(loop.signals.fd);
 	return -1;
+}
+
+/*
+ * Before superd closes, or reads from, a socket that a program or a client may have prepared: where such a descriptor is the last
+ * one, and SO_LINGER is set, the kernel waits until all data is sent, and no flag forbids that. A signal ends the wait: from now
+ * on one comes at short intervals, until a whole interval has passed without need.
+ */
+void loop_limit_waits(void) {
+	loop.needs_ticks = true;
+	if (!loop.ticks) sys_set_ticks(true);
+	loop.ticks = true;
+}
+
+/* No such signal comes any more: an exec would be ended by it. */
+void loop_stop_ticks(void) {
+	if (loop.ticks) sys_set_ticks(false);
+	loop.ticks = false;
 }
 
 /* Whether the signal has arrived since the last call for it. */
@@ -122,10 +148,15 @@ void loop_unwatch(struct watch *watch) {
  * be called. Returns how many descriptors were ready.
  */
 int loop_run_once(int most) {
+	if (has_ticked) {
+		has_ticked = 0;
+		if (!loop.needs_ticks) loop_stop_ticks();
+		loop.needs_ticks = false;
+	}
 	int64_t span = loop.top.left != NULL ? loop.top.left->when - loop.now : INT_MAX;
 	if (span < 0) span = 0;
 	int count = sys_poller_wait(loop.ready, span < most ? (int)span : most);
-	read_clock();
+	loop.now = loop_read_clock();
 	for (loop.ready_count = count; loop.ready_count > 0;) {
 		struct watch *watch = loop.ready[--loop.ready_count];
 		if (watch != NULL) watch->ready(watch);

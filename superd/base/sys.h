@@ -7,6 +7,8 @@
 #ifndef SYS_H
 #define SYS_H
 
+struct stat;
+
 /* Listening sockets have this number or a higher one, if there may be so many: a child does not copy those. */
 enum { LISTENING_FROM = 64 };
 
@@ -18,11 +20,14 @@ int sys_reopen_nonblocking(int fd);
 
 /* input and output that never waits */
 ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length);
+ssize_t sys_move_nonblocking(int from, int to, size_t length);
 ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size);
 void sys_peek_sender(int fd, struct endpoint *sender);
 
 /* the path of a UNIX-domain socket */
 int sys_set_path(const char *path, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid);
+int sys_find_file(int fd, const char *path, struct stat *about);
+bool sys_has_acl(const char *path);
 
 /* for loop.c */
 enum { MOST_READY = 64 };
@@ -31,6 +36,7 @@ int sys_poller_add(struct watch *watch);
 void sys_poller_remove(struct watch *watch);
 int sys_poller_wait(struct watch *ready[MOST_READY], int timeout);
 void sys_default_signals(void);
+void sys_set_ticks(bool on);
 int sys_signals_open(const sigset_t *signals);
 int sys_signal_read(int fd, pid_t *sender);
 

@@ -18,6 +18,8 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -110,6 +112,16 @@ ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length) {
 	return length == 0 ? 0 : send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/*
+ * Moves bytes from one pipe to another, if that has room at once. A line takes a whole page there, so the pipe is enlarged, as
+ * far as superd may. Returns how many, or -1 and errno.
+ */
+ssize_t sys_move_nonblocking(int from, int to, size_t length) {
+	enum { SIZE = 1024 * 1024 };
+	if (fcntl(to, F_GETPIPE_SZ) < SIZE) fcntl(to, F_SETPIPE_SZ, SIZE);
+	return splice(from, NULL, to, NULL, length, SPLICE_F_NONBLOCK);
+}
+
 /* Reads what has already arrived, up to `size` bytes. Returns how many, 0 at the end, or -1 and errno. */
 ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size) { return recv(fd, bytes, size, MSG_DONTWAIT); }
 
@@ -130,8 +142,13 @@ static int set_opened_path(int fd, dev_t device, ino_t inode, mode_t mode, uid_t
 		return -1;
 	}
 	snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
-	if ((about.st_mode & 07777) != mode && chmod(opened, mode) < 0) return -1;
-	return fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
+	removexattr(opened, "system.posix_acl_access"); /* what the directory's default ACL has given to others */
+	mode_t now = about.st_mode & 07777;
+	if (about.st_uid != uid || about.st_gid != gid) { /* between the steps, neither of the two may have more */
+		now &= mode;
+		if (chmod(opened, now) < 0 || fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0) return -1;
+	}
+	return now != mode ? chmod(opened, mode) : 0;
 }
 
 /*
@@ -146,6 +163,21 @@ int sys_set_path(const char *path, dev_t device, ino_t inode, mode_t mode, uid_t
 	errno = saved;
 	return result;
 }
+
+/*
+ * What the file is that a UNIX-domain socket was bound to: superd asks the socket itself, since others may have put another file
+ * at its path meanwhile; where it may not ask, the path. Returns 0, or -1 and errno.
+ */
+int sys_find_file(int fd, const char *path, struct stat *about) {
+	int file = ioctl(fd, 0x89e0 /* SIOCUNIXFILE */);
+	if (file < 0) return lstat(path, about);
+	int result = fstat(file, about);
+	close(file);
+	return result;
+}
+
+/* Whether the file has an access list: its group's bits are then the most that the list may give. */
+bool sys_has_acl(const char *path) { return getxattr(path, "system.posix_acl_access", NULL, 0) > 0; }
 
 static int poller = -1;
 
@@ -181,6 +213,12 @@ void sys_default_signals(void) {
 	for (int number = 1; number < _NSIG; number++) syscall(SYS_rt_sigaction, number, action, NULL, _NSIG / 8);
 }
 
+/* SIGALRM every few milliseconds, or not any more. */
+void sys_set_ticks(bool on) {
+	const struct timeval span = {0, on ? 10000 : 0};
+	setitimer(ITIMER_REAL, &(struct itimerval){span, span}, NULL);
+}
+
 /* A descriptor that is readable when one of `signals`, which are blocked, has arrived. Returns -1 and errno on failure. */
 int sys_signals_open(const sigset_t *signals) { return signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK); }
 
@@ -195,7 +233,9 @@ int sys_signal_read(int fd, pid_t *sender) {
 /* Whether a sandbox leaves keyctl(2). The parent asks before the first child, which shares its memory. */
 static bool has_keyctl(void) {
 	static int known = -1;
-	if (known < 0) known = syscall(SYS_keyctl, 0 /* KEYCTL_GET_KEYRING_ID */, -3 /* of the session */, 0) >= 0;
+	if (known >= 0) return known > 0;
+	long keyring = syscall(SYS_keyctl, 0 /* KEYCTL_GET_KEYRING_ID */, -3 /* of the session */, 0);
+	known = keyring >= 0 || (errno != ENOSYS && errno != EPERM); /* it may be revoked */
 	return known > 0;
 }
 

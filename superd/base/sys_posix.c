@@ -53,6 +53,11 @@ ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length) {
 	return -1;
 }
 
+ssize_t sys_move_nonblocking(int from, int to, size_t length) {
+	(void)from, (void)to, (void)length;
+	return not_here();
+}
+
 ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size) {
 	if (is_ready(fd, POLLIN)) return read(fd, bytes, size);
 	errno = EAGAIN;
@@ -75,6 +80,16 @@ int sys_set_path(const char *path, dev_t device, ino_t inode, mode_t mode, uid_t
 	}
 	if ((about.st_mode & 07777) != mode && fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) < 0) return -1;
 	return fchownat(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW);
+}
+
+int sys_find_file(int fd, const char *path, struct stat *about) {
+	(void)fd;
+	return lstat(path, about);
+}
+
+bool sys_has_acl(const char *path) {
+	(void)path;
+	return false;
 }
 
 static struct {
@@ -146,6 +161,9 @@ static void pass_signal(int number) {
 	(void)written; /* a full pipe wakes the loop as well */
 	errno = saved;
 }
+
+/* POSIX has nothing shorter, and no interval. */
+void sys_set_ticks(bool on) { alarm(on); }
 
 int sys_signals_open(const sigset_t *signals) {
 	struct sigaction action = {.sa_handler = pass_signal};

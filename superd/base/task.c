@@ -110,7 +110,8 @@ void task_unblock_signals(void) {
 /* Closes every descriptor from `first` on, now or at the next exec, whatever opened it. */
 void task_close_from(int first, enum close_how how) {
 	if (sys_close_range(first, how) == 0) return;
-	long limit = sysconf(_SC_OPEN_MAX);
+	long limit =
+	    how == CLOSE_AT_EXEC ? DESCRIPTORS_CHECKED : sysconf(_SC_OPEN_MAX); /* once, whatever the limit was */
 	if (limit < 0 || limit > DESCRIPTORS_CHECKED) limit = DESCRIPTORS_CHECKED;
 	for (int fd = first; fd < limit; fd++)
 		if (how == CLOSE_AT_EXEC) fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -57,7 +57,7 @@ static int read_numeric(const struct reading *in, struct address_list *list, con
 	address.at.in6.sin6_scope_id = if_nametoindex(interface);
 	struct source source = addr_source(&address, 0);
 	bool has_scope = addr_is_link_local(source) && (uint32_t)source.high != 0;
-	if (*interface != '\0' && !has_scope)
+	if ((*interface != '\0' && !has_scope) || (word[length] != '\0' && word[length] != '/'))
 		return error_set(in->error, "'%s': no such interface, or not a link-local address", word);
 	unsigned most = is_dotted ? 32 : 128, bits = is_dotted ? wildcard_bits(in, (uint32_t)source.low) : 128;
 	if (word[length] != '\0') {
@@ -92,8 +92,11 @@ static bool read_factorised(const struct reading *in, struct address_list *list,
 	return strcmp(text, "}") == 0;
 }
 
-/* A name in /etc/networks, or of a host. One that does not resolve is warned about, and matches no address. */
-static void read_name(const struct reading *in, struct address_list *list, const char *word) {
+/*
+ * A name in /etc/networks, or of a host. One that does not resolve is warned about, and matches no address; but a proxy that is
+ * not known as one would be taken for its clients. Returns 0, or -1 and an error.
+ */
+static int read_name(const struct reading *in, struct address_list *list, const char *word) {
 	const struct netent *network = getnetbyname(word);
 	struct endpoint *found;
 	struct error error = {.text = ""};
@@ -101,11 +104,14 @@ static void read_name(const struct reading *in, struct address_list *list, const
 		uint32_t address = network->n_net;
 		while (address != 0 && (address & 0xff000000) == 0) address <<= 8;
 		add_rule(in, list, word, source_v4(address), wildcard_bits(in, address));
-		return;
+		return 0;
 	}
 	int count = addr_resolve_meanwhile(in->arena, word, NULL, &found, &error, in->config->meanwhile);
+	bool is_proxy = in->attr->field == offsetof(struct service, proxy_from);
+	if (count < 0 && is_proxy) return error_set(in->error, "%s", error.text);
 	if (count < 0) log_warning_at(in->location, "%s; it matches no address", error.text);
 	for (int i = 0; i < count; i++) add_rule(in, list, word, addr_source(&found[i], 0), 128);
+	return 0;
 }
 
 static int read_word(const struct reading *in, void *to, const char *word) {
@@ -118,8 +124,9 @@ static int read_word(const struct reading *in, void *to, const char *word) {
 		return read_factorised(in, list, word) ? 0 : error_set(in->error, "'%s' is not A.B.C.{D,E}", word);
 	if (strspn(word, LETTERS "0123456789-_.") != strlen(word) || strpbrk(word, LETTERS) == NULL)
 		return error_set(in->error, "'%s' is neither an address nor a name", word);
-	if (word[0] != '.') read_name(in, list, word);
-	else if (addr_numeric_only) return error_set(in->error, "'%s' needs the DNS, which -n forbids", word);
+	if (word[0] != '.' && read_name(in, list, word) < 0) return -1;
+	if (word[0] == '.' && addr_numeric_only)
+		return error_set(in->error, "'%s' needs the DNS, which -n forbids", word);
 	if (word[0] == '.' && list->domains == NULL) list->domains = mem_alloc(in->arena, sizeof *list->domains);
 	if (word[0] == '.') words_add(in->arena, list->domains, mem_copy(in->arena, word));
 	if (list->count == before) add_rule(in, list, word, (struct source){0}, MATCHES_NOTHING);

@@ -115,17 +115,20 @@ const struct attr *attr_find(const char *name) {
 	return NULL;
 }
 
-/* The attribute whose name differs from that one in one letter more, fewer or another, or in two that are swapped, or NULL. */
+/* Whether two words differ in one letter more, fewer or another, or in two that are swapped. */
+bool attr_is_near(const char *a, const char *b) {
+	while (*a != '\0' && strncasecmp(a, b, 1) == 0) a++, b++;
+	size_t m = strlen(a), n = strlen(b);
+	bool is_swapped = m > 1 && n > 1 && strncasecmp(a, b + 1, 1) == 0 && strncasecmp(a + 1, b, 1) == 0 &&
+			  strcasecmp(a + 2, b + 2) == 0;
+	for (; m > 0 && n > 0 && strncasecmp(a + m - 1, b + n - 1, 1) == 0; m--) n--;
+	return is_swapped || (m <= 1 && n <= 1);
+}
+
 static const struct attr *find_near(const char *name) {
-	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
-		const char *a = name, *b = attr->name;
-		while (*a != '\0' && *a == *b) a++, b++;
-		size_t m = strlen(a), n = strlen(b);
-		bool is_swapped = m > 1 && n > 1 && a[0] == b[1] && a[1] == b[0] && strcmp(a + 2, b + 2) == 0;
-		for (; m > 0 && n > 0 && a[m - 1] == b[n - 1]; m--) n--;
-		if (is_swapped || (m <= 1 && n <= 1)) return attr;
-	}
-	return NULL;
+	const struct attr *attr = table;
+	while (attr < table + LENGTH(table) && !attr_is_near(name, attr->name)) attr++;
+	return attr < table + LENGTH(table) ? attr : NULL;
 }
 
 /* Where the service keeps the assignment that an attribute's value is from: NULL if nothing has set it. */
@@ -168,6 +171,22 @@ static bool contains(const struct words *words, const char *word) {
 static void add_word(struct config *config, struct assignment *value, const char *word) {
 	*lookup_slot(config, value, word) = word;
 	words_add(config->loading, &value->words, word);
+}
+
+/*
+ * Whether each word to remove can be in such a value. One that is not in an address list is a mistake, which would admit
+ * clients that are meant to be refused. Returns 0, or -1 and an error.
+ */
+static int check_removal(const struct service *service, const struct assignment *assignment, struct error *error) {
+	const struct assignment *value = *value_of(service, assignment->attr);
+	const struct words *words = &assignment->words;
+	long unknown_words;
+	if (assignment->attr->words != NULL)
+		return read_words(service, assignment->attr, assignment, 0, &unknown_words, error);
+	for (size_t i = 0; i < words->count && assignment->attr->type == &attr_addresses; i++)
+		if (value == NULL || *lookup_slot(service->config, value, words->word[i]) == NULL)
+			return error_set(error, "'%s' is not in the list", words->word[i]);
+	return 0;
 }
 
 /*
@@ -225,9 +244,8 @@ int attr_apply(struct service *service, struct assignment *assignment) {
 	}
 	if (!attr->type->is_set) *value = assignment;
 	int result = check(assignment, in_defaults, &error);
-	long unknown_words;
-	if (result == 0 && assignment->operation == OPERATION_REMOVE && attr->words != NULL)
-		result = read_words(service, attr, assignment, 0, &unknown_words, &error);
+	if (result == 0 && assignment->operation == OPERATION_REMOVE)
+		result = check_removal(service, assignment, &error);
 	if (result == 0 && attr->type->is_set) first = merge(service, assignment, is_own);
 	if (result == 0) result = read_value(service, attr, first, &error);
 	if (result < 0) log_error_at(&assignment->location, "%s: %s", attr->name, error.text);
@@ -299,14 +317,18 @@ int attr_fail(const struct service *service, const char *name, const char *forma
 
 static uint64_t hash_word(uint64_t hash, const char *word) { return hash_bytes(hash, word, strlen(word) + 1); }
 
-/* A hash of all values, while the configuration is loaded; of an address list, of what it matches. */
+/* A hash of all values, while the configuration is loaded; of an address list and an owner, of what they mean. */
 uint64_t attr_hash(const struct service *service) {
 	uint64_t hash = hash_word(0, service->name);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
 		const struct assignment *value = *value_of(service, attr);
 		if (!(attr->scope & IN_SERVICE) || value == NULL) continue;
 		hash = hash_word(hash, attr->name);
-		const struct address_list *list = (const void *)((const char *)service + attr->field);
+		const void *field = (const char *)service + attr->field;
+		const struct address_list *list = field;
+		const struct identity *owner = field;
+		if (attr->type == &attr_owner) hash = hash_bytes(hash, &owner->gid, sizeof owner->gid);
+		if (attr->type == &attr_owner) hash = hash_bytes(hash, &owner->uid, sizeof owner->uid);
 		if (attr->type == &attr_addresses) hash = hash_bytes(hash, &list->hash, sizeof list->hash);
 		else
 			for (size_t i = 0; i < value->words.count; i++) hash = hash_word(hash, value->words.word[i]);

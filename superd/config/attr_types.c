@@ -312,13 +312,14 @@ static int owner_read(void *field, const struct reading *in) {
  */
 static int banner_read(void *field, const struct reading *in) {
 	static char text[BANNER_MAX];
-	FILE *file = fopen(in->word[0], "r");
-	size_t length = file != NULL ? fread(text, 1, sizeof text, file) : 0;
-	bool failed = file == NULL || ferror(file);
-	if (failed) error_set(in->error, "%s: %s", in->word[0], strerror(errno));
-	if (file != NULL) fclose(file);
-	if (failed && in->location->line == 0) return -1;
-	if (failed) log_warning_at(in->location, "%s: %s", in->attr->name, in->error->text);
+	int fd = open(in->word[0], O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ssize_t count = fd >= 0 ? read(fd, text, sizeof text) : -1;
+	size_t length = count > 0 ? (size_t)count : 0;
+	if (count < 0) error_set(in->error, "%s: %s", in->word[0], strerror(errno));
+	if (fd >= 0) close(fd);
+	if (count < 0 && in->location->line == 0) return -1;
+	if (count < 0) log_warning_at(in->location, "%s: %s", in->attr->name, in->error->text);
+	else trust_check(in->config, in->word[0], 0, in->location);
 	if (length == sizeof text)
 		log_warning_at(in->location, "%s: %s: cut at %d bytes", in->attr->name, in->word[0], BANNER_MAX);
 	*(struct banner *)field = (struct banner){memcpy(mem_alloc(in->arena, length), text, length), length};

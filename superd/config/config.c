@@ -101,16 +101,29 @@ static void read_block(struct config *config, const struct block *block) {
 	struct service *service = service_new(config->common, block->name, &block->location);
 	service->block = block;
 	bool is_good = apply(block, service) && !config->defaults_broken;
-	if (is_good && service_resolve(service) == 0 && register_addresses(config, service) == 0) {
-		config->services = mem_grow(config->loading, config->services, config->count, sizeof(void *));
-		config->services[config->count++] = service;
-	} else {
-		const char *id = service->id != NULL ? service->id : service->name;
-		words_add(config->loading, &config->failed, mem_copy(config->loading, id));
-		config->errors++;
-		service_release(service);
-	}
+	is_good = is_good && service_resolve(service) == 0 && register_addresses(config, service) == 0;
+	if (service->id == NULL) service->id = service->name;
+	const void **last = lookup_slot(config, &config->failed, service->id);
+	service->nth = *last != NULL ? ((const struct service *)*last)->nth + 1 : 0;
+	*last = service;
+	struct service ***list = is_good ? &config->services : &config->failed;
+	size_t *count = is_good ? &config->count : &config->failed_count;
+	*list = mem_grow(config->loading, *list, *count, sizeof(void *));
+	(*list)[(*count)++] = service;
+	config->errors += !is_good;
 	config->unfinished = NULL;
+}
+
+/* Warns of the ids in enabled or disabled that no service has. */
+static void check_ids(struct config *config, const char *name, const struct words *ids) {
+	static const char table;
+	if (ids->count == 0) return;
+	for (const struct block *block = config->defaults->next; block != NULL; block = block->next)
+		*lookup_slot(config, &table, find_word(block, "id", block->name)) = block;
+	for (size_t i = 0; i < ids->count; i++)
+		if (*lookup_slot(config, &table, ids->word[i]) == NULL)
+			log_warning_at(
+			    attr_location(config->common, name), "%s: there is no service '%s'", name, ids->word[i]);
 }
 
 static void read_all(const struct options *options, struct config *config) {
@@ -123,8 +136,14 @@ static void read_all(const struct options *options, struct config *config) {
 	for (size_t i = 0; i < options->paths.count; i++) parse_path(config, options->paths.word[i]);
 	for (size_t i = 0; i < options->assignments.count && options->program == NULL; i++)
 		parse_option(config, config->defaults, options->assignments.word[i]);
+	if (config->has_unread && config->defaults->location.file == NULL) {
+		log_error("defaults may be in what cannot be read");
+		config->defaults->is_broken = true;
+	}
 	config->defaults_broken = !apply(config->defaults, config->common);
 	config->errors += config->defaults_broken;
+	check_ids(config, "enabled", &config->common->enabled);
+	check_ids(config, "disabled", &config->common->disabled);
 	for (const struct block *block = config->defaults->next; block != NULL; block = block->next)
 		if (is_switched_off(config, block)) config->disabled++;
 		else if (is_left_out(config, block)) config->left_out++;
@@ -134,6 +153,7 @@ static void read_all(const struct options *options, struct config *config) {
 /* Frees the configuration, and those of its services that are still in its list. */
 void config_free(struct config *config) {
 	for (size_t i = 0; i < config->count; i++) service_release(config->services[i]);
+	for (size_t i = 0; i < config->failed_count; i++) service_release(config->failed[i]);
 	service_release(config->unfinished);
 	service_release(config->common);
 	if (config->file != NULL) fclose(config->file);

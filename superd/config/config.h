@@ -116,6 +116,7 @@ struct service {
 	int references;
 	struct service *defaults; /* what this is a copy of, and shares memory with; NULL: it is `defaults` itself */
 	const char *name;
+	size_t nth; /* of the services with that id in its configuration, from 0 */
 	struct location location;
 	bool from_command_line;
 	uint64_t fingerprint; /* two services with the same one are the same */
@@ -191,7 +192,8 @@ struct config {
 	struct arena *loading; /* the text, and what is made of it on the way to services */
 	struct service **services;
 	size_t count;
-	struct words failed; /* the ids of services in error */
+	struct service **failed; /* those in error, of which only the id and the number are sure to be set */
+	size_t failed_count;
 	int errors;
 	size_t left_out, disabled;    /* services */
 	bool defaults_broken, broken; /* an error in `defaults`; one outside the blocks */
@@ -204,7 +206,8 @@ struct config {
 	FILE *file;                     /* that is being read */
 	void (*meanwhile)(void);        /* of config_load */
 	unsigned steps;
-	bool has_ports; /* /etc/services has been read */
+	bool has_ports;  /* /etc/services has been read */
+	bool has_unread; /* a file or a directory could not be read */
 	int files;
 };
 
@@ -246,6 +249,7 @@ void service_release(struct service *service);
 
 /* attr.c: one row an attribute */
 const struct attr *attr_find(const char *name);
+bool attr_is_near(const char *a, const char *b);
 int attr_apply(struct service *service, struct assignment *assignment);
 void attr_set(struct service *service, const char *name, const char *text);
 bool attr_has_word(const struct service *service, const char *name, const char *word);
@@ -267,7 +271,11 @@ bool addr_lists_admit(const struct service *service, struct source source);
 extern const int rlimit_resources[LIMITS];
 
 /* trust.c: what others could change */
+enum { INTERPRETER_SIZE = 128 };
 void trust_check(struct config *config, const char *path, uid_t user, const struct location *location);
+void trust_check_program(
+    struct config *config, const char *root, const char *program, uid_t user, const struct location *location);
+const char *trust_find_interpreter(const char *path, char name[INTERPRETER_SIZE]);
 
 /* lookup.c: what is found by a text */
 const void **lookup_slot(struct config *config, const void *table, const char *text);

@@ -15,8 +15,9 @@ enum { FILE_MAX_SIZE = 16 * 1024 * 1024, FILES = 20000 };
 
 struct reader {
 	struct config *config;
-	struct block *block; /* NULL: outside all blocks */
-	bool is_open;        /* the block's { has been read */
+	struct block *block;  /* NULL: outside all blocks */
+	struct block *before; /* the last one that was ended, or NULL */
+	bool is_open;         /* the block's { has been read */
 	struct location here;
 	const char *address; /* where the lines of inetd.conf(5) listen that name none; NULL: at every interface */
 	const struct reader *outer; /* of the file that includes this one */
@@ -67,25 +68,48 @@ static void begin_defaults(struct reader *reader, char *rest) {
 	begin_block(reader, block, rest);
 }
 
+/* A word like `defaults` begins them in error: without them, services could admit clients that are meant to be refused. */
+static void begin_meant_defaults(struct reader *reader, const char *word, char *rest) {
+	wrong(reader, "unknown word '%.100s'; is defaults meant?", word);
+	begin_defaults(reader, rest);
+	reader->config->defaults->is_broken = true;
+}
+
 static void read_file(const struct reader *outer, const char *path);
 static void read_directory(const struct reader *reader, const char *path);
 
+/* Whether a line sets an attribute, as in a block. */
+static bool is_assignment(const char *line) {
+	char name[32];
+	int length = (int)strcspn(line, " \t=+-");
+	const char *sign = line + length + strspn(line + length, " \t");
+	snprintf(name, sizeof name, "%.*s", length, line);
+	return *sign != '\0' && strchr("=+-", *sign) != NULL && attr_find(name) != NULL;
+}
+
 /* A line outside all blocks. */
 static void read_top(struct reader *reader, char *line) {
+	bool is_stray = reader->before != NULL && is_assignment(line);
 	char *rest = line, *word = next_word(&rest);
 	if (strcasecmp(word, "service") == 0) {
 		const char *name = next_word(&rest);
 		begin_block(reader, block_add(reader->config, name, &reader->here), rest);
 	} else if (strcasecmp(word, "defaults") == 0) begin_defaults(reader, rest);
+	else if (attr_is_near(word, "defaults")) begin_meant_defaults(reader, word, rest);
 	else if (strcasecmp(word, "include") == 0 || strcasecmp(word, "includedir") == 0) {
 		const char *path = next_word(&rest);
 		if (is_end(path)) wrong(reader, "a path is missing after '%.100s'", word);
 		else if (!is_end(next_word(&rest))) wrong(reader, "too many paths after '%.100s'", word);
 		else (strlen(word) == 7 ? read_file : read_directory)(reader, path);
-	} else if (!inetd_read_line(reader->config, &reader->here, word, rest, &reader->address))
+	} else if (is_stray) {
+		wrong(reader, "'%.100s' is outside all blocks; is a '}' too early?", word);
+		reader->before->is_broken = true;
+	} else if (!inetd_read_line(reader->config, &reader->here, word, rest, &reader->address)) {
+		if (strspn(word, "0123456789.") == strlen(word)) reader->address = word; /* without the ':' */
 		wrong(reader,
 		    "expected service, defaults, include, includedir or a line of inetd.conf instead of '%.100s'",
 		    word);
+	}
 }
 
 /*
@@ -153,9 +177,17 @@ static void read_line(struct reader *reader, char *line) {
 	else if (!reader->is_open) {
 		if (!is_brace(line, '{')) wrong(reader, "expected '{' instead of '%.100s'", line);
 		reader->is_open = true;
-	} else if (is_brace(line, '}')) reader->block = NULL;
-	else if (read_assignment(reader, line) == NULL)
+	} else if (is_brace(line, '}')) {
+		reader->before = reader->block;
+		reader->block = NULL;
+	} else if (read_assignment(reader, line) == NULL)
 		wrong(reader, "expected ATTRIBUTE = VALUE instead of '%.100s'", line);
+}
+
+/* What cannot be read may hold `defaults`. */
+static void fail_to_read(const struct reader *reader, const char *path, const char *reason) {
+	wrong(reader, "%.300s: %s", path, reason);
+	reader->config->has_unread = true;
 }
 
 /* The text of the whole file, which has room for a byte more. Returns NULL if it cannot be read, which is logged. */
@@ -169,7 +201,7 @@ static char *read_whole(const struct reader *reader, FILE *file, size_t *length)
 		text = memcpy(mem_alloc(loading, room), text, *length);
 	}
 	if (*length < room && !ferror(file)) return text;
-	wrong(reader->outer, "%s: '%.100s'", ferror(file) ? "cannot be read" : "larger than 16 MiB", reader->here.file);
+	fail_to_read(reader->outer, reader->here.file, ferror(file) ? strerror(errno) : "larger than 16 MiB");
 	return NULL;
 }
 
@@ -208,7 +240,7 @@ static void read_file(const struct reader *outer, const char *path) {
 	char *text = NULL;
 	FILE *file = config->file = fopen(path, "r");
 	if (file == NULL || fstat(fileno(file), &reader.about) < 0 || S_ISDIR(reader.about.st_mode))
-		wrong(outer, "%.300s: %s", path, strerror(file == NULL ? errno : EISDIR));
+		fail_to_read(outer, path, strerror(file == NULL ? errno : EISDIR));
 	else if (is_being_read(outer, &reader.about)) wrong(outer, "'%.100s' includes itself", path);
 	else text = read_whole(&reader, file, &length);
 	if (file != NULL) fclose(file);
@@ -223,11 +255,13 @@ static void read_directory(const struct reader *reader, const char *path) {
 	struct dirent **entries;
 	struct stat about;
 	int count = scandir(path, &entries, NULL, alphasort);
-	if (count < 0) wrong(reader, "%.300s: %s", path, strerror(errno));
+	trust_check(reader->config, path, 0, &reader->here);
+	if (count < 0) fail_to_read(reader, path, strerror(errno));
 	for (int i = 0; i < count; i++) {
 		const char *name = entries[i]->d_name, *file = mem_print(reader->config->loading, "%s/%s", path, name);
 		bool is_wanted = strchr(name, '.') == NULL && name[strlen(name) - 1] != '~';
-		if (is_wanted && stat(file, &about) == 0 && S_ISREG(about.st_mode)) read_file(reader, file);
+		if (is_wanted && stat(file, &about) < 0) fail_to_read(reader, file, strerror(errno));
+		else if (is_wanted && S_ISREG(about.st_mode)) read_file(reader, file);
 		free(entries[i]);
 	}
 	if (count >= 0) free(entries);

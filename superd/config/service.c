@@ -165,6 +165,8 @@ static int resolve_internal(struct service *service) {
 	    {"chargen", INTERNAL_CHARGEN}, {"daytime", INTERNAL_DAYTIME}, {"time", INTERNAL_TIME}, {NULL, 0}};
 	const struct named_value *internal = named_value_find(names, service->name);
 	bool is_redirect = service->redirect.host != NULL;
+	if (service->flags & FLAG_SENSOR && service->wait && service->socket_type != SOCK_DGRAM)
+		return attr_fail(service, "flags", "SENSOR needs wait = no, since superd has to see the clients");
 	if (service->flags & FLAG_SENSOR && service->socket_type == SOCK_DGRAM && service->deny_time != DENY_NEVER)
 		log_warning_at(attr_location(service, "deny_time"),
 		    "deny_time: a sender can forge the address of a datagram, and so have others refused");
@@ -331,7 +333,7 @@ static int resolve_program(struct service *service) {
 	if (!S_ISREG(about.st_mode)) return attr_fail(service, name, "%s: not a regular file", path);
 	if (access(path, X_OK) < 0) return attr_fail(service, name, "%s: not executable", path);
 	uid_t user = service->user.set ? service->user.uid : 0;
-	trust_check(service->config, path, user, attr_location(service, name));
+	trust_check_program(service->config, root, service->server, user, attr_location(service, name));
 	if (service->flags & FLAG_NAMEINARGS && service->server_args.count == 0)
 		return attr_fail(service, "flags", "NAMEINARGS needs the name in server_args");
 	for (size_t i = 0; i < service->server_args.count && !service->command.set; i++)
@@ -351,8 +353,9 @@ static int resolve_program(struct service *service) {
 /* Variables of a connection, or of superd's supervisor: never passed on from superd's own environment. */
 static const char *own_variables[] = {"PROTO", "TCPLOCALIP", "TCPLOCALPORT", "TCPLOCALHOST", "TCPREMOTEIP",
     "TCPREMOTEPORT", "TCPREMOTEHOST", "TCPREMOTEINFO", "UNIXLOCALPATH", "UNIXREMOTEUID", "UNIXREMOTEPATH",
-    "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET",
-    "WATCHDOG_USEC", "WATCHDOG_PID", "SUPERD_STATE", NULL};
+    "UNIXREMOTEEUID", "UNIXREMOTEEGID", "UNIXREMOTEPID", "UNIXLOCALUID", "UNIXLOCALGID", "UNIXLOCALPID", "REMOTE_ADDR",
+    "REMOTE_PORT", "REMOTE_HOST", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC",
+    "WATCHDOG_PID", "SUPERD_STATE", NULL};
 
 /* Whether one of the words (NULL: none) is NAME or NAME=VALUE of this variable. */
 static bool is_named(const char **word, const char *variable) {

@@ -85,7 +85,7 @@ static void serve_datagrams(const struct service *service, const struct client *
 	for (int i = 0; i < MOST_DATAGRAMS && poll(&readable, 1, 0) > 0; i++) {
 		struct endpoint peer = {.length = sizeof peer.at};
 		ssize_t length = recvfrom(STDIN_FILENO, bytes, sizeof bytes, 0, &peer.at.any, &peer.length);
-		if (length < 0 || client->is_reflector(&peer) ||
+		if (length < 0 || client->is_refused(&peer) ||
 		    !addr_lists_admit(service, addr_source(&peer, (uid_t)-1)))
 			continue;
 		size_t reply = builtin->make != NULL ? builtin->make(bytes) : (size_t)length;

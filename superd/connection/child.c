@@ -29,7 +29,10 @@ static void time_is_up(struct timer *timer) {
 	struct child *child = CONTAINER(timer, struct child, timer);
 	bool is_over = child->exited && !group_lives(child->pid);
 	if (!is_over && loop_now() >= child->deadline) {
-		kill(-child->pid, child->term_sent ? SIGKILL : SIGTERM);
+		int number = child->term_sent ? SIGKILL : SIGTERM;
+		kill(-child->pid, number);
+		if (!child->exited && getpgid(child->pid) != child->pid)
+			kill(child->pid, number); /* it has left its group */
 		is_over = child->exited;
 		child->deadline = child->term_sent ? INT64_MAX : loop_now() + KILL_GRACE_MS;
 		child->term_sent = true;
@@ -63,6 +66,13 @@ void child_limit(struct child *child, int64_t deadline) {
 	child->deadline = deadline;
 	child->is_hurried = true;
 	loop_set_timer(&child->timer, deadline);
+}
+
+/* Ends the groups whose leader has exited after TERM: another superd, which goes on with the children, is not told of them. */
+void child_end_groups(void) {
+	for (struct child *child = child_of(hash_each(&children, NULL)); child != NULL;
+	     child = child_of(hash_each(&children, &child->link)))
+		if (child->exited) kill(-child->pid, SIGKILL);
 }
 
 size_t child_count(void) { return children.count; }

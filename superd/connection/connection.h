@@ -18,9 +18,10 @@ struct client {
 	struct endpoint peer, local;
 	struct source source;
 	uid_t uid;
-	bool is_accepted;                                  /* else the program gets the listening socket (wait = yes) */
-	bool is_confirmed;                                 /* the DNS has confirmed that it is admitted */
-	bool (*is_reflector)(const struct endpoint *peer); /* for datagrams: whether the peer may answer an answer */
+	bool is_accepted;                                /* else the program gets the listening socket (wait = yes) */
+	bool is_outdated;                                /* a reload has changed what the DNS is asked for */
+	bool is_confirmed;                               /* the DNS has confirmed that it is admitted */
+	bool (*is_refused)(const struct endpoint *peer); /* for datagrams: whether the sender gets no answer */
 };
 
 struct child;
@@ -90,6 +91,7 @@ void spawn_hand_over(struct child *child, int *waits);
 void child_add(struct child *child);
 void child_limit(struct child *child, int64_t deadline);
 void child_forget(struct child *child);
+void child_end_groups(void);
 size_t child_count(void);
 struct child *child_next(const struct child *last);
 void child_reap(pid_t known);

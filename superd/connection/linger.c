@@ -10,12 +10,14 @@
 static void end(struct timer *timer) {
 	struct waiting *waiting = CONTAINER(timer, struct waiting, watch.timer);
 	waiting_remove(waiting);
+	loop_limit_waits();
 	close(waiting->watch.fd);
 	free(waiting);
 }
 
 static void discard(struct watch *watch) {
 	static char bytes[65536];
+	loop_limit_waits();
 	ssize_t length = sys_receive_nonblocking(watch->fd, bytes, sizeof bytes);
 	if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) end(&watch->timer);
 }

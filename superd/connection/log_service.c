@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { PART = 300, STICKY = 01000 };
+enum { PART = 400, STICKY = 01000, MOST_LINKS = 8 };
 
 /*
  * A file of log_type, opened once for all services that name it. Past the soft limit there is a warning, past the hard limit
@@ -40,23 +40,30 @@ static void read_size(struct log_file *file) {
 	file->size = fstat(file->fd, &about) == 0 && S_ISREG(about.st_mode) ? (int64_t)about.st_size : 0;
 }
 
-/* Whether nobody but superd's user and root can have put what is at the path, a link, or can put another there. */
-static bool is_own_link(const char *path) {
-	char folder[PATH_MAX];
+/*
+ * Opens a file for its lines, at a path from the folder `from`. A link is followed only if nobody but superd's user and root can
+ * have put it there, or can put another there: one of others could name a file of root's. Returns the descriptor, or -1 and errno.
+ */
+static int open_safely(int from, const char *path, int links) {
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
+	char text[PATH_MAX], target[PATH_MAX] = "";
 	struct stat link, about;
-	snprintf(folder, sizeof folder, "%s", path);
-	*(strrchr(folder, '/') != NULL ? strrchr(folder, '/') + 1 : folder) = '\0';
-	if (lstat(path, &link) < 0 || stat(*folder != '\0' ? folder : ".", &about) < 0) return false;
-	bool may_others_rename = (about.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (about.st_mode & STICKY) == 0;
-	return (link.st_uid == 0 || link.st_uid == geteuid()) && (about.st_uid == 0 || about.st_uid == geteuid()) &&
-	       !may_others_rename;
-}
-
-/* Opens a file for its lines. Where it is in a directory of others, their link could name a file of root's. */
-static int open_safely(const char *path) {
-	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	int fd = open(path, flags | O_NOFOLLOW, 0640);
-	return fd < 0 && errno == ELOOP && is_own_link(path) ? open(path, flags, 0640) : fd;
+	int fd = openat(from, path, flags, 0640);
+	if (fd >= 0 || errno != ELOOP || links == MOST_LINKS) return fd;
+	const char *name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+	snprintf(text, sizeof text, "%.*s", (int)(name - path), path);
+	int folder = openat(from, *text != '\0' ? text : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0) return -1;
+	if (fstat(folder, &about) == 0 && fstatat(folder, name, &link, AT_SYMLINK_NOFOLLOW) == 0) {
+		bool is_own =
+		    (link.st_uid == 0 || link.st_uid == geteuid()) && (about.st_uid == 0 || about.st_uid == geteuid());
+		bool may_others_rename = (about.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (about.st_mode & STICKY) == 0;
+		errno = ELOOP;
+		if (is_own && !may_others_rename && readlinkat(folder, name, target, sizeof target - 1) > 0)
+			fd = open_safely(folder, target, links + 1);
+	}
+	close(folder);
+	return fd;
 }
 
 /* The file of that path, open. Returns NULL and errno on failure. */
@@ -72,7 +79,7 @@ static struct log_file *open_file(const char *path) {
 		files = file;
 	}
 	if (file->fd >= 0) return file;
-	file->fd = open_safely(path);
+	file->fd = open_safely(AT_FDCWD, path, 0);
 	if (file->fd < 0) return NULL;
 	read_size(file);
 	return file;
@@ -158,15 +165,12 @@ void log_start(const struct service *service, const struct client *client, pid_t
 
 /* Why the system says of a program that is there that it is not: what its file names is missing. Returns `text`. */
 static const char *find_missing(const struct service *service, char *text, size_t size) {
-	char path[PATH_MAX], head[128] = "";
+	char path[PATH_MAX], name[INTERPRETER_SIZE];
 	snprintf(path, sizeof path, "%s%s", service->chroot != NULL ? service->chroot : "", service->path);
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? 0 : read(fd, head, sizeof head - 1);
-	if (fd >= 0) close(fd);
-	const char *name = head + 2 + strspn(head + 2, " \t");
-	if (length > 2 && strncmp(head, "#!", 2) == 0)
-		snprintf(text, size, "its interpreter '%.*s' is missing", (int)strcspn(name, " \t\n"), name);
-	else snprintf(text, size, "%s%s", strerror(ENOENT), length > 0 ? "; its dynamic linker is missing" : "");
+	if (trust_find_interpreter(path, name) != NULL) snprintf(text, size, "its interpreter '%s' is missing", name);
+	else
+		snprintf(text, size, "%s%s", strerror(ENOENT),
+		    access(path, R_OK) == 0 ? "; its dynamic linker is missing" : "");
 	return text;
 }
 

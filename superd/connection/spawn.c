@@ -13,6 +13,7 @@
 enum {
 	MAX_QUICK = 64, /* for the sake of memory: fewer start at a time on a quiet machine */
 	MOST_UNUSED = 32,
+	FAST_MS = 2,
 	SLOW_AFTER_MS = 10,
 	SLOW_CHECK_MS = 20, /* at first, and MOST_SLOW_CHECK_MS more at last */
 	MOST_SLOW_CHECK_MS = 1000,
@@ -209,7 +210,8 @@ static void remove_quick(const struct launch *launch) {
 
 /*
  * Ends a launch: the child has started or failed. The program has the connection now, so superd's descriptor of it is
- * closed, unless superd needs it: to linger, for the answer to a question, or to do without the program.
+ * closed, unless superd needs it: to linger, for the answer to a question, or to do without the program. Where that is not at
+ * once, the program may have ended before.
  */
 static void finish(struct launch *launch) {
 	struct child *child = launch->child;
@@ -217,6 +219,7 @@ static void finish(struct launch *launch) {
 	struct task_failure failure = launch->task.failure;
 	bool is_needed = launch->service->wait || child->linger_fd >= 0 || child->asking != NULL ||
 			 (failure.step != NULL && child->started != NULL);
+	if (!is_needed && (quick_count > 1 || loop_read_clock() - child->began >= FAST_MS)) loop_limit_waits();
 	if (!is_needed) close(client.fd);
 	service_release(launch->service);
 	child->launch = NULL;
@@ -271,7 +274,11 @@ void spawn_hand_over(struct child *child, int *waits) {
 	struct launch *launch = child->launch;
 	bool is_old = loop_now() - child->began > MOST_SLOW_CHECK_MS;
 	if (launch == NULL) return;
-	for (; task_is_starting(&launch->task) && !is_old && *waits > 0; --*waits) task_wait(&launch->task);
+	for (; task_is_starting(&launch->task) && !is_old && *waits > 0; --*waits) {
+		task_end_if_stopped(&launch->task);
+		task_wait(&launch->task);
+	}
+	task_end_if_stopped(&launch->task);
 	if (!task_is_starting(&launch->task)) {
 		finish(launch);
 	} else if (child->started != NULL) {

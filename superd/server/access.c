@@ -15,6 +15,8 @@ static size_t denied_count;
 
 static struct hash denied_by_source;
 
+static unsigned char internal_ports[(UINT16_MAX + 1) / CHAR_BIT]; /* a bit a port: an internal service listens there */
+
 static uint64_t key_of(struct source source) { return hash_bytes(0, &source, sizeof source); }
 
 /* Whether the time is one at which clients may connect. */
@@ -37,11 +39,13 @@ void access_deny(struct source source, int64_t until) {
 	hash_add(&denied_by_source, &known->link, key_of(source));
 }
 
-/* The nth, from 0, of the sources that sensors have seen, or NULL. */
+/* The nth, from 0, of the sources that sensors have seen, the oldest first, or NULL. */
 const struct denied_source *access_denied(size_t nth) {
-	return nth < denied_count && nth < SENSOR_MEMORY ? &denied[nth] : NULL;
+	size_t forgotten = denied_count > SENSOR_MEMORY ? denied_count - SENSOR_MEMORY : 0;
+	return forgotten + nth < denied_count ? &denied[(forgotten + nth) % SENSOR_MEMORY] : NULL;
 }
 
+/* Whether a sensor has seen the source, and its deny_time is not over. */
 static bool is_denied(struct source source) {
 	struct hash_link *link = hash_find(&denied_by_source, key_of(source));
 	for (; link != NULL; link = hash_find_next(link)) {
@@ -62,4 +66,26 @@ enum verdict access_check(const struct client *client) {
 		access_deny(client->source,
 		    service->deny_time == DENY_FOREVER ? INT64_MAX : loop_now() + service->deny_time * MINUTE_MS);
 	return VERDICT_SENSOR;
+}
+
+/* Notes the ports of a listener, if superd itself answers there. */
+void access_note_ports(const struct listener *listener) {
+	if (listener->service->internal == INTERNAL_NONE) return;
+	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
+		unsigned port = addr_port(&socket->address);
+		internal_ports[port / CHAR_BIT] |= (unsigned char)(1 << port % CHAR_BIT);
+	}
+}
+
+/* Forgets the ports of all listeners. */
+void access_forget_ports(void) { memset(internal_ports, 0, sizeof internal_ports); }
+
+/*
+ * Whether an internal service must not answer a datagram: a sensor has seen its sender, or the sender may answer the answer, so
+ * that a forged datagram could set two services on each other for ever: at a well-known port, or at that of an internal service.
+ */
+bool access_refuses_answer(const struct endpoint *peer) {
+	unsigned port = addr_port(peer);
+	return port < IPPORT_RESERVED || internal_ports[port / CHAR_BIT] >> port % CHAR_BIT & 1 ||
+	       is_denied(addr_source(peer, (uid_t)-1));
 }

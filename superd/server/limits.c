@@ -79,6 +79,12 @@ static long count_second(int64_t *began, long *count) {
 	return ++*count;
 }
 
+/* The rate is reached: for the seconds of cps, or where that is 0, to the end of the second that is counted. */
+static void shut(struct listener *listener) {
+	long seconds = listener->service->cps.seconds;
+	listener->closed_until = seconds > 0 ? loop_now() + seconds * SECOND_MS : listener->second_began + SECOND_MS;
+}
+
 /* Whether new connections wait for cps; else they are refused. */
 static bool is_delaying(const struct service *service) { return service->on_limit == ON_LIMIT_WAIT || service->wait; }
 
@@ -88,7 +94,7 @@ bool limits_is_too_fast(struct listener *listener) {
 	if (cps->connections == 0 || !is_delaying(listener->service)) return false;
 	if (loop_now() - listener->second_began < SECOND_MS &&
 	    listener->second_count + (long)listener->headers.count >= cps->connections)
-		listener->closed_until = loop_now() + cps->seconds * SECOND_MS;
+		shut(listener);
 	return loop_now() < listener->closed_until;
 }
 
@@ -114,7 +120,7 @@ enum verdict limits_check_rate(const struct client *client) {
 		bool is_past = loop_now() < listener->closed_until;
 		if (!is_past &&
 		    count_second(&listener->second_began, &listener->second_count) > service->cps.connections) {
-			listener->closed_until = loop_now() + service->cps.seconds * SECOND_MS;
+			shut(listener);
 			is_past = true;
 		}
 		if (is_past && !is_delaying(service)) return VERDICT_CPS;

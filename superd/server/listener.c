@@ -8,7 +8,7 @@
  */
 #include "server.h"
 
-enum { PORT_TRIES = 20, ADDRESS_RETRY_MS = 5000 };
+enum { PORT_TRIES = 20, ADDRESS_RETRY_MS = 5000, EARLIER_LINGER = 10 };
 
 static struct listener *first, **last = &first;
 
@@ -23,8 +23,6 @@ static struct listening_socket *unclaimed;
 /* Called for a socket at which a client has arrived, and for a listener whose sockets have changed. */
 static void (*on_readable)(struct watch *);
 static void (*on_changed)(struct listener *);
-
-static unsigned char internal_ports[(UINT16_MAX + 1) / CHAR_BIT]; /* a bit a port: an internal service listens there */
 
 static void retry_addresses(struct timer *timer);
 
@@ -70,6 +68,7 @@ static void set_number(struct listener *listener, size_t nth) {
 struct listener *listener_new(struct service *service) {
 	struct listener *listener = mem_new(sizeof *listener);
 	listener->service = service_retain(service);
+	listener->earlier_nth = SIZE_MAX;
 	set_number(listener, count_named(service->id));
 	*last = listener;
 	last = &listener->next;
@@ -80,10 +79,12 @@ struct listener *listener_new(struct service *service) {
 static struct listener *new_without_service(const char *id) {
 	if (nameless == NULL) {
 		nameless = service_new(NULL, "", &(struct location){"an earlier configuration", 0});
+		nameless->linger = EARLIER_LINGER;
 		nameless->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
 	}
 	struct service *service = service_copy(nameless, id);
 	struct listener *listener = listener_new(service);
+	listener->earlier_nth = listener->nth;
 	service_release(service);
 	return listener;
 }
@@ -98,15 +99,37 @@ void listener_retire(struct listener *listener) {
 		set_number(later, nth++);
 	}
 	listener->retired = true;
+	listener->nth = SIZE_MAX;
+}
+
+/*
+ * The listener of what was the nth with that id in an earlier superd, or NULL. Where some have been retired since, the number of
+ * the others is lower, but their order is the same.
+ */
+struct listener *listener_find_earlier(const char *id, size_t nth) {
+	struct listener *listener = NULL;
+	bool is_found = false;
+	for (size_t i = nth < by_name.count ? nth + 1 : 0; i > 0 && !is_found; i--) {
+		listener = listener_find(id, i - 1);
+		is_found = listener != NULL && listener->earlier_nth == nth;
+	}
+	return is_found ? listener : NULL;
 }
 
 /* The listener that goes on with what an earlier superd had accepted for a service, which may not be configured any more. */
 struct listener *listener_of_earlier(const char *id, size_t nth) {
-	struct listener *listener = listener_find(id, nth);
+	struct listener *listener = listener_find_earlier(id, nth);
 	if (listener == NULL) {
 		listener = new_without_service(id);
 		listener_retire(listener);
 	}
+	return listener;
+}
+
+/* The nth listener with that id, which has no service yet, for the sockets and counters of an earlier superd. */
+struct listener *listener_restore(const char *id, size_t nth) {
+	struct listener *listener;
+	while ((listener = listener_find(id, nth)) == NULL) new_without_service(id);
 	return listener;
 }
 
@@ -125,11 +148,9 @@ static void close_sockets(struct listening_socket **list) {
 	for (struct listening_socket *socket; (socket = pop(list)) != NULL; free(socket)) socket_close(socket);
 }
 
-/* Gives the nth listener with that id, which has no service yet, a socket of an earlier superd. */
-void listener_restore_socket(const char *id, size_t nth, const struct listening_socket *restored) {
+/* Gives a listener a socket of an earlier superd. */
+void listener_restore_socket(struct listener *listener, const struct listening_socket *restored) {
 	struct listening_socket *socket = mem_new(sizeof *socket);
-	struct listener *listener;
-	while ((listener = listener_find(id, nth)) == NULL) new_without_service(id);
 	*socket = *restored;
 	socket->listener = listener;
 	socket_identify(socket);
@@ -147,7 +168,9 @@ static void claim_sockets(struct listener *listener) {
 	for (size_t i = 0; i < service->address_count; i++) {
 		struct listening_socket **link = &unclaimed;
 		while (*link != NULL && !socket_fits(*link, service, &service->addresses[i])) link = &(*link)->next;
-		*end = *link != NULL ? pop(link) : socket_new(service, &service->addresses[i]);
+		bool is_kept = *link != NULL;
+		*end = is_kept ? pop(link) : socket_new(service, &service->addresses[i]);
+		(*end)->is_kept = is_kept;
 		end = &(*end)->next;
 	}
 	*end = NULL;
@@ -281,6 +304,14 @@ static void poll_socket(const struct listener *listener, struct listening_socket
 	retry_later();
 }
 
+/* The socket cannot be set up as the service needs it; at a path, for example, it may admit users that the service does not. */
+static void close_unsafe(const struct listener *listener, struct listening_socket *socket, const char *address) {
+	log_error("%s: %s: %s; retrying every %d s", listener->service->id, address, strerror(errno),
+	    ADDRESS_RETRY_MS / 1000);
+	socket_close(socket);
+	retry_later();
+}
+
 /* Serves at all sockets of the listener that are open. */
 static void start(struct listener *listener) {
 	char text[ADDR_TEXT];
@@ -290,32 +321,16 @@ static void start(struct listener *listener) {
 		socket->listener = listener;
 		if (socket->watch.fd < 0) continue;
 		addr_format(&socket->address, text);
+		if (socket_set_up(socket, listener->service) < 0) {
+			close_unsafe(listener, socket, text);
+			continue;
+		}
 		if (is_new) log_notice("listening %s %s", listener->service->id, text);
 		socket->watch.ready = on_readable;
+		socket->is_shared |= listener->service->wait;
 		poll_socket(listener, socket);
-		if (socket_set_up(socket, listener->service) < 0)
-			log_warning("%s: %s: %s", listener->service->id, text, strerror(errno));
 	}
 	on_changed(listener);
-}
-
-static void note_internal_ports(void) {
-	memset(internal_ports, 0, sizeof internal_ports);
-	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
-		for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
-			if (listener->service->internal != INTERNAL_NONE) {
-				unsigned port = addr_port(&socket->address);
-				internal_ports[port / CHAR_BIT] |= (unsigned char)(1 << port % CHAR_BIT);
-			}
-}
-
-/*
- * Whether the peer may answer an answer, so that a forged datagram could set two services on each other for ever: at a
- * well-known port, or at that of an internal service of this superd.
- */
-bool listener_is_reflector(const struct endpoint *peer) {
-	unsigned port = addr_port(peer);
-	return port < IPPORT_RESERVED || internal_ports[port / CHAR_BIT] >> port % CHAR_BIT & 1;
 }
 
 /*
@@ -351,7 +366,6 @@ void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct 
 	close_sockets(&unclaimed);
 	service_release(nameless);
 	nameless = NULL;
-	note_internal_ports();
 }
 
 /*

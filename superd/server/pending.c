@@ -49,6 +49,18 @@ bool shortage_is_on(const struct listener *listener) {
 	return loop_now() < own_shortage.until || loop_now() < listener->shortage.until;
 }
 
+/* Where descriptors are short, ends the oldest lingering connection of each service. Returns whether there was one. */
+bool shortage_free_descriptors(int error_number) {
+	bool has_ended = false;
+	if (error_number != EMFILE && error_number != ENFILE) return false;
+	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
+		if (listener->lingering.count == 0) continue;
+		waiting_end(&listener->lingering, listener->lingering.count - 1);
+		has_ended = true;
+	}
+	return has_ended;
+}
+
 /* Queues an admitted client until a child can be started for it. Returns 0, or -1 if there is no memory for that. */
 int pending_add(const struct client *client) {
 	struct listener *listener = client->listener;
@@ -71,4 +83,29 @@ bool pending_take(struct listener *listener, struct client *client) {
 	listener->pending--;
 	free(first);
 	return true;
+}
+
+/*
+ * Whether a client that was admitted to an earlier service of the listener is admitted to its present one. Who may connect at a
+ * path, the path decides: one that has connected at another, or when others might, is not.
+ */
+static bool is_still_admitted(const struct client *client) {
+	bool is_there = client->local.at.any.sa_family != AF_UNIX;
+	const struct listening_socket *socket = client->listener->sockets;
+	for (; socket != NULL && !is_there; socket = socket->next)
+		is_there = socket->is_kept && addr_equal(&socket->address, &client->local);
+	return is_there && access_check(client) == VERDICT_ALLOW;
+}
+
+/* Queues a client that was admitted by an earlier service, or an earlier superd, or refuses it. */
+void pending_add_again(const struct client *client) {
+	if (!is_still_admitted(client)) refuse_client(client, VERDICT_ADDRESS);
+	else if (pending_add(client) < 0) refuse_client(client, VERDICT_FORK);
+}
+
+/* After a reload: the listener's service is another one. */
+void pending_check_again(struct listener *listener) {
+	struct client client;
+	for (long count = listener->pending; count > 0 && pending_take(listener, &client); count--)
+		pending_add_again(&client);
 }

@@ -24,6 +24,7 @@ const struct verdict_kind verdict_kinds[VERDICTS] = {
 /* Closes a connection so that what was sent arrives: unread data would reset it. */
 static void close_gently(int fd) {
 	static char unread[UNREAD_SIZE];
+	loop_limit_waits();
 	shutdown(fd, SHUT_WR);
 	sys_receive_nonblocking(fd, unread, sizeof unread);
 	close(fd);
@@ -74,9 +75,11 @@ void refuse_client(const struct client *client, enum verdict verdict) {
 	if (client->is_accepted) {
 		sys_send_nonblocking(client->fd, service->banner_fail.text, service->banner_fail.length);
 		close_gently(client->fd);
-	} else if (listener->sockets != NULL && service->socket_type == SOCK_DGRAM) {
-		sys_receive_nonblocking(client->fd, &unread, sizeof unread);
 	} else {
-		listener->closed_until = loop_now() + RETRY_MS;
+		loop_limit_waits();
+		bool is_dgram = listener->sockets != NULL && service->socket_type == SOCK_DGRAM;
+		bool is_read = is_dgram && sys_receive_nonblocking(client->fd, &unread, sizeof unread) > 0;
+		bool was_there = is_read || (is_dgram && client->peer.length > 0); /* a datagram may be empty */
+		if (!was_there) listener->closed_until = loop_now() + RETRY_MS;
 	}
 }

@@ -23,6 +23,8 @@ static void accept_again(struct timer *timer);
 
 static void start_child(const struct client *client);
 
+static void question_ended(struct child *child, int status);
+
 /* Whether a child can be started now for a client that is pending. */
 static bool has_room(const struct listener *listener) {
 	return !limits_is_full(listener, listener->running) && !shortage_is_on(listener);
@@ -42,11 +44,18 @@ static void update_accepting(struct listener *listener) {
 					  limits_is_full(listener, listener->running + listener->pending));
 }
 
-/* Clients that are pending have been accepted before those that wait in the backlog. */
+/*
+ * Clients that are pending have been accepted before those that wait in the backlog. Since they were admitted, others of their
+ * source, or of their service, may have got programs.
+ */
 static void accept_again(struct timer *timer) {
 	struct listener *listener = CONTAINER(timer, struct listener, accept_timer);
 	struct client client;
-	while (has_room(listener) && pending_take(listener, &client)) start_child(&client);
+	while (has_room(listener) && pending_take(listener, &client)) {
+		enum verdict verdict = limits_check_room(&client);
+		if (verdict == VERDICT_ALLOW) start_child(&client);
+		else refuse_client(&client, verdict);
+	}
 	update_accepting(listener);
 }
 
@@ -166,18 +175,6 @@ static void admit(const struct client *client) {
 	start_child(client);
 }
 
-/* The DNS has admitted the client, or not. Meanwhile the service may have become full. */
-static void question_ended(struct child *child, int status) {
-	struct client *client = child->asking;
-	count_child(child, -1);
-	enum verdict verdict = status == 0 ? limits_check_room(client) : VERDICT_ADDRESS;
-	client->is_confirmed = true;
-	if (verdict == VERDICT_ALLOW) admit(client);
-	else refuse_client(client, verdict);
-	free(client);
-	update_accepting(child->listener);
-}
-
 static void register_child(struct child *child) {
 	child_add(child);
 	child_limit(child, stop_deadline(child->listener));
@@ -211,18 +208,6 @@ static int start(const struct client *client, bool must_ask, struct task_failure
 	return -1;
 }
 
-/* Where descriptors are short, ends the oldest lingering connection of each service. Returns whether there was one. */
-static bool free_descriptors(int error_number) {
-	bool has_ended = false;
-	if (error_number != EMFILE && error_number != ENFILE) return false;
-	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
-		if (listener->lingering.count == 0) continue;
-		waiting_end(&listener->lingering, listener->lingering.count - 1);
-		has_ended = true;
-	}
-	return has_ended;
-}
-
 /*
  * Starts the program of an admitted client, now or after it was pending; or a child that asks the DNS whether the client is
  * admitted, and whose answer question_ended gets.
@@ -231,7 +216,8 @@ static void start_child(const struct client *client) {
 	struct listener *listener = client->listener;
 	const struct service *service = listener->service;
 	struct task_failure failure;
-	if (client->is_accepted == service->wait) { /* a reload has changed that */
+	bool can_serve = listener->has_service && client->is_accepted != service->wait;
+	if (!can_serve) { /* a reload has changed that, or the service is of an earlier superd alone */
 		refuse_client(client, VERDICT_FORK);
 		return;
 	}
@@ -241,7 +227,7 @@ static void start_child(const struct client *client) {
 	if (may_wait && !has_room(listener) && pending_add(client) == 0) return;
 	int result;
 	do result = start(client, must_ask, &failure);
-	while (result < 0 && free_descriptors(failure.error_number));
+	while (result < 0 && shortage_free_descriptors(failure.error_number));
 	if (result < 0) start_failed(client, &failure);
 	else if (is_alone) spawn_wait();
 }
@@ -254,15 +240,35 @@ static enum verdict check_admission(const struct client *client, bool must_ask) 
 	return verdict == VERDICT_ALLOW && are_too_many ? VERDICT_SERVICE_LIMIT : verdict;
 }
 
-/* Admits a client, or refuses it. A client that superd has not accepted is sent no banner. */
-static void handle_client(const struct client *client) {
-	const struct service *service = client->listener->service;
-	bool must_ask = domain_must_ask(service, client->source);
-	if (client->is_accepted) sys_send_nonblocking(client->fd, service->banner.text, service->banner.length);
+/* Starts a client's program, or asks the DNS first, or refuses the client. */
+static void decide(const struct client *client) {
+	bool must_ask = domain_must_ask(client->listener->service, client->source);
 	enum verdict verdict = check_admission(client, must_ask);
 	if (verdict != VERDICT_ALLOW) refuse_client(client, verdict);
 	else if (must_ask) start_child(client);
 	else admit(client);
+}
+
+/* Admits a client, or refuses it. A client that superd has not accepted is sent no banner. */
+static void handle_client(const struct client *client) {
+	const struct service *service = client->listener->service;
+	if (client->is_accepted) sys_send_nonblocking(client->fd, service->banner.text, service->banner.length);
+	decide(client);
+}
+
+/* The DNS has admitted the client, or not. Meanwhile the service may have become full. */
+static void question_ended(struct child *child, int status) {
+	struct client *client = child->asking;
+	count_child(child, -1);
+	enum verdict verdict = status == 0 ? limits_check_room(client) : VERDICT_ADDRESS;
+	bool is_outdated = client->is_outdated && status == 0;
+	client->is_confirmed = !is_outdated;
+	client->is_outdated = false;
+	if (is_outdated) decide(client);
+	else if (verdict == VERDICT_ALLOW) admit(client);
+	else refuse_client(client, verdict);
+	free(client);
+	update_accepting(child->listener);
 }
 
 static void header_done(struct client *client, enum header_result result) {
@@ -272,6 +278,7 @@ static void header_done(struct client *client, enum header_result result) {
 		refuse_client(client, VERDICT_PROXY);
 	} else {
 		client->listener->refused[VERDICT_PROXY]++;
+		loop_limit_waits();
 		close(client->fd);
 	}
 	update_accepting(client->listener);
@@ -280,7 +287,7 @@ static void header_done(struct client *client, enum header_result result) {
 /* Accepts a connection, and notes its addresses. Returns 0, or -1 if there is none. */
 static int accept_client(struct client *client) {
 	int fd = sys_accept(client->fd, &client->peer);
-	if (fd < 0 && free_descriptors(errno)) fd = sys_accept(client->fd, &client->peer);
+	if (fd < 0 && shortage_free_descriptors(errno)) fd = sys_accept(client->fd, &client->peer);
 	client->fd = fd;
 	client->is_accepted = true;
 	if (client->fd < 0) {
@@ -313,7 +320,7 @@ static bool serve_one(const struct listening_socket *socket) {
 	    .listener = listener,
 	    .local = socket->address,
 	    .uid = (uid_t)-1,
-	    .is_reflector = listener_is_reflector};
+	    .is_refused = access_refuses_answer};
 	if (limits_is_too_fast(listener)) {
 		log_detail("%s: cps is reached; new connections wait %ld s", service->id, service->cps.seconds);
 		update_accepting(listener);
@@ -338,8 +345,20 @@ static void serve_readable(struct watch *watch) {
 		;
 }
 
+/* The listener's sockets have changed, and perhaps its service. */
+static void listener_changed(struct listener *listener) {
+	if (listener->change == CHANGE_SERVICE) pending_check_again(listener);
+	access_note_ports(listener);
+	update_accepting(listener);
+}
+
 /* Begins to serve the listeners' next services, as listener_open_all has it. */
-void serve_open_all(void) { listener_open_all(serve_readable, update_accepting); }
+void serve_open_all(void) {
+	listener_open_all(serve_readable, listener_changed);
+	access_forget_ports();
+	for (const struct listener *listener = listener_first(); listener != NULL; listener = listener->next)
+		access_note_ports(listener);
+}
 
 /* Goes on counting a child that an earlier superd has started, if it is a child of this process. */
 void serve_restore_child(struct listener *listener, const struct child *restored) {
@@ -359,7 +378,7 @@ void serve_restore_child(struct listener *listener, const struct child *restored
 
 /* Queues a client that an earlier superd had admitted. */
 void serve_restore_pending(const struct client *client) {
-	if (pending_add(client) < 0) refuse_client(client, VERDICT_FORK);
+	pending_add_again(client);
 	update_accepting(client->listener);
 }
 

@@ -33,6 +33,8 @@ struct listening_socket {
 	struct listener *listener;           /* NULL: none has had it so far */
 	struct endpoint configured, address; /* as configured, and as it is: the kernel may have chosen the port */
 	bool is_passed;                      /* by a supervisor */
+	bool is_shared;                      /* a program with wait = yes has got it, and may have a copy */
+	bool is_kept;                        /* it was open before the last reload or upgrade */
 	dev_t device;                        /* with inode: of the path that superd bound */
 	ino_t inode;                         /* 0: there is no such path */
 };
@@ -54,7 +56,8 @@ enum change { CHANGE_UNDECIDED, CHANGE_NONE, CHANGE_KEPT, CHANGE_NEW, CHANGE_SER
 struct listener {
 	struct listener *next;
 	struct hash_link link;                  /* by id and number */
-	size_t nth;                             /* of the listeners with the same id, from 0 */
+	size_t nth;                             /* of the listeners with the same id, from 0; retired: SIZE_MAX */
+	size_t earlier_nth;                     /* the same in an earlier superd; SIZE_MAX: it had none */
 	struct service *service, *next_service; /* next_service: from a reload, until it is served */
 	enum change change;
 	struct listening_socket *sockets;
@@ -95,12 +98,13 @@ struct listener *listener_first(void);
 size_t listener_count(void);
 struct listener *listener_find(const char *id, size_t nth);
 struct listener *listener_new(struct service *service);
+struct listener *listener_find_earlier(const char *id, size_t nth);
 struct listener *listener_of_earlier(const char *id, size_t nth);
-void listener_restore_socket(const char *id, size_t nth, const struct listening_socket *restored);
+struct listener *listener_restore(const char *id, size_t nth);
+void listener_restore_socket(struct listener *listener, const struct listening_socket *restored);
 void listener_retire(struct listener *listener);
 void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct listener *));
 bool listener_check_all(void);
-bool listener_is_reflector(const struct endpoint *peer);
 void listener_set_paused(struct listener *listener, bool paused);
 void listener_close(struct listener *listener);
 bool listener_is_idle(const struct listener *listener);
@@ -125,13 +129,19 @@ bool shortage_is(int error_number);
 int64_t shortage_begin(struct listener *listener, const struct task_failure *failure);
 bool shortage_is_on(const struct listener *listener);
 void shortage_end(struct listener *listener);
+bool shortage_free_descriptors(int error_number);
 int pending_add(const struct client *client);
+void pending_add_again(const struct client *client);
+void pending_check_again(struct listener *listener);
 bool pending_take(struct listener *listener, struct client *client);
 
 /* access.c, limits.c: the verdicts */
 bool access_is_open(const struct times *times);
 enum verdict access_check(const struct client *client);
 void access_deny(struct source source, int64_t until);
+void access_note_ports(const struct listener *listener);
+void access_forget_ports(void);
+bool access_refuses_answer(const struct endpoint *peer);
 const struct denied_source *access_denied(size_t nth);
 enum verdict limits_check_rate(const struct client *client);
 enum verdict limits_check_room(const struct client *client);

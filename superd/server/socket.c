@@ -34,7 +34,8 @@ void socket_identify(struct listening_socket *socket) {
 	addr_read_local(socket->watch.fd, &socket->address);
 	socket->is_passed = inherited_is_passed(&socket->address);
 	if (socket->address.at.any.sa_family != AF_UNIX || socket->is_passed || socket->inode != 0) return;
-	if (lstat(socket->address.at.un.sun_path, &about) < 0 || !S_ISSOCK(about.st_mode)) return;
+	if (sys_find_file(socket->watch.fd, socket->address.at.un.sun_path, &about) < 0) return;
+	if (!S_ISSOCK(about.st_mode)) return;
 	socket->device = about.st_dev;
 	socket->inode = about.st_ino;
 }
@@ -46,6 +47,24 @@ static bool has_families(int fd, const struct service *service, const struct end
 	return only_v6 < 0 || only_v6 == service->v6only;
 }
 
+/* The owner of a path: superd itself, unless the service names one. */
+static uid_t owner_of(const struct service *service) {
+	return service->socket_user.set ? service->socket_user.uid : geteuid();
+}
+
+static gid_t group_of(const struct service *service) {
+	return service->socket_user.group_set ? service->socket_user.gid : getegid();
+}
+
+/* Whether others than the service admits may have connected at the socket's path, and wait there. */
+static bool admits_others(const struct listening_socket *socket, const struct service *service) {
+	struct stat about;
+	if (socket->inode == 0) return false;
+	if (sys_find_file(socket->watch.fd, socket->address.at.un.sun_path, &about) < 0) return true;
+	return (about.st_mode & 0777 & ~(mode_t)service->socket_mode) != 0 || about.st_uid != owner_of(service) ||
+	       about.st_gid != group_of(service);
+}
+
 /* Whether a listener's socket is what the service needs at that address. Many services have port 0: the id must match. */
 bool socket_fits(
     const struct listening_socket *socket, const struct service *service, const struct endpoint *configured) {
@@ -53,6 +72,7 @@ bool socket_fits(
 	bool is_any_port = configured->at.any.sa_family != AF_UNIX && addr_port(configured) == 0;
 	return fd >= 0 && addr_equal(&socket->configured, configured) &&
 	       get_option(fd, SOL_SOCKET, SO_TYPE) == service->socket_type && has_families(fd, service, configured) &&
+	       !admits_others(socket, service) && (service->wait || socket->is_passed || !socket->is_shared) &&
 	       (!is_any_port || strcmp(socket->listener->service->id, service->id) == 0);
 }
 
@@ -69,13 +89,21 @@ struct listening_socket *socket_new(const struct service *service, const struct 
 	return socket;
 }
 
+/* Whether superd may make a file in the folder of the path. Returns 0, or -1 and errno. */
+static int check_folder(const struct endpoint *address) {
+	struct endpoint folder = *address;
+	*(strrchr(folder.at.un.sun_path, '/') + 1) = '\0';
+	return faccessat(AT_FDCWD, folder.at.un.sun_path, W_OK | X_OK, AT_EACCESS);
+}
+
 /*
  * Whether a socket may be bound at a path: there is none, or a server that has ended left it. A server that answers, or
  * whose backlog is full, uses it. Returns 0, or -1 and errno.
  */
 static int check_path(const struct endpoint *address, int type) {
 	struct stat about;
-	if (address->at.any.sa_family != AF_UNIX || lstat(address->at.un.sun_path, &about) < 0) return 0;
+	if (address->at.any.sa_family != AF_UNIX) return 0;
+	if (lstat(address->at.un.sun_path, &about) < 0) return errno == ENOENT ? check_folder(address) : -1;
 	int probe = S_ISSOCK(about.st_mode) ? sys_socket(AF_UNIX, type, 0) : -1;
 	if (!S_ISSOCK(about.st_mode)) errno = EEXIST;
 	if (probe < 0) return -1;
@@ -90,8 +118,9 @@ static int check_path(const struct endpoint *address, int type) {
 static int bind_at(int fd, const struct service *service, const struct endpoint *address) {
 	int family = address->at.any.sa_family;
 	bool only_v6 = service->v6only || !addr_is_wildcard(address);
+	bool is_dgram = service->socket_type == SOCK_DGRAM; /* with that option, any user could take its datagrams */
 	if (family == AF_UNIX && unlink(address->at.un.sun_path) < 0 && errno != ENOENT) return -1;
-	if (family != AF_UNIX && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return -1;
+	if (family != AF_UNIX && !is_dgram && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return -1;
 	if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) < 0) return -1;
 	mode_t saved = umask((mode_t)(~service->socket_mode & 0777));
 	int bound = bind(fd, &address->at.any, address->length);
@@ -112,14 +141,12 @@ static int open_bound(const struct service *service, const struct endpoint *addr
 	return -1;
 }
 
-/* Sets who may connect at a path that is superd's. The owner is superd itself, unless the service names one. */
+/* Sets who may connect at a path that is superd's. */
 static int set_path(const struct listening_socket *socket, const struct service *service) {
-	const struct identity *user = &service->socket_user;
-	uid_t uid = user->set ? user->uid : geteuid();
-	gid_t gid = user->group_set ? user->gid : getegid();
 	mode_t mode = (mode_t)service->socket_mode;
 	if (socket->inode == 0) return 0;
-	return sys_set_path(socket->address.at.un.sun_path, socket->device, socket->inode, mode, uid, gid);
+	return sys_set_path(
+	    socket->address.at.un.sun_path, socket->device, socket->inode, mode, owner_of(service), group_of(service));
 }
 
 /*
@@ -191,7 +218,9 @@ void socket_close(struct listening_socket *socket) {
 	loop_unwatch(&socket->watch);
 	bool is_there = socket->inode != 0 && lstat(path, &about) == 0;
 	if (is_there && about.st_dev == socket->device && about.st_ino == socket->inode) unlink(path);
+	loop_limit_waits();
 	close(socket->watch.fd);
 	socket->watch.fd = -1;
 	socket->inode = 0;
+	socket->is_shared = false;
 }

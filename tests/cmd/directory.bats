@@ -130,14 +130,27 @@ cmd: $COMMANDS/folder is not a regular file"
 	run -2 run_cmd <<<'echo<>a'
 }
 
-@test "cmd -d rights: a group other than root's may write to the directory, cmd exits with status 2" {
-	needs root
-	chgrp 1 "$COMMANDS"
+@test "cmd -d rights: a group or a user of an access list may write to the directory, cmd exits with status 2" {
+	needs setfacl
 	chmod 775 "$COMMANDS"
 	run -2 run_cmd <<<'echo<>a'
 	screen_is "cmd: $COMMANDS is writable by its group"
-	chgrp 0 "$COMMANDS"
-	run -0 run_cmd <<<'echo<>a'
+	chmod 755 "$COMMANDS"
+	setfacl -m u:nobody:rwx "$COMMANDS" || skip "no access lists here"
+	run -2 run_cmd <<<'echo<>a'
+	screen_is "cmd: $COMMANDS is writable by its group"
+}
+
+@test "cmd -d rights: others may write to the interpreter of a program, the program is no command" {
+	cp "$(type -P cat)" "$BATS_TEST_TMPDIR/interpreter"
+	write_command good <<<'echo good'
+	sed -i "1s|.*|#!$BATS_TEST_TMPDIR/interpreter|" "$COMMANDS/good"
+	run -0 run_cmd <<<good
+	assert_line 'out<>echo good'
+	chmod o+w "$BATS_TEST_TMPDIR/interpreter"
+	run -0 run_cmd <<<good
+	assert_output 'error<>unknown<>good'
+	screen_is "cmd: $BATS_TEST_TMPDIR/interpreter is writable by others"
 }
 
 @test "cmd -d rights: others may write to the parent without the sticky bit, cmd exits with status 2" {

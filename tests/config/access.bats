@@ -365,3 +365,32 @@ start_with_sensor() {
 	check_config
 	assert_success
 }
+
+@test "only_from -=: a word that is not in the list, it is an error" {
+	assert_rejected 'only_from -= 127.0.0.300' "only_from: '127.0.0.300' is not in the list"
+	print_service a 'only_from = 10.0.0.0/8 192.0.2.1' 'only_from -= 10.0.0.0' >"$CONF"
+	check_config
+	assert_failure 1
+	[[ $stderr == *": only_from: '10.0.0.0' is not in the list" ]]
+}
+
+@test "flags: SENSOR with wait = yes and a stream, it is an error" {
+	print_service a 'flags = SENSOR' 'wait = yes' 'server=' >"$CONF"
+	check_config
+	assert_failure 1
+	[[ $stderr == *': flags: SENSOR needs wait = no, since superd has to see the clients' ]]
+}
+
+@test "proxy_from: a name that does not resolve, it is an error" {
+	print_service a 'proxy_from = nosuch.invalid' >"$CONF"
+	check_config
+	assert_failure 1
+	[[ $stderr == conf:*': proxy_from: '*nosuch.invalid* ]]
+}
+
+@test "banner: a named pipe, superd does not wait for it" {
+	mkfifo "$BATS_TEST_TMPDIR/pipe"
+	print_service a "banner = $BATS_TEST_TMPDIR/pipe" >"$CONF"
+	check_config
+	assert_success
+}

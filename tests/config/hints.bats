@@ -58,3 +58,40 @@ load ../lib/superd
 		"access_times: '1-2' is not H:MM-H:MM; '3:00-2:00' ends before it begins; write two spans"
 	assert_rejected 'env = A B=1 =C' "env: 'A' is not NAME=VALUE; '=C' is not NAME=VALUE"
 }
+
+@test "hint: a word like defaults between blocks, nothing runs because of the error" {
+	for word in default Defualts DEFAULT 'defaults{'; do
+		{
+			printf '%s\n{\n\tonly_from = 192.0.2.1\n}\n' "$word"
+			print_service a
+		} >"$CONF"
+		assert_config_errors "conf:1: unknown word '$word'; is defaults meant?" 'nothing runs, because of the error in defaults'
+		[ -z "$output" ]
+	done
+}
+
+@test "hint: an attribute after a block, the block has an error" {
+	{
+		print_service a
+		echo 'only_from = 192.0.2.1'
+		echo '}'
+		print_service b
+	} >"$CONF"
+	check_config
+	assert_failure 1
+	[[ $stderr == *": 'only_from' is outside all blocks; is a '}' too early?"* ]]
+	refute_output --partial 'service a'
+	assert_output --partial 'service b'
+}
+
+@test "hint: enabled and disabled name a service that is not there, a warning names it" {
+	{
+		printf 'defaults\n{\n\tenabled = a b\n\tdisabled = B c\n}\n'
+		print_service a
+		print_service other 'id = b'
+	} >"$CONF"
+	check_config
+	assert_success
+	[ "$stderr" = "conf:4: warning: disabled: there is no service 'B'
+conf:4: warning: disabled: there is no service 'c'" ]
+}

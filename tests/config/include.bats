@@ -56,14 +56,35 @@ service b'
 
 @test "include: a missing file or directory, the error is at the include and the other services run" {
 	{
+		printf 'defaults\n{\n}\n'
 		echo 'include /nosuch/file'
 		echo 'includedir /nosuch/directory'
 		print_service a
 	} >"$CONF"
-	assert_config_errors 'conf:1: /nosuch/file: No such file or directory' \
-		'conf:2: /nosuch/directory: No such file or directory'
+	assert_config_errors 'conf:4: /nosuch/file: No such file or directory' \
+		'conf:5: /nosuch/directory: No such file or directory'
 	start_superd -c "$CONF"
 	echoes "$(port_of a)"
+}
+
+@test "include: a missing file, which may hold defaults, nothing runs" {
+	{
+		echo 'include /nosuch/defaults'
+		print_service a
+	} >"$CONF"
+	assert_config_errors 'conf:1: /nosuch/defaults: No such file or directory' 'defaults may be in what cannot be read' \
+		'nothing runs, because of the error in defaults'
+	[ -z "$output" ]
+}
+
+@test "includedir: a link leads nowhere, it is an error" {
+	mkdir "$BATS_TEST_TMPDIR/folder"
+	ln -s /nosuch/file "$BATS_TEST_TMPDIR/folder/link"
+	print_service a >"$BATS_TEST_TMPDIR/folder/a"
+	CONF=$BATS_TEST_TMPDIR/folder
+	check_config
+	assert_failure 1
+	[[ $stderr == *conf/link:\ No\ such\ file\ or\ directory* ]]
 }
 
 @test "include: a file includes itself directly or through another, the error is at the include" {

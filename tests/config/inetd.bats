@@ -181,3 +181,11 @@ log_on_success =' ]
 		fi
 	done
 }
+
+@test "inetd.conf: an address without its colon, it is an error and the services listen there alone" {
+	printf '127.0.0.1\n0 stream tcp nowait %s /bin/cat cat\n' "$ME" >"$CONF"
+	check_config
+	assert_failure 1
+	[ "$(wc -l <<<"$stderr")" -eq 1 ]
+	grep -qx 'bind = 127.0.0.1' <<<"$(squeeze_blanks "$output")"
+}

@@ -303,3 +303,49 @@ FAIL: a address from=::1'
 	wait_until test -s "$PUBLIC/target"
 	remove_public_folder
 }
+
+@test "log_type FILE: a link of root's leads to a link of another user's, superd does not follow that" {
+	needs root
+	make_public_folder
+	mkdir "$PUBLIC/own" "$PUBLIC/theirs"
+	ln -s ../theirs/log "$PUBLIC/own/log"
+	ln -s "$PUBLIC/target" "$PUBLIC/theirs/log"
+	chown -h "$USER_ID" "$PUBLIC/theirs" "$PUBLIC/theirs/log"
+	start_service "log_type = FILE $PUBLIC/own/log" 'log_on_success = PID'
+	connect_once
+	wait_for_line "warning: $PUBLIC/own/log: a link that another user can put there: START"
+	[ ! -e "$PUBLIC/target" ]
+	chown -h root "$PUBLIC/theirs" "$PUBLIC/theirs/log"
+	connect_once
+	wait_until test -s "$PUBLIC/target"
+	remove_public_folder
+}
+
+@test "log_type FILE: the longest id with bytes that are not shown, FAIL ends with the whole address" {
+	id=$(printf '\377%.0s' {1..63})
+	print_service a "id = $id" 'proxy_from = 127.0.0.1' 'no_access = ::/0' 'log_on_failure = HOST' "log_type = FILE $BATS_TEST_TMPDIR/file" >"$CONF"
+	start_superd -c "$CONF"
+	"$CLIENT" "$PORT" 'send:PROXY TCP6 2001:db8:1111:2222:3333:4444:5555:6666 2001:db8::1 1 2\r\n' all
+	wait_for_line 'from=2001:db8:1111:2222:3333:4444:5555:6666$' "$BATS_TEST_TMPDIR/file"
+}
+
+@test "superd -l: the system log is a stream, each line ends with a NUL byte, and one that nobody reads blocks nothing (Linux)" {
+	needs root
+	make_private_dev
+	start_background python3 -c 'import os, socket, sys, time
+server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+server.bind(sys.argv[1])
+server.listen()
+connection, _ = server.accept()
+print(connection.recv(4096).split(b"\0")[0].decode(), flush=True)
+time.sleep(1000)' "$BATS_TEST_TMPDIR/dev/log" >"$BATS_TEST_TMPDIR/syslog"
+	wait_until test -S "$BATS_TEST_TMPDIR/dev/log"
+	port=$(free_port)
+	launch_superd -l daemon -p "$port" -b 127.0.0.1 -o no_access=127.0.0.1 cat
+	wait_for_line "^<30>.* superd\[[0-9]*\]: .*cat" "$BATS_TEST_TMPDIR/syslog"
+	wait_until nc -z 127.0.0.1 "$port"
+	for _ in 1 2 3; do
+		"$CLIENT" -c 300 "$port" all >/dev/null
+	done
+	stop_superd
+}

@@ -85,3 +85,33 @@ assert_warnings() {
 	reload_superd
 	log_has 2 "superd: warning: $CONF:7: $PLACE/program: users other than root can change it"
 }
+
+@test "trust: two services run a program in another user's directory, superd warns of the one that is not that user's" {
+	mkdir "$PLACE/theirs"
+	cp /bin/cat "$PLACE/theirs/program"
+	chown 4000123 "$PLACE/theirs"
+	{
+		print_service a "server = $PLACE/theirs/program" 'user = 4000123'
+		print_service b "server = $PLACE/theirs/program" 'user = 4000124'
+	} >"$CONF"
+	assert_warnings "$PLACE/theirs"
+}
+
+@test "trust: an access list lets another user write to a program of root's, superd warns of it" {
+	needs setfacl
+	setfacl -m u:nobody:rwx "$PLACE/program" || skip "no access lists here"
+	assert_warnings "$PLACE/program"
+}
+
+@test "trust: an interpreter, a banner and an empty directory of another user, superd warns of each" {
+	mkdir "$PLACE/theirs"
+	cp /bin/sh "$PLACE/interpreter"
+	printf '#!%s\n' "$PLACE/interpreter" >"$PLACE/program"
+	echo hello >"$PLACE/banner"
+	chown 4000124 "$PLACE/theirs" "$PLACE/interpreter" "$PLACE/banner"
+	{
+		echo "includedir $PLACE/theirs"
+		print_service a "server = $PLACE/program" "banner = $PLACE/banner"
+	} >"$CONF"
+	assert_warnings "$PLACE/theirs" "$PLACE/banner" "$PLACE/interpreter"
+}

@@ -255,3 +255,34 @@ s.sendto(data, peer)'
 	run grep 'exits at once' "$LOG"
 	assert_failure
 }
+
+@test "datagrams: another superd has the port, superd reports it and exits" {
+	port=$(free_port)
+	print_service a 'socket_type = dgram' 'wait = yes' "port = $port" >"$CONF"
+	start_superd -c "$CONF"
+	launch_superd -c "$CONF"
+	status=0
+	wait_superd || status=$?
+	[ "$status" -eq 1 ]
+	log_has 1 'Address already in use'
+}
+
+@test "datagrams: another user tries to share the port, it cannot" {
+	start_datagrams "server = $(python_server one "$ONE")"
+	run python3 -c 'import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))' "$PORT"
+	assert_failure
+	assert_output --partial 'Address already in use'
+}
+
+@test "datagrams: a program shuts the socket down and a list refuses the sender, superd sleeps" {
+	start_datagrams 'only_from = 127.0.0.1' 'cps = 0' "server = $(python_server shut 'import socket
+s = socket.socket(fileno=0)
+s.recvfrom(2048)
+s.shutdown(socket.SHUT_RD)')"
+	"$DATAGRAM" -t 0.2 127.0.0.1 "$PORT" hello
+	wait_until ended 1
+	assert_sleeps 2
+}

@@ -147,3 +147,10 @@ print_environment() {
 	touch "$BATS_TEST_TMPDIR/go"
 	wait_for_line '^127\.0\.0\.2$' "$BATS_TEST_TMPDIR/first"
 }
+
+@test "environment: superd's own has variables of a UNIX-domain peer, they are not passed on" {
+	SUPERD_PREFIX=(env UNIXREMOTEEUID=0 UNIXREMOTEEGID=0 UNIXREMOTEPID=1)
+	start_superd -p 0 env
+	run ask "$PORT" </dev/null
+	refute_output --partial UNIXREMOTE
+}

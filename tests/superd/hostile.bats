@@ -77,3 +77,46 @@ assert_clean_log() {
 	run ask "$PORT" <<<hello
 	assert_output hello
 }
+
+# start_lingering_program SECONDS: a service whose program sets SO_LINGER, fills its connection and ends; and a service b.
+start_lingering_program() {
+	needs cc
+	cat >"$BATS_TEST_TMPDIR/fill.c" <<-'END'
+		#include <stdlib.h>
+		#include <sys/socket.h>
+		static char bytes[1 << 20];
+		int main(int argc, char **argv) {
+			struct linger linger = {1, argc > 1 ? atoi(argv[1]) : 0};
+			setsockopt(0, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+			while (send(0, bytes, sizeof bytes, MSG_DONTWAIT) > 0);
+		}
+	END
+	cc -o "$BATS_TEST_TMPDIR/fill" "$BATS_TEST_TMPDIR/fill.c"
+	{
+		print_open_service a "server = $BATS_TEST_TMPDIR/fill" "server_args = $1" "${@:2}"
+		print_open_service b
+	} >"$CONF"
+	start_superd -c "$CONF"
+}
+
+# assert_others_are_served COUNT: that many clients of `a` read nothing, and a client of `b` is served at once.
+assert_others_are_served() {
+	local begin
+	start_background "$CLIENT" -c "$1" "$(port_of a)" hold >"$BATS_TEST_TMPDIR/held"
+	begin=${EPOCHREALTIME/./}
+	wait_for_line holding "$BATS_TEST_TMPDIR/held"
+	for _ in 1 2 3 4 5; do
+		echoes "$(port_of b)"
+	done
+	((${EPOCHREALTIME/./} - begin < 5000000))
+}
+
+@test "hostile program: SO_LINGER and unsent data, other services are served at once (Linux)" {
+	start_lingering_program 30
+	assert_others_are_served 30
+}
+
+@test "hostile program: SO_LINGER and unsent data in a service with linger, other services are served at once (Linux)" {
+	start_lingering_program 30 'linger = 1'
+	assert_others_are_served 10
+}

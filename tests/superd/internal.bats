@@ -227,3 +227,31 @@ raw.sendto(struct.pack(">HHHH", source, target, 8 + 5, 0) + b"hello", ("127.0.0.
 	[ "$(ask "$PORT" <<<one)" = one ]
 	[ "$(ask "$PORT" <<<two)" = two ]
 }
+
+@test "internal datagrams: the service's address appears later, it does not answer its own port" {
+	needs root ip
+	address=192.0.2.$((RANDOM % 200 + 20)) # for documentation, as 2001:db8::/32 is
+	port=$(free_port)
+	print_service echo 'type = INTERNAL UNLISTED' 'socket_type = dgram' 'wait = yes' "bind = $address" "port = $port" 'server=' 'user=' >"$CONF"
+	print_service b >>"$CONF"
+	start_superd -c "$CONF"
+	wait_for_line "$address.*retrying every"
+	ip address add "$address/32" dev lo
+	wait_for_line "listening echo .*$address"
+	run "$DATAGRAM" -t 0.5 -s "127.0.0.1:$port" "$address" "$port" hello
+	ip address del "$address/32" dev lo
+	assert_output '(none)'
+}
+
+@test "internal datagrams: a sensor has seen the sender, the next datagrams are not answered" {
+	{
+		print_service echo 'type = INTERNAL UNLISTED' 'socket_type = dgram' 'wait = yes' 'bind = 127.0.0.1' 'server='
+		print_service trap 'flags = SENSOR' 'deny_time = FOREVER' 'bind = 127.0.0.1' 'server='
+	} >"$CONF"
+	start_superd -c "$CONF"
+	run "$DATAGRAM" 127.0.0.1 "$(port_of echo)" hello
+	assert_output hello
+	"$CLIENT" "$(port_of trap)" all
+	run "$DATAGRAM" -t 0.5 127.0.0.1 "$(port_of echo)" hello
+	assert_output '(none)'
+}

@@ -235,3 +235,40 @@ teardown() {
 	run nsenter -t "$SUPERD_PID" -n ss -ltnH "( sport = :$PORT )"
 	assert_output --regexp '^LISTEN +0 +10000 '
 }
+
+@test "per_source: clients of one source are pending, no more of their programs run at once than it allows" {
+	start_superd -p 0 -b 127.0.0.1 -o proxy_from=127.0.0.1 -o instances=4 -o per_source=1 sh -c 'echo here; exec cat'
+	start_background "$CLIENT" -c 6 "$PORT" "file:$BATS_TEST_TMPDIR/go" 'send:PROXY TCP4 192.0.2.6 192.0.2.1 1 2\r\n' hold \
+		>"$BATS_TEST_TMPDIR/many"
+	wait_until has_sockets 7
+	for i in 1 2 3 4; do
+		start_background "$CLIENT" "$PORT" "send:PROXY TCP4 192.0.2.1$i 192.0.2.1 1 2\\r\\n" line hold >"$BATS_TEST_TMPDIR/other$i"
+		others+=("$BG_PID")
+		wait_for_line here "$BATS_TEST_TMPDIR/other$i"
+	done
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_for_line holding "$BATS_TEST_TMPDIR/many"
+	kill "${others[@]}"
+	wait_until log_has 5 'FAIL: sh per_source_limit from=192\.0\.2\.6$'
+	has_children 1
+}
+
+@test "cps: no seconds and on_limit = wait, no more clients are served in a second than the rate" {
+	start_superd -p 0 -b 127.0.0.1 -o cps='3 0' -o log_on_success=PID true
+	begin=${EPOCHREALTIME/./}
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		ask "$PORT" </dev/null
+	done
+	((${EPOCHREALTIME/./} - begin > 2000000))
+}
+
+@test "time_limit: a program joins superd's process group, it ends" {
+	SUPERD_PREFIX=(setsid)
+	start_superd -p 0 -b 127.0.0.1 -o time_limit=1 python3 -c 'import os, time
+os.setpgid(0, os.getpgid(os.getppid()))
+print("joined", flush=True)
+time.sleep(1000)'
+	run "$CLIENT" "$PORT" all
+	assert_output joined
+	wait_for_line 'EXIT: python3 signal=15 .* time_limit'
+}

@@ -106,3 +106,46 @@ load ../lib/client
 	assert_output again
 	kill -0 "$pid"
 }
+
+# A pipe or a terminal that superd cannot open once more, since it is root's and superd is not: a write could block.
+
+@test "log: another user's pipe, which a program fills all the time, superd serves (Linux)" {
+	needs root
+	mkfifo -m 600 "$BATS_TEST_TMPDIR/pipe"
+	exec 5<>"$BATS_TEST_TMPDIR/pipe"
+	start_background python3 -c 'import os, time
+while True:
+    os.read(5, 4096)
+    time.sleep(0.001)'
+	port=$(free_port)
+	# shellcheck disable=SC2016 # a variable of the program
+	setpriv --reuid=nobody --regid=nogroup --clear-groups "$SUPERD" -b 127.0.0.1 -p "$port" \
+		sh -c 'read -r word; [ "$word" = flood ] || exec echo served; exec yes >&2' </dev/null 2>&5 3>&- 5>&- &
+	end_at_teardown $!
+	wait_until nc -z 127.0.0.1 "$port"
+	start_background "$CLIENT" -c 3 "$port" 'send:flood\n' hold >/dev/null 5>&-
+	for _ in {1..150}; do
+		[ "$(ask "$port" <<<word)" = served ]
+	done
+}
+
+@test "log: another user's terminal, which nobody reads, superd serves" {
+	needs root
+	run timeout "$((WAIT_SECONDS * 2))" python3 -c 'import os, pty, socket, subprocess, sys, time
+_, terminal = pty.openpty()
+user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+superd = subprocess.Popen(user + [sys.argv[1], "-p", sys.argv[2], "-b", "127.0.0.1", "-o", "no_access=127.0.0.1", "cat"],
+                          stdin=subprocess.DEVNULL, stderr=terminal)
+for i in range(1500):
+    for _ in range(100):
+        try:
+            client = socket.create_connection(("127.0.0.1", int(sys.argv[2])), 10)
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    client.recv(1)
+    client.close()
+superd.terminate()
+print(superd.wait(10))' "$SUPERD" "$(free_port)"
+	assert_output 0
+}

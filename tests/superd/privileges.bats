@@ -271,3 +271,19 @@ while time.monotonic() < end:
 	run ask "$(sed -n 's/.*listening.*://p' "$LOG")" </dev/null
 	assert_output 65534
 }
+
+@test "privileges: superd's session keyring is revoked, a program of another user has another one (Linux)" {
+	SUPERD_PREFIX=(keyctl session - sh -c 'keyctl add user superd-secret x @s >&2 && keyctl revoke @s && exec "$@"' -)
+	start_superd -p 0 -u nobody keyctl show @s
+	run ask "$PORT" </dev/null
+	assert_output --partial '_ses'
+	refute_output --partial superd-secret
+}
+
+@test "privileges: superd has two user ids, it does not start" {
+	run python3 -c 'import os, sys
+os.setresuid(0, 65534, 0)
+os.execv(sys.argv[1], sys.argv[1:])' "$SUPERD" -p 0 cat
+	assert_failure 1
+	assert_output --partial 'superd runs as two users or groups'
+}

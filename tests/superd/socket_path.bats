@@ -54,7 +54,7 @@ assert_second_answers() {
 	replace_with_link
 	reload_superd
 	[ "$(stat -c '%a %U' "$PRECIOUS")" = '600 root' ]
-	grep -q "^superd: warning: a: $SOCKET: File exists$" "$LOG"
+	grep -q "^superd: a: $SOCKET: File exists; retrying every 5 s$" "$LOG"
 }
 
 @test "socket_mode: another user puts a link at the path, an upgrade changes neither mode nor owner of its target" {
@@ -122,4 +122,52 @@ assert_second_answers() {
 	reload_superd
 	grep -q "b: .*$SOCKET: Address .*in use" "$LOG"
 	echoes "$(port_of a)"
+}
+
+@test "socket_mode: the folder's default access list admits another user, the socket does not" {
+	needs root setfacl
+	make_public_folder
+	setfacl -d -m u:nobody:rwx "$PUBLIC" || skip "no access lists here"
+	SOCKET=$PUBLIC/socket
+	print_service a "bind = $SOCKET" 'socket_mode = 0660' 'socket_user = root:adm' >"$CONF"
+	start_superd -c "$CONF"
+	[ "$(stat -c %a "$SOCKET")" = 660 ]
+	run setpriv --reuid nobody --clear-groups nc -NU "$SOCKET" </dev/null
+	assert_failure
+}
+
+@test "socket_mode: another user keeps the socket at another path, a reload with a narrower mode does not serve there" {
+	needs root
+	make_public_folder
+	mkdir "$PUBLIC/folder"
+	chown nobody "$PUBLIC/folder"
+	SOCKET=$PUBLIC/folder/socket
+	write_config
+	start_superd -c "$CONF"
+	setpriv --reuid nobody --clear-groups mv "$SOCKET" "$SOCKET.kept"
+	setpriv --reuid nobody --clear-groups touch "$SOCKET"
+	write_config 'socket_mode = 0600' 'server = /bin/echo' 'server_args = private'
+	sed -i '/socket_mode = 0666/d' "$CONF"
+	reload_superd
+	setpriv --reuid nobody --clear-groups mv "$SOCKET.kept" "$SOCKET"
+	run setpriv --reuid nobody --clear-groups "$CLIENT" "$SOCKET" 'send:hello\n' shut all
+	refute_output --partial private
+}
+
+@test "socket_mode: another user exchanges two sockets while superd starts, each keeps its own mode (Linux)" {
+	needs root strace
+	make_public_folder
+	mkdir "$PUBLIC/folder"
+	chown nobody "$PUBLIC/folder"
+	{
+		print_service narrow "bind = $PUBLIC/folder/narrow" 'socket_mode = 0600'
+		print_service wide "bind = $PUBLIC/folder/wide" 'socket_mode = 0666'
+	} >"$CONF"
+	disable_leak_check
+	SUPERD_PREFIX=(strace -qq -o /dev/null -e trace=getsockname -e inject=getsockname:delay_enter=500000)
+	launch_superd -c "$CONF"
+	wait_until test -S "$PUBLIC/folder/wide"
+	(cd "$PUBLIC/folder" && mv narrow x && mv wide narrow && mv x wide)
+	wait_for_line 'cannot listen on .*wide: File exists'
+	[ "$(stat -c %a "$PUBLIC/folder/wide")" = 600 ]
 }

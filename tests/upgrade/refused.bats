@@ -188,3 +188,59 @@ fill_configuration() {
 	prlimit --pid "$SUPERD_PID" --as=unlimited:
 	echoes "$PORT"
 }
+
+# start_slow_check: superd runs two services, and USR2 has begun a check that takes until $BATS_TEST_TMPDIR/go exists.
+start_slow_check() {
+	needs root
+	{
+		print_service a
+		print_service b
+	} >"$CONF"
+	cp "$SUPERD" "$BATS_TEST_TMPDIR/real"
+	use_private_superd
+	start_superd -c "$CONF"
+	# shellcheck disable=SC2016 # for the script
+	replace_superd '#!/bin/sh' 'case " $* " in *" -t "*) until [ -e '"$BATS_TEST_TMPDIR/go"' ]; do sleep 0.05; done ;; esac' \
+		"exec $BATS_TEST_TMPDIR/real \"\$@\""
+	kill -USR2 "$SUPERD_PID"
+	wait_until has_children 1
+}
+
+@test "upgrade cancelled: the configuration becomes broken and is read again during the check, the services go on" {
+	start_slow_check
+	sed -i '0,/server = .*/s//server = nosuch/' "$CONF"
+	signal_and_wait HUP 'a has errors; the running configuration is kept'
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_for_line 'upgrade cancelled: .*nosuch'
+	echoes "$(port_of a)"
+	echoes "$(port_of b)"
+}
+
+@test "upgrade: a reload removes a service during the check, its port is free and the upgrade goes on" {
+	start_slow_check
+	port=$(port_of a)
+	print_service b >"$CONF"
+	signal_and_wait HUP 'reloaded: .* 1 removed'
+	wait_until connection_is_refused "$port"
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_for_line 'upgraded in place'
+	echoes "$(port_of b)"
+}
+
+connection_is_refused() {
+	! nc -z 127.0.0.1 "$1"
+}
+
+@test "upgrade: QUIT during the check, no process has the port" {
+	start_slow_check
+	stop_superd QUIT
+	wait_until connection_is_refused "$PORT"
+}
+
+@test "upgrade cancelled: the folder of a new path is missing, the service goes on" {
+	print_service a >"$CONF"
+	start_superd -c "$CONF"
+	print_service a "bind = $BATS_TEST_TMPDIR/nosuch/socket" >"$CONF"
+	assert_upgrade_cancelled 'nosuch/socket: No such file or directory'
+	echoes "$PORT"
+}
