@@ -68,7 +68,8 @@ int pending_add(const struct client *client) {
 	if (pending == NULL) return -1;
 	*pending = *client;
 	pending->next = NULL;
-	*(listener->pending_first == NULL ? &listener->pending_first : listener->pending_last) = pending;
+	if (listener->pending_first == NULL) listener->pending_first = pending;
+	else *listener->pending_last = pending;
 	listener->pending_last = &pending->next;
 	listener->pending++;
 	return 0;
@@ -83,29 +84,4 @@ bool pending_take(struct listener *listener, struct client *client) {
 	listener->pending--;
 	free(first);
 	return true;
-}
-
-/*
- * Whether a client that was admitted to an earlier service of the listener is admitted to its present one. Who may connect at a
- * path, the path decides: one that has connected at another, or when others might, is not.
- */
-static bool is_still_admitted(const struct client *client) {
-	bool is_there = client->local.at.any.sa_family != AF_UNIX;
-	const struct listening_socket *socket = client->listener->sockets;
-	for (; socket != NULL && !is_there; socket = socket->next)
-		is_there = socket->is_kept && addr_equal(&socket->address, &client->local);
-	return is_there && access_check(client) == VERDICT_ALLOW;
-}
-
-/* Queues a client that was admitted by an earlier service, or an earlier superd, or refuses it. */
-void pending_add_again(const struct client *client) {
-	if (!is_still_admitted(client)) refuse_client(client, VERDICT_ADDRESS);
-	else if (pending_add(client) < 0) refuse_client(client, VERDICT_FORK);
-}
-
-/* After a reload: the listener's service is another one. */
-void pending_check_again(struct listener *listener) {
-	struct client client;
-	for (long count = listener->pending; count > 0 && pending_take(listener, &client); count--)
-		pending_add_again(&client);
 }

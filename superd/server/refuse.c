@@ -83,3 +83,28 @@ void refuse_client(const struct client *client, enum verdict verdict) {
 		if (!was_there) listener->closed_until = loop_now() + RETRY_MS;
 	}
 }
+
+/*
+ * Whether a client that was admitted to an earlier service of the listener is admitted to its present one. Who may connect at a
+ * path, the path decides: one that has connected at another, or when others might, is not.
+ */
+static bool is_still_admitted(const struct client *client) {
+	bool is_there = client->local.at.any.sa_family != AF_UNIX;
+	const struct listening_socket *socket = client->listener->sockets;
+	for (; socket != NULL && !is_there; socket = socket->next)
+		is_there = socket->is_kept && addr_equal(&socket->address, &client->local);
+	return is_there && access_check(client) == VERDICT_ALLOW;
+}
+
+/* Queues a client that an earlier service of its listener, or an earlier superd, has admitted, or refuses it. */
+void refuse_or_queue(const struct client *client) {
+	if (!is_still_admitted(client)) refuse_client(client, VERDICT_ADDRESS);
+	else if (pending_add(client) < 0) refuse_client(client, VERDICT_FORK);
+}
+
+/* The listener's service is another one: checks its pending clients again. */
+void refuse_pending(struct listener *listener) {
+	struct client client;
+	for (long count = listener->pending; count > 0 && pending_take(listener, &client); count--)
+		refuse_or_queue(&client);
+}

@@ -347,7 +347,7 @@ static void serve_readable(struct watch *watch) {
 
 /* The listener's sockets have changed, and perhaps its service. */
 static void listener_changed(struct listener *listener) {
-	if (listener->change == CHANGE_SERVICE) pending_check_again(listener);
+	if (listener->change == CHANGE_SERVICE) refuse_pending(listener);
 	access_note_ports(listener);
 	update_accepting(listener);
 }
@@ -378,7 +378,7 @@ void serve_restore_child(struct listener *listener, const struct child *restored
 
 /* Queues a client that an earlier superd had admitted. */
 void serve_restore_pending(const struct client *client) {
-	pending_add_again(client);
+	refuse_or_queue(client);
 	update_accepting(client->listener);
 }
 

@@ -123,6 +123,8 @@ void serve_stop(bool at_once);
 
 /* refuse.c: how a client is refused */
 void refuse_client(const struct client *client, enum verdict verdict);
+void refuse_or_queue(const struct client *client);
+void refuse_pending(struct listener *listener);
 
 /* pending.c: shortages */
 bool shortage_is(int error_number);
@@ -131,8 +133,6 @@ bool shortage_is_on(const struct listener *listener);
 void shortage_end(struct listener *listener);
 bool shortage_free_descriptors(int error_number);
 int pending_add(const struct client *client);
-void pending_add_again(const struct client *client);
-void pending_check_again(struct listener *listener);
 bool pending_take(struct listener *listener, struct client *client);
 
 /* access.c, limits.c: the verdicts */
