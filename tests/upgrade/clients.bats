@@ -259,3 +259,22 @@ for i in range(first, last):
     s.sendall(f"PROXY TCP4 10.0.{i // 256}.{i % 256} 192.0.2.1 1 2\r\n".encode())
     s.recv(1)' "$(port_of trap)" "$1" "$2"
 }
+
+# print_two LINE: two services with one id, the first with that line too, the second at the given port.
+print_two() {
+	print_open_service first 'id = a' "port = $FIRST_PORT" "$1"
+	print_open_service second 'id = a' "port = $2"
+}
+
+@test "reload: of two services with one id, the first has an error and the second another port, the first keeps its own" {
+	FIRST_PORT=$(free_port)
+	second=$(free_port)
+	print_two 'nice = 1' "$second" >"$CONF"
+	start_superd -c "$CONF"
+	other=$(free_port)
+	print_two 'nice = x' "$other" >"$CONF"
+	reload_superd
+	echoes "$FIRST_PORT"
+	echoes "$other"
+	run ! nc -z 127.0.0.1 "$second"
+}
