@@ -29,7 +29,9 @@ static void write_source(FILE *to, struct source source) {
 }
 
 /* Ends a line with the name by which the thing is found again: a service's id, or that of a passed socket. */
-static void write_name(FILE *to, const char *name, size_t nth) { fprintf(to, " nth=%zu name=%s\n", nth, name); }
+static void write_name(FILE *to, const char *name, size_t nth) {
+	fprintf(to, " nth=%jd name=%s\n", (intmax_t)nth, name);
+}
 
 static void write_listener(FILE *to, const struct listener *listener) {
 	const char *id = listener->service->id;

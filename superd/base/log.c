@@ -30,10 +30,12 @@ const struct named_value syslog_levels[] = {{"emerg", LOG_EMERG}, {"alert", LOG_
     {NULL, 0}};
 
 static struct {
-	const struct named_value *facility;                         /* syslog's; NULL: the log goes to `fd` */
-	int fd, syslog_fd, ends[2];                                 /* a pipe of superd's own, for write_spliced */
+	const struct named_value *facility; /* syslog's; NULL: the log goes to `fd` */
+	int fd, syslog_fd;
+	int ends[2];                                                /* a pipe of superd's own, for write_moved */
 	ssize_t (*write)(int fd, const void *bytes, size_t length); /* without waiting */
-	bool to_terminal, is_bare, is_journal, is_stream, lacks_syslog, is_listening; /* is_stream: syslog's socket */
+	bool to_terminal, is_bare, is_journal, lacks_syslog, is_listening;
+	bool is_stream; /* the system's log takes a stream */
 	enum log_level least;
 	unsigned long lost;
 } own_log = {.fd = STDERR_FILENO, .syslog_fd = -1, .write = write, .least = LEVEL_NOTICE};

@@ -109,7 +109,8 @@ void listener_retire(struct listener *listener) {
 struct listener *listener_find_earlier(const char *id, size_t nth) {
 	struct listener *listener = NULL;
 	bool is_found = false;
-	for (size_t i = nth < by_name.count ? nth + 1 : 0; i > 0 && !is_found; i--) {
+	if (nth == SIZE_MAX) return NULL;
+	for (size_t i = nth < by_name.count ? nth + 1 : by_name.count; i > 0 && !is_found; i--) {
 		listener = listener_find(id, i - 1);
 		is_found = listener != NULL && listener->earlier_nth == nth;
 	}

@@ -96,13 +96,15 @@ assert_pending_gets() {
 	assert_pending_gets ''
 }
 
-@test "upgrade: two services have one id and the first is removed, the other's pending client gets its program" {
+@test "upgrade: four services have one id and three are removed, the last one's pending client gets its program" {
 	{
 		print_open_service b
 		print_open_service other 'id = a' "port = $(free_port)" "server = $PROGRAM" 'server_args = other'
 	} >"$BATS_TEST_TMPDIR/rest"
 	{
-		print_open_service first 'id = a' "port = $(free_port)"
+		for name in first second third; do
+			print_open_service "$name" 'id = a' "port = $(free_port)"
+		done
 		cat "$BATS_TEST_TMPDIR/rest"
 	} >"$CONF"
 	start_superd -c "$CONF"
