@@ -20,14 +20,21 @@
 #include "cmd.h"
 
 /* How many bytes of a program are searched for its interpreter and its summary. */
-enum { HEAD_SIZE = 1024 };
+enum { HEAD_SIZE = 1024, INTERPRETERS_MAX = 5 };
 
 static char directory[PATH_MAX]; /* resolved; empty without -d */
 static uid_t directory_owner;
 
+static bool is_inside(const char *path) {
+	size_t length = strlen(directory);
+
+	/* Only the root directory ends with a slash. */
+	return length == 1 || (strncmp(path, directory, length) == 0 && path[length] == '/');
+}
+
 /*
- * Checks that only trusted users can change one component of a path. A directory above the -d directory may be
- * writable if it has the sticky bit: there nobody can replace the files of others. Returns -1, after a message, if
+ * Checks that only trusted users can change one component of a path. A directory outside of the -d directory may
+ * be writable if it has the sticky bit: there nobody can replace the files of others. Returns -1, after a message, if
  * others can change it.
  */
 static int check_component(const char *path) {
@@ -38,7 +45,8 @@ static int check_component(const char *path) {
 		screen_error("%s: %s", path, strerror(errno));
 		return -1;
 	}
-	is_protected = strlen(path) < strlen(directory) && (status.st_mode & S_ISVTX) != 0;
+	is_protected = S_ISLNK(status.st_mode) ||
+		       ((status.st_mode & S_ISVTX) != 0 && !is_inside(path) && strcmp(path, directory) != 0);
 	if (status.st_uid != 0 && status.st_uid != geteuid() && status.st_uid != directory_owner)
 		screen_error("%s belongs to another user", path);
 	else if (!is_protected && (status.st_mode & S_IWOTH) != 0) screen_error("%s is writable by others", path);
@@ -97,13 +105,6 @@ static bool is_name(struct text text) {
 	return true;
 }
 
-static bool is_inside(const char *path) {
-	size_t length = strlen(directory);
-
-	/* Only the root directory ends with a slash. */
-	return length == 1 || (strncmp(path, directory, length) == 0 && path[length] == '/');
-}
-
 /* Shows why a path cannot be resolved, unless there is no such file at all. Takes the errno value of realpath(3). */
 static void explain_unresolved(const char *path, int error) {
 	struct stat status;
@@ -134,14 +135,20 @@ static char *find_interpreter(const char *path) {
 	return interpreter;
 }
 
-/* Checks the path of a program, and of its interpreter. Returns -1, after a message, if others can change one. */
+/* Checks the path of a program, and of its interpreter, which may have one, too. Returns -1, after a message, if others can change one. */
 static int check_program(const char *path) {
 	static char resolved[PATH_MAX];
-	const char *interpreter = find_interpreter(path);
+	const char *interpreter;
+	int depth;
 
-	if (check_path(path) == -1) return -1;
-	if (interpreter == NULL || realpath(interpreter, resolved) == NULL) return 0;
-	return check_path(resolved);
+	for (depth = 0; depth < INTERPRETERS_MAX; depth++) {
+		if (check_path(path) == -1) return -1;
+		interpreter = find_interpreter(path);
+		if (interpreter == NULL || realpath(interpreter, resolved) == NULL) return 0;
+		if (check_path(interpreter) == -1) return -1; /* as it is named, links and all */
+		path = resolved;
+	}
+	return 0;
 }
 
 /*

@@ -211,6 +211,7 @@ static void restore_question(const char *line, struct listener *listener) {
 	struct client *client = malloc(sizeof *client);
 	if (client == NULL) return;
 	*client = read_client(line, listener);
+	client->is_outdated = true; /* the services of this superd may be others */
 	restore_child(line, listener, client);
 }
 

@@ -202,7 +202,7 @@ struct inherited_socket {
 void inherited_add(int fd, const char *name);
 const struct inherited_socket *inherited_find(size_t nth, const char *name);
 struct inherited_socket *inherited_at(const struct endpoint *address, int type);
-bool inherited_is_passed(const struct endpoint *address);
+bool inherited_is_passed(const struct endpoint *address, int type);
 
 /* quote.c: the line of a file that an error is about, with a mark under the wrong word */
 int quote_byte(char shown[5], char byte);

@@ -42,9 +42,9 @@ struct inherited_socket *inherited_at(const struct endpoint *address, int type) 
 	return inherited;
 }
 
-/* Whether the address is that of one of the sockets, and its path, if it is one, the supervisor's. */
-bool inherited_is_passed(const struct endpoint *address) {
+/* Whether address and type are those of one of the sockets, and its path, if it is one, the supervisor's. */
+bool inherited_is_passed(const struct endpoint *address, int type) {
 	for (const struct inherited_socket *inherited = first; inherited != NULL; inherited = inherited->next)
-		if (addr_equal(&inherited->address, address)) return true;
+		if (inherited->type == type && addr_equal(&inherited->address, address)) return true;
 	return false;
 }

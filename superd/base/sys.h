@@ -17,6 +17,7 @@ int sys_pipe(int ends[2]);
 int sys_socket(int family, int type, int protocol);
 int sys_accept(int fd, struct endpoint *peer);
 int sys_reopen_nonblocking(int fd);
+int sys_open_folder(int from, const char *path);
 
 /* input and output that never waits */
 ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length);

@@ -107,6 +107,9 @@ int sys_reopen_nonblocking(int fd) {
 	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+/* Opens a folder that need not be readable, at a path from the folder `from`. Returns the descriptor, or -1 and errno. */
+int sys_open_folder(int from, const char *path) { return openat(from, path, O_PATH | O_DIRECTORY | O_CLOEXEC); }
+
 /* Sends what the socket takes at once. Returns how many bytes, or -1 and errno. */
 ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length) {
 	return length == 0 ? 0 : send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);

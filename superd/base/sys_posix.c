@@ -42,6 +42,8 @@ int sys_reopen_nonblocking(int fd) {
 	return not_here();
 }
 
+int sys_open_folder(int from, const char *path) { return openat(from, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC); }
+
 static bool is_ready(int fd, short events) {
 	struct pollfd polled = {.fd = fd, .events = events};
 	return poll(&polled, 1, 0) == 1;

@@ -11,6 +11,7 @@
 #include <pwd.h>
 #include <strings.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 enum { ANY = INT_MAX, BANNER_MAX = 16 * 1024 };
 
@@ -316,10 +317,12 @@ static int banner_read(void *field, const struct reading *in) {
 	ssize_t count = fd >= 0 ? read(fd, text, sizeof text) : -1;
 	size_t length = count > 0 ? (size_t)count : 0;
 	if (count < 0) error_set(in->error, "%s: %s", in->word[0], strerror(errno));
+	struct stat about;
+	bool is_file = fd >= 0 && fstat(fd, &about) == 0 && S_ISREG(about.st_mode);
 	if (fd >= 0) close(fd);
 	if (count < 0 && in->location->line == 0) return -1;
 	if (count < 0) log_warning_at(in->location, "%s: %s", in->attr->name, in->error->text);
-	else trust_check(in->config, in->word[0], 0, in->location);
+	if (is_file) trust_check(in->config, in->word[0], 0, in->location);
 	if (length == sizeof text)
 		log_warning_at(in->location, "%s: %s: cut at %d bytes", in->attr->name, in->word[0], BANNER_MAX);
 	*(struct banner *)field = (struct banner){memcpy(mem_alloc(in->arena, length), text, length), length};

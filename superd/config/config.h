@@ -271,8 +271,9 @@ bool addr_lists_admit(const struct service *service, struct source source);
 extern const int rlimit_resources[LIMITS];
 
 /* trust.c: what others could change */
-enum { INTERPRETER_SIZE = 128 };
+enum { INTERPRETER_SIZE = 256 }; /* as much of a first line as the kernel reads */
 void trust_check(struct config *config, const char *path, uid_t user, const struct location *location);
+void trust_check_folder(struct config *config, const char *path, const struct location *location);
 void trust_check_program(
     struct config *config, const char *root, const char *program, uid_t user, const struct location *location);
 const char *trust_find_interpreter(const char *path, char name[INTERPRETER_SIZE]);

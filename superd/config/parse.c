@@ -16,7 +16,7 @@ enum { FILE_MAX_SIZE = 16 * 1024 * 1024, FILES = 20000 };
 struct reader {
 	struct config *config;
 	struct block *block;  /* NULL: outside all blocks */
-	struct block *before; /* the last one that was ended, or NULL */
+	struct block *before; /* the last one that was ended, or NULL after a line that is of none */
 	bool is_open;         /* the block's { has been read */
 	struct location here;
 	const char *address; /* where the lines of inetd.conf(5) listen that name none; NULL: at every interface */
@@ -84,15 +84,20 @@ static bool is_assignment(const char *line) {
 	int length = (int)strcspn(line, " \t=+-");
 	const char *sign = line + length + strspn(line + length, " \t");
 	snprintf(name, sizeof name, "%.*s", length, line);
-	return *sign != '\0' && strchr("=+-", *sign) != NULL && attr_find(name) != NULL;
+	bool is_operator = *sign == '=' || (*sign != '\0' && strchr("+-", *sign) != NULL && sign[1] == '=');
+	return is_operator && attr_find(name) != NULL;
 }
 
 /* A line outside all blocks. */
 static void read_top(struct reader *reader, char *line) {
-	bool is_stray = reader->before != NULL && is_assignment(line);
+	bool is_stray = is_assignment(line);
 	char *rest = line, *word = next_word(&rest);
 	if (strcasecmp(word, "service") == 0) {
 		const char *name = next_word(&rest);
+		if (attr_is_near(name, "defaults")) {
+			begin_meant_defaults(reader, name, rest);
+			return;
+		}
 		begin_block(reader, block_add(reader->config, name, &reader->here), rest);
 	} else if (strcasecmp(word, "defaults") == 0) begin_defaults(reader, rest);
 	else if (attr_is_near(word, "defaults")) begin_meant_defaults(reader, word, rest);
@@ -103,9 +108,12 @@ static void read_top(struct reader *reader, char *line) {
 		else (strlen(word) == 7 ? read_file : read_directory)(reader, path);
 	} else if (is_stray) {
 		wrong(reader, "'%.100s' is outside all blocks; is a '}' too early?", word);
-		reader->before->is_broken = true;
-	} else if (!inetd_read_line(reader->config, &reader->here, word, rest, &reader->address)) {
-		if (strspn(word, "0123456789.") == strlen(word)) reader->address = word; /* without the ':' */
+		*(reader->before != NULL ? &reader->before->is_broken : &reader->config->has_unread) = true;
+	} else {
+		reader->before = NULL;
+		if (inetd_read_line(reader->config, &reader->here, word, rest, &reader->address)) return;
+		bool is_address = strpbrk(word, ".:") != NULL || strcasecmp(word, "localhost") == 0;
+		if (is_address && is_end(rest)) reader->address = word; /* without the ':' */
 		wrong(reader,
 		    "expected service, defaults, include, includedir or a line of inetd.conf instead of '%.100s'",
 		    word);
@@ -255,7 +263,7 @@ static void read_directory(const struct reader *reader, const char *path) {
 	struct dirent **entries;
 	struct stat about;
 	int count = scandir(path, &entries, NULL, alphasort);
-	trust_check(reader->config, path, 0, &reader->here);
+	trust_check_folder(reader->config, path, &reader->here);
 	if (count < 0) fail_to_read(reader, path, strerror(errno));
 	for (int i = 0; i < count; i++) {
 		const char *name = entries[i]->d_name, *file = mem_print(reader->config->loading, "%s/%s", path, name);

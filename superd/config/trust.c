@@ -7,7 +7,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { STICKY = 01000 }; /* S_ISVTX, which not every POSIX has */
+enum { STICKY = 01000, MOST_INTERPRETERS = 5 }; /* S_ISVTX, which not every POSIX has; the kernel's limit */
+
+static void warn(const char *path, const struct stat *about, const struct location *location) {
+	log_warning_at(location, "%.300s: users other than root can change it (owner %lu, group %lu, mode %04o)", path,
+	    (unsigned long)about->st_uid, (unsigned long)about->st_gid, (unsigned)about->st_mode & 07777);
+}
 
 /*
  * Warns of each part of the path that users other than root, and `user`, which the program runs as, can change. In a sticky
@@ -18,7 +23,7 @@ void trust_check(struct config *config, const char *path, uid_t user, const stru
 	static const char table;
 	struct stat about;
 	struct arena *loading = config->loading;
-	char here[PATH_MAX], target[PATH_MAX] = "";
+	static char here[PATH_MAX], target[PATH_MAX]; /* not on the stack: paths can have thousands of parts */
 	bool is_relative = path[0] != '/';
 	if (geteuid() != 0 || (is_relative && getcwd(here, sizeof here) == NULL)) return;
 	if (is_relative) path = mem_print(loading, "%s/%s", here, path);
@@ -34,14 +39,22 @@ void trust_check(struct config *config, const char *path, uid_t user, const stru
 	bool is_writable = (about.st_mode & S_IWOTH || is_groups) && !is_link && !is_sticky;
 	bool is_others = about.st_uid != 0 && about.st_uid != user;
 	if ((is_others || is_writable) && *warned == NULL) {
-		log_warning_at(location,
-		    "%.300s: users other than root can change it (owner %lu, group %lu, mode %04o)", path,
-		    (unsigned long)about.st_uid, (unsigned long)about.st_gid, (unsigned)about.st_mode & 07777);
+		warn(path, &about, location);
 		*warned = path;
 	}
-	if (!is_link || readlink(path, target, sizeof target - 1) <= 0) return;
+	ssize_t size = is_link && stat(path, &about) == 0 ? readlink(path, target, sizeof target) : 0;
+	if (size <= 0 || size == sizeof target) return;
 	bool is_absolute = target[0] == '/';
-	trust_check(config, mem_print(loading, "%s/%s", is_absolute ? "" : folder, target), user, location);
+	trust_check(
+	    config, mem_print(loading, "%s/%.*s", is_absolute ? "" : folder, (int)size, target), user, location);
+}
+
+/* The same for a directory whose files superd reads: there, others must not even add one. */
+void trust_check_folder(struct config *config, const char *path, const struct location *location) {
+	struct stat about;
+	trust_check(config, path, 0, location);
+	if (geteuid() != 0 || stat(path, &about) < 0 || !(about.st_mode & STICKY)) return;
+	if (about.st_mode & S_IWOTH || (about.st_mode & S_IWGRP && about.st_gid != 0)) warn(path, &about, location);
 }
 
 /* The interpreter that a script names in its first line. Returns `name`, or NULL if the file is none, or cannot be read. */
@@ -56,12 +69,13 @@ const char *trust_find_interpreter(const char *path, char name[INTERPRETER_SIZE]
 	return name;
 }
 
-/* The same for a program that is executed as that user, and for its interpreter, both below `root`. */
+/* The same for a program that is executed as that user, and for its interpreter, all below `root`; an interpreter may have one. */
 void trust_check_program(
     struct config *config, const char *root, const char *program, uid_t user, const struct location *location) {
 	char name[INTERPRETER_SIZE];
-	const char *path = mem_print(config->loading, "%s%s", root, program);
-	trust_check(config, path, user, location);
-	if (geteuid() != 0 || trust_find_interpreter(path, name) == NULL || *name != '/') return;
-	trust_check(config, mem_print(config->loading, "%s%s", root, name), user, location);
+	for (int depth = 0; program != NULL && geteuid() == 0 && depth < MOST_INTERPRETERS; depth++) {
+		const char *path = mem_print(config->loading, "%s%s", root, program);
+		trust_check(config, path, user, location);
+		program = trust_find_interpreter(path, name);
+	}
 }

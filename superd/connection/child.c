@@ -34,7 +34,8 @@ static void time_is_up(struct timer *timer) {
 		if (!child->exited && getpgid(child->pid) != child->pid)
 			kill(child->pid, number); /* it has left its group */
 		is_over = child->exited;
-		child->deadline = child->term_sent ? INT64_MAX : loop_now() + KILL_GRACE_MS;
+		if (child->term_sent && child->killed == 0) child->killed = loop_now();
+		child->deadline = loop_now() + KILL_GRACE_MS;
 		child->term_sent = true;
 	}
 	if (is_over) {
@@ -73,6 +74,14 @@ void child_end_groups(void) {
 	for (struct child *child = child_of(hash_each(&children, NULL)); child != NULL;
 	     child = child_of(hash_each(&children, &child->link)))
 		if (child->exited) kill(-child->pid, SIGKILL);
+}
+
+/* Whether all children have been sent KILL long ago: a process that traces one can keep its end from superd. */
+bool child_all_lost(void) {
+	const struct child *child = child_next(NULL);
+	while (child != NULL && child->killed > 0 && loop_now() >= child->killed + KILL_GRACE_MS)
+		child = child_next(child);
+	return child == NULL;
 }
 
 size_t child_count(void) { return children.count; }

@@ -40,6 +40,7 @@ struct child {
 	int linger_fd;
 	struct client *asking;   /* the client of a question to the DNS, or NULL */
 	int64_t began, deadline; /* at the deadline TERM is sent, and KILL_GRACE_MS later KILL */
+	int64_t killed;          /* when KILL was sent first; 0: not yet */
 	bool is_hurried;         /* the deadline is a stop's, and not time_limit's */
 	bool term_sent, exited;  /* exited: others of its process group have not */
 	struct source source;
@@ -92,6 +93,7 @@ void child_add(struct child *child);
 void child_limit(struct child *child, int64_t deadline);
 void child_forget(struct child *child);
 void child_end_groups(void);
+bool child_all_lost(void);
 size_t child_count(void);
 struct child *child_next(const struct child *last);
 void child_reap(pid_t known);

@@ -19,7 +19,10 @@ static void discard(struct watch *watch) {
 	static char bytes[65536];
 	loop_limit_waits();
 	ssize_t length = sys_receive_nonblocking(watch->fd, bytes, sizeof bytes);
-	if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) end(&watch->timer);
+	if (length > 0 || (length < 0 && errno == EINTR)) return;
+	if (length < 0 && errno == EAGAIN)
+		loop_unwatch(watch); /* an error queue that a program has filled: until the deadline */
+	else end(&watch->timer);
 }
 
 /*

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { PART = 400, STICKY = 01000, MOST_LINKS = 8 };
+enum { PART = 400, STICKY = 01000, MOST_LINKS = 40 };
 
 /*
  * A file of log_type, opened once for all services that name it. Past the soft limit there is a warning, past the hard limit
@@ -47,19 +47,22 @@ static void read_size(struct log_file *file) {
 static int open_safely(int from, const char *path, int links) {
 	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
 	char text[PATH_MAX], target[PATH_MAX] = "";
-	struct stat link, about;
+	struct stat link, about, process;
 	int fd = openat(from, path, flags, 0640);
 	if (fd >= 0 || errno != ELOOP || links == MOST_LINKS) return fd;
 	const char *name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
 	snprintf(text, sizeof text, "%.*s", (int)(name - path), path);
-	int folder = openat(from, *text != '\0' ? text : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int folder = sys_open_folder(from, *text != '\0' ? text : ".");
 	if (folder < 0) return -1;
 	if (fstat(folder, &about) == 0 && fstatat(folder, name, &link, AT_SYMLINK_NOFOLLOW) == 0) {
 		bool is_own =
 		    (link.st_uid == 0 || link.st_uid == geteuid()) && (about.st_uid == 0 || about.st_uid == geteuid());
 		bool may_others_rename = (about.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (about.st_mode & STICKY) == 0;
+		bool is_descriptor = stat("/proc/self/fd", &process) == 0 && process.st_dev == about.st_dev;
 		errno = ELOOP;
-		if (is_own && !may_others_rename && readlinkat(folder, name, target, sizeof target - 1) > 0)
+		if (is_own && is_descriptor)
+			fd = openat(folder, name, flags & ~O_NOFOLLOW, 0640); /* as /dev/stdout is */
+		else if (is_own && !may_others_rename && readlinkat(folder, name, target, sizeof target - 1) > 0)
 			fd = open_safely(folder, target, links + 1);
 	}
 	close(folder);

@@ -80,6 +80,7 @@ static struct listener *new_without_service(const char *id) {
 	if (nameless == NULL) {
 		nameless = service_new(NULL, "", &(struct location){"an earlier configuration", 0});
 		nameless->linger = EARLIER_LINGER;
+		nameless->log_on_failure = LOG_ITEM_HOST;
 		nameless->log_on_success = LOG_ITEM_PID | LOG_ITEM_EXIT | LOG_ITEM_DURATION;
 	}
 	struct service *service = service_copy(nameless, id);
@@ -199,13 +200,14 @@ static unsigned chosen_port(const struct listener *listener) {
 	return port;
 }
 
-/* An unclaimed socket because of which the address is in use: it has the same path or port. A supervisor's stays open. */
+/* An unclaimed socket because of which the address is in use, or one of it is. A supervisor's stays open. */
 static struct listening_socket *find_conflicting(const struct endpoint *address) {
 	struct listening_socket *socket = unclaimed;
 	for (; socket != NULL; socket = socket->next) {
 		bool has_port = addr_port(address) != 0 && addr_port(&socket->address) == addr_port(address);
-		if (socket->watch.fd >= 0 && !socket->is_passed && (has_port || addr_equal(&socket->address, address)))
-			break;
+		bool is_wider = has_port && (addr_is_wildcard(address) || addr_is_wildcard(&socket->address));
+		bool is_same = addr_equal(&socket->address, address) && (has_port || socket_has_path(socket));
+		if (socket->watch.fd >= 0 && !socket->is_passed && (is_wider || is_same)) break;
 	}
 	return socket;
 }
@@ -217,10 +219,17 @@ static int open_socket(
 	while (socket_open(socket, service, error) < 0) {
 		struct listening_socket *conflicting = errno == EADDRINUSE ? find_conflicting(&socket->address) : NULL;
 		if (conflicting == NULL) return -1;
-		shutdown(conflicting->watch.fd, SHUT_RDWR); /* a program with wait = yes may have a copy */
-		socket_close(conflicting);
+		socket_make_way(conflicting, socket);
 	}
 	return 0;
+}
+
+/* A program of an earlier service with wait = yes may have the supervisor's socket, and make superd's accept wait. */
+static bool is_unsafe(const struct listening_socket *socket, const struct service *service, struct error *error) {
+	if (!socket->is_passed || !socket->is_shared || service->wait) return false;
+	error_set(error, "wait: a program may still have the supervisor's socket; restart superd to change it");
+	errno = EBUSY;
+	return true;
 }
 
 static void retry_later(void) {
@@ -250,6 +259,7 @@ static int open_missing(struct listener *listener, const struct service *service
 	int tries = PORT_TRIES;
 	while ((socket = *link) != NULL) {
 		bool is_only = socket == listener->sockets && socket->next == NULL;
+		if (is_unsafe(socket, service, error)) return -1;
 		if (socket->watch.fd >= 0 || open_socket(listener, service, socket, error) == 0) {
 			link = &socket->next;
 		} else if ((errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && service->any_loopback && !is_only) {
@@ -378,8 +388,10 @@ bool listener_check_all(void) {
 	share_sockets();
 	for (struct listener *listener = first; listener != NULL; listener = listener->next)
 		for (struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
-			if (socket->watch.fd >= 0 || find_conflicting(&socket->address) != NULL) continue;
-			if (socket_check(socket, listener->next_service, &error) == 0) continue;
+			bool is_open = socket->watch.fd >= 0 || find_conflicting(&socket->address) != NULL;
+			if (is_open ? !is_unsafe(socket, listener->next_service, &error)
+				    : socket_check(socket, listener->next_service, &error) == 0)
+				continue;
 			fail(listener, &error);
 			return false;
 		}

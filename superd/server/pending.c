@@ -11,10 +11,10 @@ enum { RETRY_MS = 200 };
 /* superd's own shortage. Each listener has one, too. */
 static struct shortage own_shortage;
 
-/* Whether the same may well succeed a little later. ETXTBSY: the program is just being written. */
+/* Whether the same may well succeed a little later. ETXTBSY: the program is just being written. EDQUOT: of keyrings. */
 bool shortage_is(int error_number) {
 	return error_number == EAGAIN || error_number == ENOMEM || error_number == EMFILE || error_number == ENFILE ||
-	       error_number == ENOBUFS || error_number == ETXTBSY;
+	       error_number == ENOBUFS || error_number == ETXTBSY || error_number == EDQUOT;
 }
 
 /* That failed for want of something: nothing is tried until the time that this returns, for that listener, or (NULL) for any. */

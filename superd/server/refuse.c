@@ -63,9 +63,16 @@ static void count_refusal(const struct client *client, enum verdict verdict) {
 		loop_set_timer(&listener->refusal_timer, run->last + RUN_GAP_MS);
 }
 
+/* A reload or a stop may have closed the socket that the client has come by, and its number may be another's. */
+static bool has_socket(const struct listener *listener, int fd) {
+	const struct listening_socket *socket = listener->sockets;
+	while (socket != NULL && socket->watch.fd != fd) socket = socket->next;
+	return socket != NULL;
+}
+
 /*
  * Refuses a client. If the program accepts by itself, superd cannot: a datagram is read and discarded, and a connection waits
- * in the backlog, unless a stop has closed the socket, whose descriptor may have been reused.
+ * in the backlog.
  */
 void refuse_client(const struct client *client, enum verdict verdict) {
 	struct listener *listener = client->listener;
@@ -77,7 +84,7 @@ void refuse_client(const struct client *client, enum verdict verdict) {
 		close_gently(client->fd);
 	} else {
 		loop_limit_waits();
-		bool is_dgram = listener->sockets != NULL && service->socket_type == SOCK_DGRAM;
+		bool is_dgram = service->socket_type == SOCK_DGRAM && has_socket(listener, client->fd);
 		bool is_read = is_dgram && sys_receive_nonblocking(client->fd, &unread, sizeof unread) > 0;
 		bool was_there = is_read || (is_dgram && client->peer.length > 0); /* a datagram may be empty */
 		if (!was_there) listener->closed_until = loop_now() + RETRY_MS;
@@ -85,26 +92,39 @@ void refuse_client(const struct client *client, enum verdict verdict) {
 }
 
 /*
- * Whether a client that was admitted to an earlier service of the listener is admitted to its present one. Who may connect at a
- * path, the path decides: one that has connected at another, or when others might, is not.
+ * Whether a client that has connected to an earlier service of the listener could connect to its present one. At a path, that is
+ * so only if the socket is the same, since the path decides who may.
  */
-static bool is_still_admitted(const struct client *client) {
-	bool is_there = client->local.at.any.sa_family != AF_UNIX;
+bool refuse_is_reachable(const struct client *client) {
+	struct endpoint local = client->local; /* a PROXY header may have set it */
+	bool is_path = local.at.any.sa_family == AF_UNIX;
+	if (!is_path) addr_read_local(client->fd, &local);
 	const struct listening_socket *socket = client->listener->sockets;
-	for (; socket != NULL && !is_there; socket = socket->next)
-		is_there = socket->is_kept && addr_equal(&socket->address, &client->local);
-	return is_there && access_check(client) == VERDICT_ALLOW;
+	for (; socket != NULL; socket = socket->next) {
+		bool is_there = addr_equal(&socket->address, &local);
+		bool is_within = addr_is_wildcard(&socket->address) && addr_port(&socket->address) == addr_port(&local);
+		if (is_path ? is_there && socket->is_kept : is_there || is_within) return true;
+	}
+	return false;
 }
 
 /* Queues a client that an earlier service of its listener, or an earlier superd, has admitted, or refuses it. */
 void refuse_or_queue(const struct client *client) {
-	if (!is_still_admitted(client)) refuse_client(client, VERDICT_ADDRESS);
-	else if (pending_add(client) < 0) refuse_client(client, VERDICT_FORK);
+	struct client again = *client;
+	again.is_confirmed = false; /* the DNS is asked again, if it must be */
+	enum verdict verdict = refuse_is_reachable(client) ? access_check(client) : VERDICT_ADDRESS;
+	if (verdict == VERDICT_ALLOW && pending_add(&again) < 0) verdict = VERDICT_FORK;
+	if (verdict != VERDICT_ALLOW) refuse_client(client, verdict);
 }
 
-/* The listener's service is another one: checks its pending clients again. */
-void refuse_pending(struct listener *listener) {
+/* The listener's service is another one: checks again the clients that wait for a program or for their PROXY header. */
+void refuse_unreachable(struct listener *listener) {
 	struct client client;
 	for (long count = listener->pending; count > 0 && pending_take(listener, &client); count--)
 		refuse_or_queue(&client);
+	for (struct waiting *waiting = listener->headers.first, *next; waiting != NULL; waiting = next) {
+		next = waiting->next;
+		if (!refuse_is_reachable(&proxy_header(waiting)->client))
+			waiting->watch.timer.due(&waiting->watch.timer);
+	}
 }

@@ -264,7 +264,8 @@ static void question_ended(struct child *child, int status) {
 	bool is_outdated = client->is_outdated && status == 0;
 	client->is_confirmed = !is_outdated;
 	client->is_outdated = false;
-	if (is_outdated) decide(client);
+	if (is_outdated && !refuse_is_reachable(client)) verdict = VERDICT_ADDRESS;
+	if (is_outdated && verdict == VERDICT_ALLOW) decide(client);
 	else if (verdict == VERDICT_ALLOW) admit(client);
 	else refuse_client(client, verdict);
 	free(client);
@@ -347,7 +348,7 @@ static void serve_readable(struct watch *watch) {
 
 /* The listener's sockets have changed, and perhaps its service. */
 static void listener_changed(struct listener *listener) {
-	if (listener->change == CHANGE_SERVICE) refuse_pending(listener);
+	if (listener->change == CHANGE_SERVICE) refuse_unreachable(listener);
 	access_note_ports(listener);
 	update_accepting(listener);
 }
@@ -384,7 +385,9 @@ void serve_restore_pending(const struct client *client) {
 
 /* Goes on reading the PROXY header of a client that an earlier superd had accepted. */
 void serve_restore_header(const struct header *header) {
-	proxy_read_header(&header->client.listener->headers, header, header_done);
+	if (refuse_is_reachable(&header->client))
+		proxy_read_header(&header->client.listener->headers, header, header_done);
+	else refuse_client(&header->client, VERDICT_PROXY);
 }
 
 /* Lets a connection linger whose program an earlier superd had started. */
@@ -394,7 +397,7 @@ void serve_restore_lingering(struct listener *listener, int fd, int64_t deadline
 bool serve_is_idle(void) {
 	const struct listener *listener = listener_first();
 	while (listener != NULL && listener_is_idle(listener)) listener = listener->next;
-	return listener == NULL && child_count() == 0;
+	return (listener == NULL && child_count() == 0) || (child_count() > 0 && child_all_lost());
 }
 
 bool serve_is_stopping(void) { return stop_began != INT64_MAX; }

@@ -34,6 +34,7 @@ struct listening_socket {
 	struct endpoint configured, address; /* as configured, and as it is: the kernel may have chosen the port */
 	bool is_passed;                      /* by a supervisor */
 	bool is_shared;                      /* a program with wait = yes has got it, and may have a copy */
+	bool is_replacing;                   /* another one at its address, of which a program may have a copy */
 	bool is_kept;                        /* it was open before the last reload or upgrade */
 	dev_t device;                        /* with inode: of the path that superd bound */
 	ino_t inode;                         /* 0: there is no such path */
@@ -91,7 +92,9 @@ struct listening_socket *socket_new(const struct service *service, const struct 
 int socket_set_up(const struct listening_socket *socket, const struct service *service);
 int socket_open(struct listening_socket *socket, const struct service *service, struct error *error);
 int socket_check(const struct listening_socket *socket, const struct service *service, struct error *error);
+bool socket_has_path(const struct listening_socket *socket);
 void socket_close(struct listening_socket *socket);
+void socket_make_way(struct listening_socket *socket, struct listening_socket *next);
 
 /* listener.c: a service at work */
 struct listener *listener_first(void);
@@ -124,7 +127,8 @@ void serve_stop(bool at_once);
 /* refuse.c: how a client is refused */
 void refuse_client(const struct client *client, enum verdict verdict);
 void refuse_or_queue(const struct client *client);
-void refuse_pending(struct listener *listener);
+bool refuse_is_reachable(const struct client *client);
+void refuse_unreachable(struct listener *listener);
 
 /* pending.c: shortages */
 bool shortage_is(int error_number);

@@ -32,7 +32,8 @@ static int move_up(int fd) {
 void socket_identify(struct listening_socket *socket) {
 	struct stat about;
 	addr_read_local(socket->watch.fd, &socket->address);
-	socket->is_passed = inherited_is_passed(&socket->address);
+	int type = get_option(socket->watch.fd, SOL_SOCKET, SO_TYPE);
+	socket->is_passed = inherited_is_passed(&socket->address, type);
 	if (socket->address.at.any.sa_family != AF_UNIX || socket->is_passed || socket->inode != 0) return;
 	if (sys_find_file(socket->watch.fd, socket->address.at.un.sun_path, &about) < 0) return;
 	if (!S_ISSOCK(about.st_mode)) return;
@@ -115,26 +116,28 @@ static int check_path(const struct endpoint *address, int type) {
 }
 
 /* A path is created with its mode, so that at no time others may connect. What a server has left there is removed. */
-static int bind_at(int fd, const struct service *service, const struct endpoint *address) {
+static int bind_at(int fd, const struct service *service, const struct endpoint *address, bool is_replacing) {
 	int family = address->at.any.sa_family;
 	bool only_v6 = service->v6only || !addr_is_wildcard(address);
-	bool is_dgram = service->socket_type == SOCK_DGRAM; /* with that option, any user could take its datagrams */
+	bool is_safe = service->socket_type != SOCK_DGRAM; /* else any user could share the port, and take datagrams */
+	bool reuses = family != AF_UNIX && (is_safe || is_replacing);
 	if (family == AF_UNIX && unlink(address->at.un.sun_path) < 0 && errno != ENOENT) return -1;
-	if (family != AF_UNIX && !is_dgram && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return -1;
+	if (reuses && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return -1;
 	if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) < 0) return -1;
 	mode_t saved = umask((mode_t)(~service->socket_mode & 0777));
 	int bound = bind(fd, &address->at.any, address->length);
 	umask(saved);
+	if (reuses && !is_safe) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	return bound;
 }
 
 /* A socket that is bound at the address, at which no client can connect yet. Returns the descriptor, or -1 and errno. */
-static int open_bound(const struct service *service, const struct endpoint *address) {
+static int open_bound(const struct service *service, const struct endpoint *address, bool is_replacing) {
 	int family = address->at.any.sa_family, type = (int)service->socket_type;
 	if (check_path(address, type) < 0) return -1;
 	int fd = sys_socket(family, type, family == AF_UNIX ? 0 : service->protocol_number);
 	if (fd < 0) return -1;
-	if (bind_at(fd, service, address) == 0) return move_up(fd);
+	if (bind_at(fd, service, address, is_replacing) == 0) return move_up(fd);
 	int saved = errno;
 	close(fd);
 	errno = saved;
@@ -182,12 +185,12 @@ static int fail(const struct endpoint *address, struct error *error) {
  */
 int socket_open(struct listening_socket *socket, const struct service *service, struct error *error) {
 	struct endpoint wanted = socket->address;
-	int fd = open_bound(service, &wanted);
+	int fd = open_bound(service, &wanted, socket->is_replacing);
 	bool lacks_v6 = fd < 0 && (errno == EAFNOSUPPORT || service->socket_type == SOCK_RAW);
 	if (lacks_v6 && addr_is_wildcard(&wanted) && !(service->flags & FLAG_IPV6)) {
 		wanted = (struct endpoint){.length = sizeof wanted.at.in, .at.in.sin_family = AF_INET};
 		addr_set_port(&wanted, addr_port(&socket->address));
-		fd = open_bound(service, &wanted);
+		fd = open_bound(service, &wanted, socket->is_replacing);
 	}
 	if (fd < 0) return fail(&wanted, error);
 	socket->watch.fd = fd;
@@ -204,23 +207,38 @@ int socket_open(struct listening_socket *socket, const struct service *service, 
 int socket_check(const struct listening_socket *socket, const struct service *service, struct error *error) {
 	const struct endpoint *address = &socket->address;
 	bool is_path = address->at.any.sa_family == AF_UNIX;
-	int fd = is_path ? check_path(address, (int)service->socket_type) : open_bound(service, address);
+	int fd = is_path ? check_path(address, (int)service->socket_type) : open_bound(service, address, false);
 	if (fd < 0 && errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT) return fail(address, error);
 	if (fd > 0) close(fd);
 	return 0;
 }
 
-/* Closes the socket. Its path is removed, unless another server has bound its own socket there. */
-void socket_close(struct listening_socket *socket) {
-	const char *path = socket->address.at.un.sun_path;
+/* Whether what is at the socket's path is the socket, and not one that another server has bound there. */
+bool socket_has_path(const struct listening_socket *socket) {
 	struct stat about;
+	return socket->inode != 0 && lstat(socket->address.at.un.sun_path, &about) == 0 &&
+	       about.st_dev == socket->device && about.st_ino == socket->inode;
+}
+
+/* Closes the socket. Its path is removed, if it is its own. */
+void socket_close(struct listening_socket *socket) {
 	if (socket->watch.fd < 0) return;
 	loop_unwatch(&socket->watch);
-	bool is_there = socket->inode != 0 && lstat(path, &about) == 0;
-	if (is_there && about.st_dev == socket->device && about.st_ino == socket->inode) unlink(path);
+	if (socket_has_path(socket)) unlink(socket->address.at.un.sun_path);
 	loop_limit_waits();
 	close(socket->watch.fd);
 	socket->watch.fd = -1;
 	socket->inode = 0;
 	socket->is_shared = false;
+}
+
+/*
+ * Closes a socket because of which another, which is to be opened, has no address. A program with wait = yes may have a copy: a
+ * copy of a listening socket is shut down, and one of datagrams shares the address with the next socket, and no other.
+ */
+void socket_make_way(struct listening_socket *socket, struct listening_socket *next) {
+	set_option(socket->watch.fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	shutdown(socket->watch.fd, SHUT_RDWR);
+	socket_close(socket);
+	next->is_replacing = true;
 }

@@ -95,3 +95,18 @@ load ../lib/superd
 	[ "$stderr" = "conf:4: warning: disabled: there is no service 'B'
 conf:4: warning: disabled: there is no service 'c'" ]
 }
+
+@test "hint: an attribute before the first block, or a service called defaults, nothing runs" {
+	{
+		echo 'only_from = 192.0.2.1'
+		print_service a
+	} >"$CONF"
+	assert_config_errors "conf:1: 'only_from' is outside all blocks; is a '}' too early?" 'defaults may be in what cannot be read'
+	[ -z "$output" ]
+	{
+		printf 'service defaults\n{\n\tonly_from = 192.0.2.1\n}\n'
+		print_service a
+	} >"$CONF"
+	assert_config_errors "conf:1: unknown word 'defaults'; is defaults meant?"
+	[ -z "$output" ]
+}

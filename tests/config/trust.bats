@@ -115,3 +115,15 @@ assert_warnings() {
 	} >"$CONF"
 	assert_warnings "$PLACE/theirs" "$PLACE/banner" "$PLACE/interpreter"
 }
+
+@test "trust: an interpreter is a link to itself, superd checks the rest" {
+	ln -s ./loop "$PLACE/loop"
+	printf '#!%s\n' "$PLACE/loop" >"$PLACE/program"
+	assert_warnings
+}
+
+@test "trust: a directory of files in which others may add one, superd warns of it although it is sticky" {
+	mkdir -m 1777 "$PLACE/files"
+	echo "includedir $PLACE/files" >>"$CONF"
+	assert_warnings "$PLACE/files"
+}

@@ -102,3 +102,16 @@ start_sending() {
 	run "$LOAD" -c 4 -n 50 -b 50000 -a "$BATS_TEST_TMPDIR/answer" "$BATS_TEST_TMPDIR/socket"
 	assert_output --partial 'served=50 '
 }
+
+@test "linger: a program leaves an entry in the connection's error queue, superd sleeps (Linux)" {
+	cat >"$BATS_TEST_TMPDIR/queue.py" <<-'END'
+		import socket
+		s = socket.socket(fileno=0)
+		s.setsockopt(socket.SOL_SOCKET, 37, 0x2 | 0x10 | 0x800)  # SO_TIMESTAMPING of what is sent
+		s.send(b"hello")
+	END
+	start_superd -p 0 -b 127.0.0.1 -o linger=60 python3 "$BATS_TEST_TMPDIR/queue.py"
+	start_background "$CLIENT" "$PORT" all hold >"$BATS_TEST_TMPDIR/held"
+	wait_for_line 'EXIT: python3'
+	assert_sleeps 2
+}

@@ -62,7 +62,9 @@ assert_pending_gets() {
 	reload_superd
 	upgrade_superd
 	touch "$BATS_TEST_TMPDIR/go"
-	assert_pending_gets ''
+	wait_until is_gone "$CLIENT_PID"
+	[[ $(cat "$BATS_TEST_TMPDIR/pending") =~ ^(\(reset\))?$ ]]
+	echoes "$(port_of b)"
 }
 
 @test "upgrade: two services have one id and the first is removed, its pending client does not get the other's program" {
@@ -279,4 +281,42 @@ print_two() {
 	echoes "$FIRST_PORT"
 	echoes "$other"
 	run ! nc -z 127.0.0.1 "$second"
+}
+
+@test "upgrade: a service gets a narrower address while a client waits for its PROXY header, the client is refused" {
+	port=$(free_port)
+	print_open_service a 'proxy_from = 127.0.0.1' 'bind = 0.0.0.0' "port = $port" >"$CONF"
+	start_superd -c "$CONF"
+	start_background "$CLIENT" -h 127.0.0.2 "$port" "file:$BATS_TEST_TMPDIR/go" 'send:PROXY UNKNOWN\r\nhello\n' shut all >"$BATS_TEST_TMPDIR/pending" 2>&1
+	CLIENT_PID=$BG_PID
+	wait_until has_sockets 2
+	print_open_service a 'proxy_from = 127.0.0.1' 'bind = 127.0.0.1' "port = $port" >"$CONF"
+	upgrade_superd
+	touch "$BATS_TEST_TMPDIR/go"
+	wait_until is_gone "$CLIENT_PID"
+	run cat "$BATS_TEST_TMPDIR/pending"
+	refute_output --partial hello
+}
+
+@test "reload: another process has the new address at the same port, the service keeps its socket and its backlog" {
+	port=$(free_port)
+	start_server -h 127.0.0.2 -p "$port" - accept hold
+	print_open_service a "port = $port" >"$CONF"
+	start_superd -c "$CONF"
+	before=$(stat -c %i -L "/proc/$SUPERD_PID/fd/64")
+	print_open_service a "port = $port" 'bind = 127.0.0.2' >"$CONF"
+	signal_and_wait HUP 'reloaded: .* 1 with errors'
+	[ "$(stat -c %i -L "/proc/$SUPERD_PID/fd/64")" = "$before" ]
+	echoes "$port"
+}
+
+@test "reload: a datagram service gets another address while its program runs, it listens there" {
+	port=$(free_port)
+	print_service a 'socket_type = dgram' 'wait = yes' 'bind = 127.0.0.1' "port = $port" 'server = /bin/sleep' 'server_args = 1000' >"$CONF"
+	start_superd -c "$CONF"
+	"$LIB/udp_client" -t 0.1 127.0.0.1 "$port" hello
+	wait_until has_children 1
+	print_service a 'socket_type = dgram' 'wait = yes' 'bind = 0.0.0.0' "port = $port" >"$CONF"
+	reload_superd
+	log_has 1 "listening a 0\.0\.0\.0:$port"
 }
