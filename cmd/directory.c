@@ -116,7 +116,7 @@ static void explain_unresolved(const char *path, int error) {
 /* Returns the first bytes of a program, with a NUL byte after them, valid until the next call. */
 static char *read_head(const char *path) {
 	static char head[HEAD_SIZE + 1];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	ssize_t length = fd == -1 ? 0 : read(fd, head, sizeof head - 1);
 
 	if (fd != -1) close(fd);

@@ -5,7 +5,7 @@
  */
 #include "superd.h"
 
-enum { BEST_SCORE = 4 };
+enum { FITTING_SCORE = 3, BEST_SCORE };
 
 static const char nothing_runs[] = "nothing runs, because of the error in defaults";
 
@@ -14,14 +14,14 @@ static int match_score(const struct listener *listener, const struct service *se
 	if (listener->change != CHANGE_UNDECIDED) return 0;
 	if (listener->service->fingerprint == service->fingerprint) return BEST_SCORE;
 	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next)
-		if (socket_fits(socket, service, &service->addresses[0])) return 3;
+		if (socket_fits(socket, service, &service->addresses[0])) return FITTING_SCORE;
 	return listener->nth == service->nth ? 2 : 1;
 }
 
-/* The listener that gets the service: the best match of those with its id. NULL if there is none. */
-static struct listener *find_best_match(const struct service *service) {
+/* The listener that gets the service: the best match, of `least` or more, of those with its id. NULL if there is none. */
+static struct listener *find_best_match(const struct service *service, int least) {
 	struct listener *listener, *best = NULL;
-	int most = 0;
+	int most = least - 1;
 	for (size_t nth = 0; most < BEST_SCORE && (listener = listener_find(service->id, nth)) != NULL; nth++)
 		if (match_score(listener, service) > most) {
 			most = match_score(listener, service);
@@ -30,23 +30,16 @@ static struct listener *find_best_match(const struct service *service) {
 	return best;
 }
 
-/* Decides which listener gets which service of the configuration; the services are the listeners' from now on. */
-static void match_services(struct config *config) {
-	bool is_first = listener_first() == NULL;
-	for (size_t i = 0; i < config->count; i++) {
-		struct service *service = config->services[i];
-		struct listener *listener = is_first ? NULL : find_best_match(service);
-		if (listener == NULL) listener = listener_new(service);
-		bool is_same = listener->has_service && listener->service->fingerprint == service->fingerprint;
-		config->services[i] = NULL;
-		listener->change = is_same ? CHANGE_NONE : listener->has_service ? CHANGE_SERVICE : CHANGE_NEW;
-		if (!is_same) {
-			listener->next_service = service;
-			continue;
-		}
-		service_release(listener->service);
-		listener->service = service;
+/* Gives a service of the configuration to a listener, whose it is from now on. */
+static void give(struct listener *listener, struct service *service) {
+	bool is_same = listener->has_service && listener->service->fingerprint == service->fingerprint;
+	listener->change = is_same ? CHANGE_NONE : listener->has_service ? CHANGE_SERVICE : CHANGE_NEW;
+	if (!is_same) {
+		listener->next_service = service;
+		return;
 	}
+	service_release(listener->service);
+	listener->service = service;
 }
 
 /* A service that is newly in error keeps its running configuration: that of its number, if it is not taken, or another's. */
@@ -60,6 +53,24 @@ static void keep_failed(const struct config *config) {
 		if (listener == NULL || !listener->has_service) continue;
 		log_warning("%s has errors; the running configuration is kept", failed->id);
 		listener->change = CHANGE_KEPT;
+	}
+}
+
+/*
+ * Decides which listener gets which service: first the same or the same address, then what must be kept (if `keeps`), then the rest.
+ */
+static void match_services(struct config *config, bool keeps) {
+	bool is_first = listener_first() == NULL;
+	for (int least = is_first ? 1 : FITTING_SCORE; least >= 1; least -= FITTING_SCORE - 1) {
+		for (size_t i = 0; i < config->count; i++) {
+			struct service *service = config->services[i];
+			if (service == NULL) continue;
+			struct listener *listener = is_first ? NULL : find_best_match(service, least);
+			if (listener == NULL && least > 1) continue;
+			config->services[i] = NULL;
+			give(listener != NULL ? listener : listener_new(service), service);
+		}
+		if (least > 1 && keeps) keep_failed(config);
 	}
 }
 
@@ -136,7 +147,7 @@ static void log_summary(const struct config *config, size_t services, size_t add
 /* Whether the services could be opened in place of those of the superd that runs. */
 static bool can_take_over(struct config *config) {
 	if (config->count == 0 && config->errors == 0) log_error("there is no service to run");
-	match_services(config);
+	match_services(config, false);
 	retire_removed();
 	return config->count > 0 && listener_check_all();
 }
@@ -182,7 +193,7 @@ int reload_start(const struct options *options, void (*meanwhile)(void)) {
 	struct config config;
 	size_t changes[CHANGES] = {0};
 	config_load(options, &config, meanwhile);
-	if (!config.defaults_broken) match_services(&config);
+	if (!config.defaults_broken) match_services(&config, false);
 	retire_removed();
 	serve_open_all();
 	finish(changes);
@@ -211,8 +222,7 @@ void reload_again(const struct options *options, void (*meanwhile)(void)) {
 	} else if (config.broken || config.defaults_broken) {
 		log_error("the configuration has errors; nothing was changed");
 	} else {
-		match_services(&config);
-		keep_failed(&config);
+		match_services(&config, true);
 		size_t removed = retire_removed();
 		serve_open_all();
 		finish(changes);

@@ -62,9 +62,9 @@ static void write_client(FILE *to, const struct client *client) {
 }
 
 static void write_child(FILE *to, const struct child *child) {
-	fprintf(to, "%s pid=%ld linger_fd=%d began=%" PRId64 " deadline=%" PRId64 " term_sent=%d",
-	    child->asking != NULL ? "question" : "child", (long)child->pid, keep_client(child->linger_fd), child->began,
-	    child->deadline, child->term_sent);
+	fprintf(to, "%s pid=%ld is_holder=%d linger_fd=%d began=%" PRId64 " deadline=%" PRId64 " term_sent=%d",
+	    child->asking != NULL ? "question" : "child", (long)child->pid, child->pid == child->listener->holder,
+	    keep_client(child->linger_fd), child->began, child->deadline, child->term_sent);
 	write_source(to, child->source);
 	if (child->asking != NULL) write_client(to, child->asking);
 	else write_name(to, child->listener->service->id, child->listener->nth);
@@ -191,6 +191,7 @@ static struct client read_client(const char *line, struct listener *listener) {
 	    .peer = read_endpoint(line, "peer"),
 	    .local = read_endpoint(line, "local")};
 	client.source = addr_source(&client.peer, client.uid);
+	spawn_note_client(client.fd);
 	return client;
 }
 
@@ -202,7 +203,7 @@ static void restore_child(const char *line, struct listener *listener, struct cl
 	    .deadline = read_number(line, "deadline", INT64_MAX),
 	    .term_sent = read_number(line, "term_sent", 0) != 0,
 	    .source = read_source(line)};
-	serve_restore_child(listener, &child);
+	serve_restore_child(listener, &child, read_number(line, "is_holder", listener->service->wait > 0) != 0);
 }
 
 static void restore_program(const char *line, struct listener *listener) { restore_child(line, listener, NULL); }

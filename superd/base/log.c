@@ -89,7 +89,7 @@ void log_open(enum log_level least, const struct named_value *facility, bool is_
 	own_log.is_bare = is_check;
 	if (fstat(STDERR_FILENO, &about) < 0) return;
 	own_log.is_journal = !is_check && is_journal(&about);
-	if (S_ISREG(about.st_mode)) return;
+	if (S_ISREG(about.st_mode) && !(fcntl(STDERR_FILENO, F_GETFL) & O_APPEND)) return; /* the offset is shared */
 	own_log.to_terminal = own_log.facility == NULL && isatty(STDERR_FILENO) == 1;
 	int reopened = S_ISSOCK(about.st_mode) ? -1 : sys_reopen_nonblocking(STDERR_FILENO);
 	if (reopened >= 0) own_log.fd = reopened;

@@ -70,8 +70,9 @@ int loop_open(void) {
  */
 void loop_limit_waits(void) {
 	loop.needs_ticks = true;
-	if (!loop.ticks) sys_set_ticks(true);
+	if (loop.ticks || loop.signals.fd == 0) return; /* before loop_open, the signal would end superd */
 	loop.ticks = true;
+	sys_set_ticks(true);
 }
 
 /* No such signal comes any more: an exec would be ended by it. */

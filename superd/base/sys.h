@@ -23,7 +23,7 @@ int sys_open_folder(int from, const char *path);
 ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length);
 ssize_t sys_move_nonblocking(int from, int to, size_t length);
 ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size);
-void sys_peek_sender(int fd, struct endpoint *sender);
+int sys_peek_sender(int fd, struct endpoint *sender);
 
 /* the path of a UNIX-domain socket */
 int sys_set_path(const char *path, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid);

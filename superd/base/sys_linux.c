@@ -104,7 +104,7 @@ int sys_accept(int fd, struct endpoint *peer) {
 int sys_reopen_nonblocking(int fd) {
 	char path[40];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 /* Opens a folder that need not be readable, at a path from the folder `from`. Returns the descriptor, or -1 and errno. */
@@ -128,11 +128,13 @@ ssize_t sys_move_nonblocking(int from, int to, size_t length) {
 /* Reads what has already arrived, up to `size` bytes. Returns how many, 0 at the end, or -1 and errno. */
 ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size) { return recv(fd, bytes, size, MSG_DONTWAIT); }
 
-/* The sender of the datagram that is next; length 0 if there is none. Nothing is read. */
-void sys_peek_sender(int fd, struct endpoint *sender) {
+/* The sender of the datagram that is next; nothing is read. Returns 0, or -1 and errno if there is none. */
+int sys_peek_sender(int fd, struct endpoint *sender) {
 	char none;
 	sender->length = sizeof sender->at;
-	if (recvfrom(fd, &none, 0, MSG_PEEK | MSG_DONTWAIT, &sender->at.any, &sender->length) < 0) sender->length = 0;
+	ssize_t peeked = recvfrom(fd, &none, 0, MSG_PEEK | MSG_DONTWAIT, &sender->at.any, &sender->length);
+	if (peeked < 0) sender->length = 0;
+	return peeked < 0 ? -1 : 0;
 }
 
 /* O_PATH names the file that is there now. A link is opened itself, and is never superd's socket. */
@@ -218,7 +220,7 @@ void sys_default_signals(void) {
 
 /* SIGALRM every few milliseconds, or not any more. */
 void sys_set_ticks(bool on) {
-	const struct timeval span = {0, on ? 10000 : 0};
+	const struct timeval span = {0, on ? 2000 : 0};
 	setitimer(ITIMER_REAL, &(struct itimerval){span, span}, NULL);
 }
 

@@ -66,10 +66,12 @@ ssize_t sys_receive_nonblocking(int fd, char *bytes, size_t size) {
 	return -1;
 }
 
-void sys_peek_sender(int fd, struct endpoint *sender) {
+int sys_peek_sender(int fd, struct endpoint *sender) {
 	char none;
 	sender->length = sizeof sender->at;
-	if (recvfrom(fd, &none, 0, MSG_PEEK, &sender->at.any, &sender->length) < 0) sender->length = 0;
+	ssize_t peeked = recvfrom(fd, &none, 0, MSG_PEEK, &sender->at.any, &sender->length);
+	if (peeked < 0) sender->length = 0;
+	return peeked < 0 ? -1 : 0;
 }
 
 /* POSIX cannot open the path of a socket. Between the check and the change, another file but a link could be put there. */

@@ -229,6 +229,6 @@ bool addr_list_matches(const struct address_list *list, struct source source) {
  */
 bool addr_lists_admit(const struct service *service, struct source source) {
 	if (service->no_access.set && addr_list_matches(&service->no_access, source)) return false;
-	return !service->only_from.set || service->only_from.domains != NULL ||
+	return !service->only_from.set || (service->only_from.domains != NULL && !addr_is_uid(source)) ||
 	       addr_list_matches(&service->only_from, source);
 }

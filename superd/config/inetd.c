@@ -140,7 +140,7 @@ bool inetd_read_line(
 	words_split(config->loading, &line.words, rest);
 	const char **word = line.words.word;
 	size_t count = line.words.count;
-	if (count == 1 && first[strlen(first) - 1] == ':') {
+	if ((count == 1 || *word[1] == '#') && first[strlen(first) - 1] == ':') {
 		cut_address(first, address);
 		return true;
 	}

@@ -99,12 +99,17 @@ static void read_top(struct reader *reader, char *line) {
 			return;
 		}
 		begin_block(reader, block_add(reader->config, name, &reader->here), rest);
+	} else if (attr_is_near(word, "service")) {
+		begin_block(reader, block_add(reader->config, next_word(&rest), &reader->here), rest);
+		wrong(reader, "unknown word '%.100s'; is service meant?", word);
 	} else if (strcasecmp(word, "defaults") == 0) begin_defaults(reader, rest);
 	else if (attr_is_near(word, "defaults")) begin_meant_defaults(reader, word, rest);
 	else if (strcasecmp(word, "include") == 0 || strcasecmp(word, "includedir") == 0) {
 		const char *path = next_word(&rest);
-		if (is_end(path)) wrong(reader, "a path is missing after '%.100s'", word);
-		else if (!is_end(next_word(&rest))) wrong(reader, "too many paths after '%.100s'", word);
+		bool is_missing = is_end(path), is_wrong = is_missing || !is_end(next_word(&rest));
+		reader->config->has_unread |= is_wrong;
+		if (is_missing) wrong(reader, "a path is missing after '%.100s'", word);
+		else if (is_wrong) wrong(reader, "too many paths after '%.100s'", word);
 		else (strlen(word) == 7 ? read_file : read_directory)(reader, path);
 	} else if (is_stray) {
 		wrong(reader, "'%.100s' is outside all blocks; is a '}' too early?", word);
@@ -114,6 +119,7 @@ static void read_top(struct reader *reader, char *line) {
 		if (inetd_read_line(reader->config, &reader->here, word, rest, &reader->address)) return;
 		bool is_address = strpbrk(word, ".:") != NULL || strcasecmp(word, "localhost") == 0;
 		if (is_address && is_end(rest)) reader->address = word; /* without the ':' */
+		reader->config->has_unread |= attr_is_near(word, "include") || attr_is_near(word, "includedir");
 		wrong(reader,
 		    "expected service, defaults, include, includedir or a line of inetd.conf instead of '%.100s'",
 		    word);

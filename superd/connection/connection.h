@@ -18,6 +18,7 @@ struct client {
 	struct endpoint peer, local;
 	struct source source;
 	uid_t uid;
+	uint64_t admitted_by;                            /* the fingerprint of the service that has admitted it */
 	bool is_accepted;                                /* else the program gets the listening socket (wait = yes) */
 	bool is_outdated;                                /* a reload has changed what the DNS is asked for */
 	bool is_confirmed;                               /* the DNS has confirmed that it is admitted */
@@ -82,6 +83,7 @@ const struct header *proxy_header(const struct waiting *waiting);
 /* spawn.c: from a client to its program */
 int spawn_start(
     struct service *service, const struct client *client, struct child *child, struct task_failure *failure);
+void spawn_note_client(int fd);
 size_t spawn_starting(void);
 void spawn_collect(void);
 void spawn_wait(void);

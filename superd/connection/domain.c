@@ -10,6 +10,7 @@
 
 /* Whether the DNS has to be asked before the lists can admit or refuse the source. */
 bool domain_must_ask(const struct service *service, struct source source) {
+	if (addr_is_uid(source)) return false; /* it has no name */
 	return service->no_access.domains != NULL ||
 	       (service->only_from.domains != NULL && !addr_list_matches(&service->only_from, source));
 }

@@ -289,6 +289,13 @@ void spawn_hand_over(struct child *child, int *waits) {
 	}
 }
 
+static int lowest_client = INT_MAX;
+
+/* Notes a client's descriptor: below the lowest one, there is none of a client. */
+void spawn_note_client(int fd) {
+	if (fd < lowest_client) lowest_client = fd;
+}
+
 /*
  * Starts `child`: the service's program, or what superd itself does instead, with the client's connection as its
  * descriptors 0 and 1; or, if it is `asking`, a question to the DNS. `child->started` is called when it has started, or with
@@ -296,7 +303,6 @@ void spawn_hand_over(struct child *child, int *waits) {
  */
 int spawn_start(
     struct service *service, const struct client *client, struct child *child, struct task_failure *failure) {
-	static int lowest = INT_MAX; /* of the clients' descriptors: below it, there is none of another client */
 	if (!own.is_known) find_own();
 	if (quick_count == MAX_QUICK) spawn_wait();
 	if (quick_count == MAX_QUICK) check_slow(&quick->timer);
@@ -307,8 +313,7 @@ int spawn_start(
 	launch->client = *client;
 	launch->child = child;
 	launch->timer = (struct timer){.due = check_slow};
-	launch->closes_others = client->fd != lowest;
-	if (client->fd < lowest) lowest = client->fd;
+	launch->closes_others = client->fd != lowest_client;
 	launch->task.run = child->asking != NULL ? run_question : service->is_internal ? run_internal : run_program;
 	launch->task.copies_memory = launch->task.run != run_program;
 	launch->task.shares_descriptors = !service->wait; /* a stop may close the socket that a program gets itself */

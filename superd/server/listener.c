@@ -370,6 +370,7 @@ void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct 
 			listener->service = listener->next_service;
 			listener->next_service = NULL;
 			listener->has_service = true;
+			if (listener->sockets != NULL && !listener->sockets->is_kept) listener->holder = 0;
 			limits_forget(listener);
 		}
 		start(listener);

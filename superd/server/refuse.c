@@ -96,9 +96,9 @@ void refuse_client(const struct client *client, enum verdict verdict) {
  * so only if the socket is the same, since the path decides who may.
  */
 bool refuse_is_reachable(const struct client *client) {
-	struct endpoint local = client->local; /* a PROXY header may have set it */
+	struct endpoint local; /* not client->local, which a PROXY header may have set */
+	addr_read_local(client->fd, &local);
 	bool is_path = local.at.any.sa_family == AF_UNIX;
-	if (!is_path) addr_read_local(client->fd, &local);
 	const struct listening_socket *socket = client->listener->sockets;
 	for (; socket != NULL; socket = socket->next) {
 		bool is_there = addr_equal(&socket->address, &local);
@@ -108,11 +108,27 @@ bool refuse_is_reachable(const struct client *client) {
 	return false;
 }
 
+/* Whether the one that has connected may name another as its client in a PROXY header, or has not done that. */
+static bool may_name(const struct client *client, bool has_named) {
+	struct endpoint peer = {.length = sizeof peer.at};
+	if (getpeername(client->fd, &peer.at.any, &peer.length) < 0) return false;
+	struct source source = addr_source(&peer, client->uid);
+	return addr_list_matches(&client->listener->service->proxy_from, source) ||
+	       (!has_named && addr_source_equal(source, client->source));
+}
+
+/* Whether the PROXY header of a client that has connected to an earlier service of the listener may still be read. */
+bool refuse_expects_header(const struct client *client) {
+	return refuse_is_reachable(client) && may_name(client, true);
+}
+
 /* Queues a client that an earlier service of its listener, or an earlier superd, has admitted, or refuses it. */
 void refuse_or_queue(const struct client *client) {
 	struct client again = *client;
 	again.is_confirmed = false; /* the DNS is asked again, if it must be */
-	enum verdict verdict = refuse_is_reachable(client) ? access_check(client) : VERDICT_ADDRESS;
+	again.admitted_by = client->listener->service->fingerprint;
+	bool is_known = refuse_is_reachable(client) && may_name(client, false);
+	enum verdict verdict = is_known ? access_check(client) : VERDICT_ADDRESS;
 	if (verdict == VERDICT_ALLOW && pending_add(&again) < 0) verdict = VERDICT_FORK;
 	if (verdict != VERDICT_ALLOW) refuse_client(client, verdict);
 }
@@ -124,7 +140,7 @@ void refuse_unreachable(struct listener *listener) {
 		refuse_or_queue(&client);
 	for (struct waiting *waiting = listener->headers.first, *next; waiting != NULL; waiting = next) {
 		next = waiting->next;
-		if (!refuse_is_reachable(&proxy_header(waiting)->client))
+		if (!refuse_expects_header(&proxy_header(waiting)->client))
 			waiting->watch.timer.due(&waiting->watch.timer);
 	}
 }

@@ -4,7 +4,6 @@
  */
 #include "server.h"
 
-#include <poll.h>
 #include <sys/wait.h>
 
 enum {
@@ -34,7 +33,7 @@ static bool has_room(const struct listener *listener) {
 static void update_accepting(struct listener *listener) {
 	const struct service *service = listener->service;
 	bool is_closed = (service->on_limit == ON_LIMIT_WAIT || service->wait) && loop_now() < listener->closed_until;
-	bool is_handed_out = service->wait && listener->running > 0;
+	bool is_handed_out = service->wait && listener->holder > 0;
 	int64_t again = is_closed ? listener->closed_until : INT64_MAX;
 	if (loop_now() < listener->shortage.until && listener->shortage.until < again) again = listener->shortage.until;
 	if (listener->pending > 0 && has_room(listener)) again = loop_now();
@@ -85,7 +84,12 @@ static void start_failed(const struct client *client, const struct task_failure 
 	if (shortage_is(failure->error_number) && !(service->flags & FLAG_NORETRY)) {
 		bool is_own = strcmp(failure->step, "fork") == 0 || strcmp(failure->step, "memory") == 0;
 		delay(is_own ? NULL : listener, failure);
-		if (!client->is_accepted || pending_add(client) == 0) return;
+		if (!client->is_accepted) return;
+		if (client->admitted_by != service->fingerprint) { /* a reload has changed it meanwhile */
+			refuse_or_queue(client);
+			return;
+		}
+		if (pending_add(client) == 0) return;
 	}
 	if (listener->refusal_runs[VERDICT_FORK].refused == 0) log_start_failure(service, failure);
 	refuse_client(client, VERDICT_FORK);
@@ -95,6 +99,7 @@ static void start_failed(const struct client *client, const struct task_failure 
 static void count_child(const struct child *child, int change) {
 	*(child->asking != NULL ? &child->listener->questions : &child->listener->running) += change;
 	limits_count(child->listener, child->source, change);
+	if (change < 0 && child->pid == child->listener->holder) child->listener->holder = 0;
 	metrics_touch();
 }
 
@@ -116,12 +121,9 @@ static void child_started(const struct client *client, struct child *child, cons
 
 /* Whether a client still waits at one of the listener's sockets. */
 static bool is_readable(const struct listener *listener) {
-	bool is_ready = false;
-	for (const struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
-		struct pollfd polled = {.fd = socket->watch.fd, .events = POLLIN};
-		is_ready |= poll(&polled, 1, 0) > 0;
-	}
-	return is_ready;
+	const struct listening_socket *socket = listener->sockets;
+	while (socket != NULL && !socket_is_readable(socket)) socket = socket->next;
+	return socket != NULL;
 }
 
 /*
@@ -175,10 +177,11 @@ static void admit(const struct client *client) {
 	start_child(client);
 }
 
-static void register_child(struct child *child) {
+static void register_child(struct child *child, bool is_holder) {
 	child_add(child);
 	child_limit(child, stop_deadline(child->listener));
 	count_child(child, +1);
+	if (is_holder) child->listener->holder = child->pid;
 }
 
 /* Starts a child for the client, if there is memory for all that it needs. Returns 0, or -1 and the failure. */
@@ -199,7 +202,7 @@ static int start(const struct client *client, bool must_ask, struct task_failure
 		    .ended = must_ask ? question_ended : program_ended};
 		if (asking != NULL) *asking = *client;
 		if (spawn_start(service, client, child, failure) == 0) {
-			register_child(child);
+			register_child(child, !client->is_accepted);
 			return 0;
 		}
 	}
@@ -264,6 +267,7 @@ static void question_ended(struct child *child, int status) {
 	bool is_outdated = client->is_outdated && status == 0;
 	client->is_confirmed = !is_outdated;
 	client->is_outdated = false;
+	client->admitted_by = child->listener->service->fingerprint;
 	if (is_outdated && !refuse_is_reachable(client)) verdict = VERDICT_ADDRESS;
 	if (is_outdated && verdict == VERDICT_ALLOW) decide(client);
 	else if (verdict == VERDICT_ALLOW) admit(client);
@@ -273,6 +277,7 @@ static void question_ended(struct child *child, int status) {
 }
 
 static void header_done(struct client *client, enum header_result result) {
+	client->admitted_by = client->listener->service->fingerprint;
 	if (result == HEADER_GOOD) {
 		handle_client(client);
 	} else if (result == HEADER_BAD) {
@@ -291,6 +296,7 @@ static int accept_client(struct client *client) {
 	if (fd < 0 && shortage_free_descriptors(errno)) fd = sys_accept(client->fd, &client->peer);
 	client->fd = fd;
 	client->is_accepted = true;
+	if (fd >= 0) spawn_note_client(fd);
 	if (client->fd < 0) {
 		struct task_failure failure = {"accept", errno};
 		bool is_none = errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED || errno == EINTR;
@@ -306,13 +312,6 @@ static int accept_client(struct client *client) {
 	return 0;
 }
 
-/* The program gets the socket itself. The sender of a datagram is known, that of a connection is not. */
-static void peek_client(struct client *client) {
-	if (client->listener->service->socket_type != SOCK_DGRAM) return;
-	sys_peek_sender(client->fd, &client->peer);
-	if (client->peer.length > 0) client->source = addr_source(&client->peer, client->uid);
-}
-
 /* Serves one client. Returns whether a connection was accepted, so that another may be waiting. */
 static bool serve_one(const struct listening_socket *socket) {
 	struct listener *listener = socket->listener;
@@ -321,14 +320,17 @@ static bool serve_one(const struct listening_socket *socket) {
 	    .listener = listener,
 	    .local = socket->address,
 	    .uid = (uid_t)-1,
+	    .admitted_by = service->fingerprint,
 	    .is_refused = access_refuses_answer};
 	if (limits_is_too_fast(listener)) {
 		log_detail("%s: cps is reached; new connections wait %ld s", service->id, service->cps.seconds);
 		update_accepting(listener);
 		return false;
 	}
-	if (service->wait) peek_client(&client);
-	else if (accept_client(&client) < 0) return false;
+	if ((service->wait ? socket_peek : accept_client)(&client) < 0) {
+		update_accepting(listener);
+		return false;
+	}
 	if (!service->wait) listener->accepted++;
 	metrics_touch();
 	if (!service->wait && addr_list_matches(&service->proxy_from, client.source))
@@ -362,7 +364,7 @@ void serve_open_all(void) {
 }
 
 /* Goes on counting a child that an earlier superd has started, if it is a child of this process. */
-void serve_restore_child(struct listener *listener, const struct child *restored) {
+void serve_restore_child(struct listener *listener, const struct child *restored, bool is_holder) {
 	siginfo_t about;
 	struct child *child = malloc(sizeof *child);
 	if (child == NULL || restored->pid <= 1 ||
@@ -373,7 +375,7 @@ void serve_restore_child(struct listener *listener, const struct child *restored
 	*child = *restored;
 	child->listener = listener;
 	child->ended = child->asking != NULL ? question_ended : program_ended;
-	register_child(child);
+	register_child(child, is_holder);
 	update_accepting(listener);
 }
 
@@ -385,7 +387,7 @@ void serve_restore_pending(const struct client *client) {
 
 /* Goes on reading the PROXY header of a client that an earlier superd had accepted. */
 void serve_restore_header(const struct header *header) {
-	if (refuse_is_reachable(&header->client))
+	if (refuse_expects_header(&header->client))
 		proxy_read_header(&header->client.listener->headers, header, header_done);
 	else refuse_client(&header->client, VERDICT_PROXY);
 }

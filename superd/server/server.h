@@ -62,6 +62,7 @@ struct listener {
 	struct service *service, *next_service; /* next_service: from a reload, until it is served */
 	enum change change;
 	struct listening_socket *sockets;
+	pid_t holder;                                 /* the program that has the listening socket (wait = yes), or 0 */
 	bool has_service;                             /* `service` has been served: it is more than an id */
 	bool retired, paused;                         /* retired: without sockets, until its last child has ended */
 	long running, questions;                      /* children that run the program; that ask the DNS */
@@ -74,6 +75,7 @@ struct listener {
 	long second_count; /* of connections in this second, for cps */
 	int64_t second_began, closed_until;
 	int quick_exits; /* of a program with wait = yes, one after the other */
+	int empty_wakes; /* of a datagram socket, one after the other: it was readable, and there was no datagram */
 	struct timer accept_timer, refusal_timer;
 };
 
@@ -92,6 +94,8 @@ struct listening_socket *socket_new(const struct service *service, const struct 
 int socket_set_up(const struct listening_socket *socket, const struct service *service);
 int socket_open(struct listening_socket *socket, const struct service *service, struct error *error);
 int socket_check(const struct listening_socket *socket, const struct service *service, struct error *error);
+bool socket_is_readable(const struct listening_socket *socket);
+int socket_peek(struct client *client);
 bool socket_has_path(const struct listening_socket *socket);
 void socket_close(struct listening_socket *socket);
 void socket_make_way(struct listening_socket *socket, struct listening_socket *next);
@@ -115,7 +119,7 @@ void listener_free_retired(void);
 
 /* serve.c: one connection, from accept to the child's end */
 void serve_open_all(void);
-void serve_restore_child(struct listener *listener, const struct child *child);
+void serve_restore_child(struct listener *listener, const struct child *child, bool is_holder);
 void serve_restore_pending(const struct client *client);
 void serve_restore_header(const struct header *header);
 void serve_restore_lingering(struct listener *listener, int fd, int64_t deadline);
@@ -128,6 +132,7 @@ void serve_stop(bool at_once);
 void refuse_client(const struct client *client, enum verdict verdict);
 void refuse_or_queue(const struct client *client);
 bool refuse_is_reachable(const struct client *client);
+bool refuse_expects_header(const struct client *client);
 void refuse_unreachable(struct listener *listener);
 
 /* pending.c: shortages */

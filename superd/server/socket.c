@@ -7,7 +7,10 @@
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
+
+enum { MOST_EMPTY_WAKES = 16, EMPTY_PAUSE_MS = 1000 };
 
 static int set_option(int fd, int level, int option, int value) {
 	return setsockopt(fd, level, option, &value, sizeof value);
@@ -98,15 +101,38 @@ static int check_folder(const struct endpoint *address) {
 }
 
 /*
- * Whether a socket may be bound at a path: there is none, or a server that has ended left it. A server that answers, or
+ * Removes a path, or only asks (`is_asked`) whether it could, if it still is that file. All is done in one folder: another user
+ * could exchange it for another one in between. Returns whether it is, or was, that file.
+ */
+static bool remove_path(const char *path, dev_t device, ino_t inode, bool is_asked) {
+	char folder_path[sizeof((struct sockaddr_un *)NULL)->sun_path + 1];
+	const char *name = strrchr(path, '/') + 1;
+	struct stat about;
+	snprintf(folder_path, sizeof folder_path, "%.*s", (int)(name - path), path);
+	int folder = sys_open_folder(AT_FDCWD, folder_path);
+	if (folder < 0) return false;
+	bool is_there =
+	    fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && about.st_dev == device && about.st_ino == inode;
+	if (is_there && !is_asked) unlinkat(folder, name, 0);
+	close(folder);
+	return is_there;
+}
+
+/* Whether what is at the socket's path is the socket, and not one that another server has bound there. */
+bool socket_has_path(const struct listening_socket *socket) {
+	return socket->inode != 0 && remove_path(socket->address.at.un.sun_path, socket->device, socket->inode, true);
+}
+
+/*
+ * Whether a socket may be bound at a path: there is none, or a server that has ended left it, which is `found` then. A server that answers, or
  * whose backlog is full, uses it. Returns 0, or -1 and errno.
  */
-static int check_path(const struct endpoint *address, int type) {
-	struct stat about;
+static int check_path(const struct endpoint *address, int type, struct stat *found) {
+	*found = (struct stat){.st_ino = 0};
 	if (address->at.any.sa_family != AF_UNIX) return 0;
-	if (lstat(address->at.un.sun_path, &about) < 0) return errno == ENOENT ? check_folder(address) : -1;
-	int probe = S_ISSOCK(about.st_mode) ? sys_socket(AF_UNIX, type, 0) : -1;
-	if (!S_ISSOCK(about.st_mode)) errno = EEXIST;
+	if (lstat(address->at.un.sun_path, found) < 0) return errno == ENOENT ? check_folder(address) : -1;
+	int probe = S_ISSOCK(found->st_mode) ? sys_socket(AF_UNIX, type, 0) : -1;
+	if (!S_ISSOCK(found->st_mode)) errno = EEXIST;
 	if (probe < 0) return -1;
 	fcntl(probe, F_SETFL, O_NONBLOCK);
 	int failure = connect(probe, &address->at.any, address->length) < 0 ? errno : EADDRINUSE;
@@ -115,13 +141,12 @@ static int check_path(const struct endpoint *address, int type) {
 	return failure == ECONNREFUSED ? 0 : -1;
 }
 
-/* A path is created with its mode, so that at no time others may connect. What a server has left there is removed. */
+/* A path is created with its mode, so that at no time others may connect. */
 static int bind_at(int fd, const struct service *service, const struct endpoint *address, bool is_replacing) {
 	int family = address->at.any.sa_family;
 	bool only_v6 = service->v6only || !addr_is_wildcard(address);
 	bool is_safe = service->socket_type != SOCK_DGRAM; /* else any user could share the port, and take datagrams */
 	bool reuses = family != AF_UNIX && (is_safe || is_replacing);
-	if (family == AF_UNIX && unlink(address->at.un.sun_path) < 0 && errno != ENOENT) return -1;
 	if (reuses && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return -1;
 	if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) < 0) return -1;
 	mode_t saved = umask((mode_t)(~service->socket_mode & 0777));
@@ -134,7 +159,9 @@ static int bind_at(int fd, const struct service *service, const struct endpoint 
 /* A socket that is bound at the address, at which no client can connect yet. Returns the descriptor, or -1 and errno. */
 static int open_bound(const struct service *service, const struct endpoint *address, bool is_replacing) {
 	int family = address->at.any.sa_family, type = (int)service->socket_type;
-	if (check_path(address, type) < 0) return -1;
+	struct stat found;
+	if (check_path(address, type, &found) < 0) return -1;
+	if (found.st_ino != 0) remove_path(address->at.un.sun_path, found.st_dev, found.st_ino, false);
 	int fd = sys_socket(family, type, family == AF_UNIX ? 0 : service->protocol_number);
 	if (fd < 0) return -1;
 	if (bind_at(fd, service, address, is_replacing) == 0) return move_up(fd);
@@ -203,28 +230,32 @@ int socket_open(struct listening_socket *socket, const struct service *service, 
 	return fail(&wanted, error);
 }
 
+/* Opens a socket at another name in the folder of a path, and closes it again. Returns 0, or -1 and an error. */
+static int try_folder(const struct endpoint *address, const struct service *service, struct error *error) {
+	struct listening_socket trial = {.watch.fd = -1, .address = *address};
+	char *path = trial.address.at.un.sun_path, *name = strrchr(path, '/') + 1;
+	snprintf(name, (size_t)(path + sizeof trial.address.at.un.sun_path - name), ".%ld", (long)getpid());
+	if (socket_open(&trial, service, error) < 0) return -1;
+	socket_close(&trial);
+	return 0;
+}
+
 /* Whether socket_open would succeed; no client can connect meanwhile. Returns 0, or -1 and an error. */
 int socket_check(const struct listening_socket *socket, const struct service *service, struct error *error) {
 	const struct endpoint *address = &socket->address;
 	bool is_path = address->at.any.sa_family == AF_UNIX;
-	int fd = is_path ? check_path(address, (int)service->socket_type) : open_bound(service, address, false);
+	struct stat found;
+	int fd = is_path ? check_path(address, (int)service->socket_type, &found) : open_bound(service, address, false);
 	if (fd < 0 && errno != EADDRNOTAVAIL && errno != EAFNOSUPPORT) return fail(address, error);
 	if (fd > 0) close(fd);
-	return 0;
-}
-
-/* Whether what is at the socket's path is the socket, and not one that another server has bound there. */
-bool socket_has_path(const struct listening_socket *socket) {
-	struct stat about;
-	return socket->inode != 0 && lstat(socket->address.at.un.sun_path, &about) == 0 &&
-	       about.st_dev == socket->device && about.st_ino == socket->inode;
+	return is_path ? try_folder(address, service, error) : 0;
 }
 
 /* Closes the socket. Its path is removed, if it is its own. */
 void socket_close(struct listening_socket *socket) {
 	if (socket->watch.fd < 0) return;
 	loop_unwatch(&socket->watch);
-	if (socket_has_path(socket)) unlink(socket->address.at.un.sun_path);
+	if (socket->inode != 0) remove_path(socket->address.at.un.sun_path, socket->device, socket->inode, false);
 	loop_limit_waits();
 	close(socket->watch.fd);
 	socket->watch.fd = -1;
@@ -241,4 +272,26 @@ void socket_make_way(struct listening_socket *socket, struct listening_socket *n
 	shutdown(socket->watch.fd, SHUT_RDWR);
 	socket_close(socket);
 	next->is_replacing = true;
+}
+
+/* Whether a client, or a datagram, has arrived at the socket. */
+bool socket_is_readable(const struct listening_socket *socket) {
+	struct pollfd polled = {.fd = socket->watch.fd, .events = POLLIN};
+	return poll(&polled, 1, 0) > 0;
+}
+
+/*
+ * The program gets the socket itself. The sender of a datagram is known, that of a connection is not. Returns -1 if there is no
+ * datagram; one that was damaged may have been there, but more than a few wake superd for another reason.
+ */
+int socket_peek(struct client *client) {
+	struct listener *listener = client->listener;
+	if (listener->service->socket_type != SOCK_DGRAM) return 0;
+	if (sys_peek_sender(client->fd, &client->peer) < 0) {
+		if (++listener->empty_wakes > MOST_EMPTY_WAKES) listener->closed_until = loop_now() + EMPTY_PAUSE_MS;
+		return -1;
+	}
+	listener->empty_wakes = 0;
+	if (client->peer.length > 0) client->source = addr_source(&client->peer, client->uid);
+	return 0;
 }

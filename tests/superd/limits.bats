@@ -250,7 +250,7 @@ teardown() {
 	wait_for_line holding "$BATS_TEST_TMPDIR/many"
 	kill "${others[@]}"
 	wait_until log_has 5 'FAIL: sh per_source_limit from=192\.0\.2\.6$'
-	has_children 1
+	wait_until has_children 1
 }
 
 @test "cps: no seconds and on_limit = wait, no more clients are served in a second than the rate" {

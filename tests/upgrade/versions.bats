@@ -117,7 +117,7 @@ assert_everything() {
 	open_connection first "$PORT"
 	mkdir "$BATS_TEST_TMPDIR/real"
 	mv "$SUPERD" "$BATS_TEST_TMPDIR/real/superd"
-	replace_superd '#!/bin/sh' 'head -n 2 <&"$SUPERD_STATE" >'"$BATS_TEST_TMPDIR/cut" "exec 9<$BATS_TEST_TMPDIR/cut" \
+	replace_superd '#!/usr/bin/env bash' 'head -n 2 <&"$SUPERD_STATE" >'"$BATS_TEST_TMPDIR/cut" "exec 9<$BATS_TEST_TMPDIR/cut" \
 		"SUPERD_STATE=9 exec $BATS_TEST_TMPDIR/real/superd \"\$@\""
 	signal_and_wait USR2 'upgrade cancelled: the new superd would not start: .*not whole'
 	has_children 1
