@@ -351,6 +351,7 @@ time.sleep(1000)' "$BATS_TEST_TMPDIR/dev/log" >"$BATS_TEST_TMPDIR/syslog"
 }
 
 @test "log_type FILE: /dev/stdout, which is a pipe, it has the lines (Linux)" {
+	needs python3 pgrep
 	start_background "$SUPERD" -p 0 -b 127.0.0.1 -o 'log_type=FILE /dev/stdout' true > >(cat >"$BATS_TEST_TMPDIR/piped") 2>"$BATS_TEST_TMPDIR/log"
 	wait_for_line listening
 	"$CLIENT" "$(sed -n 's/.*listening.*://p' "$BATS_TEST_TMPDIR/log")" all

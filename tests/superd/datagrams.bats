@@ -257,6 +257,7 @@ s.sendto(data, peer)'
 }
 
 @test "datagrams: another superd has the port, superd reports it and exits" {
+	needs python3
 	port=$(free_port)
 	print_service a 'socket_type = dgram' 'wait = yes' "port = $port" >"$CONF"
 	start_superd -c "$CONF"

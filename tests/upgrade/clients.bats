@@ -7,6 +7,7 @@ load ../lib/client
 load ../lib/fault
 
 setup() {
+	needs python3
 	PROGRAM=$BATS_TEST_TMPDIR/program
 	cp "$(type -P echo)" "$PROGRAM"
 }

@@ -5,13 +5,13 @@ load ../lib/superd
 load ../lib/client
 load ../lib/fault
 
-# build_version NAME: build superd from a copy of its sources, changed as stdin's sed script has it for upgrade.c and
+# build_version NAME: build superd from a copy of its sources, changed as stdin's sed script has it for state.c and
 # server.h: $BATS_FILE_TMPDIR/NAME/superd/superd.
 build_version() {
 	local tree=$BATS_FILE_TMPDIR/$1
 	mkdir "$tree"
 	cp -r "$ROOT/superd" "$ROOT/Makefile" "$tree/"
-	sed -i -f - "$tree/superd/upgrade.c" "$tree/superd/server/server.h"
+	sed -i -f - "$tree/superd/state.c" "$tree/superd/server/server.h"
 	make -s -C "$tree" superd/superd CFLAGS=-O1 HARDEN=-fPIE 2>&1 || return
 	! diff -rq "$ROOT/superd" "$tree/superd" --exclude=superd >/dev/null || return
 }
@@ -28,7 +28,7 @@ setup_file() {
 		s/"lingering fd=/"lingering colour=red fd=/
 		s/second_began=/second_start=/
 		s/"second_began"/"second_start"/
-		s/fprintf(to, "%s\\n", LAST_LINE)/fprintf(to, "garden colour=green\\n%s\\n", LAST_LINE)/
+		s/fprintf(to, "%s\\n", STATE_LAST_LINE)/fprintf(to, "garden colour=green\\n%s\\n", STATE_LAST_LINE)/
 		s/VERDICT_ALLOW, VERDICT_ADDRESS, VERDICT_TIME,/VERDICT_ALLOW, VERDICT_TIME, VERDICT_ADDRESS,/
 	EOF
 }
