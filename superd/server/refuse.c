@@ -111,7 +111,7 @@ bool refuse_is_reachable(const struct client *client) {
 /* Whether the one that has connected may name another as its client in a PROXY header, or has not done that. */
 static bool may_name(const struct client *client, bool has_named) {
 	struct endpoint peer = {.length = sizeof peer.at};
-	if (getpeername(client->fd, &peer.at.any, &peer.length) < 0) return true; /* it has gone, and its program will see that */
+	if (getpeername(client->fd, &peer.at.any, &peer.length) < 0) return true; /* it has gone */
 	struct source source = addr_source(&peer, client->uid);
 	return addr_list_matches(&client->listener->service->proxy_from, source) ||
 	       (!has_named && addr_source_equal(source, client->source));
