@@ -22,24 +22,13 @@ static int match_score(const struct listener *listener, const struct service *se
 static struct listener *find_best_match(const struct service *service, int least) {
 	struct listener *listener, *best = NULL;
 	int most = least - 1;
-	for (size_t nth = 0; most < BEST_SCORE && (listener = listener_find(service->id, nth)) != NULL; nth++)
-		if (match_score(listener, service) > most) {
-			most = match_score(listener, service);
-			best = listener;
-		}
-	return best;
-}
-
-/* Gives a service of the configuration to a listener, whose it is from now on. */
-static void give(struct listener *listener, struct service *service) {
-	bool is_same = listener->has_service && listener->service->fingerprint == service->fingerprint;
-	listener->change = is_same ? CHANGE_NONE : listener->has_service ? CHANGE_SERVICE : CHANGE_NEW;
-	if (!is_same) {
-		listener->next_service = service;
-		return;
+	for (size_t nth = 0; most < BEST_SCORE && (listener = listener_find(service->id, nth)) != NULL; nth++) {
+		int score = match_score(listener, service);
+		if (score <= most) continue;
+		most = score;
+		best = listener;
 	}
-	service_release(listener->service);
-	listener->service = service;
+	return best;
 }
 
 /* A service that is newly in error keeps its running configuration: that of its number, if it is not taken, or another's. */
@@ -56,21 +45,42 @@ static void keep_failed(const struct config *config) {
 	}
 }
 
+/* Gives the service to a listener, whose it is from now on. */
+static void give(struct listener *listener, struct service *service) {
+	bool is_same = listener->has_service && listener->service->fingerprint == service->fingerprint;
+	listener->change = is_same ? CHANGE_NONE : listener->has_service ? CHANGE_SERVICE : CHANGE_NEW;
+	if (!is_same) {
+		listener->next_service = service;
+		return;
+	}
+	service_release(listener->service);
+	listener->service = service;
+}
+
+/* Gives those services that have none yet a listener with their id that matches so well. */
+static void give_matching(struct config *config, int least) {
+	for (size_t i = 0; i < config->count; i++) {
+		struct listener *listener =
+		    config->services[i] != NULL ? find_best_match(config->services[i], least) : NULL;
+		if (listener == NULL) continue;
+		give(listener, config->services[i]);
+		config->services[i] = NULL;
+	}
+}
+
 /*
- * Decides which listener gets which service: first the same or the same address, then what must be kept (if `keeps`), then the rest.
+ * Decides which listener gets which service of the configuration: first one that has the same or listens there; then, if `keeps`,
+ * those in error keep theirs; then any with the id, or a new one.
  */
 static void match_services(struct config *config, bool keeps) {
-	bool is_first = listener_first() == NULL;
-	for (int least = is_first ? 1 : FITTING_SCORE; least >= 1; least -= FITTING_SCORE - 1) {
-		for (size_t i = 0; i < config->count; i++) {
-			struct service *service = config->services[i];
-			if (service == NULL) continue;
-			struct listener *listener = is_first ? NULL : find_best_match(service, least);
-			if (listener == NULL && least > 1) continue;
-			config->services[i] = NULL;
-			give(listener != NULL ? listener : listener_new(service), service);
-		}
-		if (least > 1 && keeps) keep_failed(config);
+	if (listener_first() != NULL) {
+		give_matching(config, FITTING_SCORE);
+		if (keeps) keep_failed(config);
+		give_matching(config, 1);
+	}
+	for (size_t i = 0; i < config->count; i++) {
+		if (config->services[i] != NULL) give(listener_new(config->services[i]), config->services[i]);
+		config->services[i] = NULL;
 	}
 }
 
@@ -88,11 +98,9 @@ static size_t retire_removed(void) {
 
 /* After the sockets have been opened: counts what has changed, and drops the services that could not be opened. */
 static void finish(size_t changes[CHANGES]) {
-	for (struct child *child = child_next(NULL); child != NULL; child = child_next(child)) {
-		if (child->listener == NULL || child->listener->change != CHANGE_SERVICE) continue;
-		limits_count(child->listener, child->source, +1);
-		if (child->asking != NULL) child->asking->is_outdated = true;
-	}
+	for (const struct child *child = child_next(NULL); child != NULL; child = child_next(child))
+		if (child->listener != NULL && child->listener->change == CHANGE_SERVICE)
+			limits_count(child->listener, child->source, +1);
 	for (struct listener *listener = listener_first(); listener != NULL; listener = listener->next) {
 		changes[listener->change]++;
 		if (listener->change == CHANGE_SERVICE) log_detail("%s has changed", listener->service->id);

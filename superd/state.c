@@ -54,8 +54,8 @@ static void write_listener(FILE *to, const struct listener *listener) {
 }
 
 static void write_client(FILE *to, const struct client *client) {
-	fprintf(to, " fd=%d uid=%lu is_confirmed=%d", keep_client(client->fd), (unsigned long)client->uid,
-	    client->is_confirmed);
+	fprintf(to, " fd=%d uid=%lu path_inode=%jd is_confirmed=%d", keep_client(client->fd),
+	    (unsigned long)client->uid, (intmax_t)client->path_inode, client->is_confirmed);
 	write_bytes(to, "peer", &client->peer.at, client->peer.length);
 	write_bytes(to, "local", &client->local.at, client->local.length);
 	write_name(to, client->listener->service->id, client->listener->nth);
@@ -182,11 +182,13 @@ static void restore_listener(const char *line, struct listener *listener) {
 		listener->exits[result] = read_counter(line, "exits", result_words[result]);
 }
 
+/* `admitted_by` stays 0: what has admitted the client is not known. */
 static struct client read_client(const char *line, struct listener *listener) {
 	struct client client = {.fd = read_fd(line),
 	    .listener = listener,
 	    .is_accepted = true,
 	    .uid = (uid_t)read_number(line, "uid", -1),
+	    .path_inode = (ino_t)read_number(line, "path_inode", 0),
 	    .is_confirmed = read_number(line, "is_confirmed", 0) != 0,
 	    .peer = read_endpoint(line, "peer"),
 	    .local = read_endpoint(line, "local")};
@@ -212,7 +214,6 @@ static void restore_question(const char *line, struct listener *listener) {
 	struct client *client = malloc(sizeof *client);
 	if (client == NULL) return;
 	*client = read_client(line, listener);
-	client->is_outdated = true; /* the services of this superd may be others */
 	restore_child(line, listener, client);
 }
 

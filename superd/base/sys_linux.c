@@ -116,12 +116,14 @@ ssize_t sys_send_nonblocking(int fd, const void *bytes, size_t length) {
 }
 
 /*
- * Moves bytes from one pipe to another, if that has room at once. A line takes a whole page there, so the pipe is enlarged, as
- * far as superd may. Returns how many, or -1 and errno.
+ * Moves bytes from one pipe to another, if that has room at once. A line takes a whole page there, so a pipe that is full is
+ * enlarged, as far as superd may. Returns how many, or -1 and errno.
  */
 ssize_t sys_move_nonblocking(int from, int to, size_t length) {
 	enum { SIZE = 1024 * 1024 };
-	if (fcntl(to, F_GETPIPE_SZ) < SIZE) fcntl(to, F_SETPIPE_SZ, SIZE);
+	ssize_t moved = splice(from, NULL, to, NULL, length, SPLICE_F_NONBLOCK);
+	if (moved >= 0 || errno != EAGAIN || fcntl(to, F_GETPIPE_SZ) >= SIZE) return moved;
+	fcntl(to, F_SETPIPE_SZ, SIZE);
 	return splice(from, NULL, to, NULL, length, SPLICE_F_NONBLOCK);
 }
 

@@ -327,8 +327,9 @@ uint64_t attr_hash(const struct service *service) {
 		const void *field = (const char *)service + attr->field;
 		const struct address_list *list = field;
 		const struct identity *owner = field;
-		if (attr->type == &attr_owner) hash = hash_bytes(hash, &owner->gid, sizeof owner->gid);
-		if (attr->type == &attr_owner) hash = hash_bytes(hash, &owner->uid, sizeof owner->uid);
+		if (attr->type == &attr_owner)
+			hash = hash_bytes(
+			    hash_bytes(hash, &owner->gid, sizeof owner->gid), &owner->uid, sizeof owner->uid);
 		if (attr->type == &attr_addresses) hash = hash_bytes(hash, &list->hash, sizeof list->hash);
 		else
 			for (size_t i = 0; i < value->words.count; i++) hash = hash_word(hash, value->words.word[i]);

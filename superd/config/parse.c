@@ -78,14 +78,21 @@ static void begin_meant_defaults(struct reader *reader, const char *word, char *
 static void read_file(const struct reader *outer, const char *path);
 static void read_directory(const struct reader *reader, const char *path);
 
+/* The = of NAME = VALUE, NAME += VALUE or NAME -= VALUE, and the name's length. NULL if the line is none of these. */
+static char *find_equals(char *line, size_t *length) {
+	*length = strcspn(line, " \t=+-");
+	char *sign = line + *length + strspn(line + *length, " \t"), *equals = sign;
+	if (*equals == '+' || *equals == '-') equals++;
+	return *length > 0 && *equals == '=' ? equals : NULL;
+}
+
 /* Whether a line sets an attribute, as in a block. */
-static bool is_assignment(const char *line) {
+static bool is_assignment(char *line) {
 	char name[32];
-	int length = (int)strcspn(line, " \t=+-");
-	const char *sign = line + length + strspn(line + length, " \t");
-	snprintf(name, sizeof name, "%.*s", length, line);
-	bool is_operator = *sign == '=' || (*sign != '\0' && strchr("+-", *sign) != NULL && sign[1] == '=');
-	return is_operator && attr_find(name) != NULL;
+	size_t length;
+	bool is_any = find_equals(line, &length) != NULL;
+	snprintf(name, sizeof name, "%.*s", (int)length, line);
+	return is_any && attr_find(name) != NULL;
 }
 
 /* A line outside all blocks. */
@@ -131,12 +138,13 @@ static void read_top(struct reader *reader, char *line) {
  * begins a comment. Returns NULL if the line is no assignment.
  */
 static struct assignment *read_assignment(struct reader *reader, char *line) {
-	size_t length = strcspn(line, " \t=+-");
-	char *sign = line + length + strspn(line + length, " \t"), *rest = sign + strcspn(sign, "=");
-	if (length == 0 || *rest == '\0' || rest - sign > 1 || (rest > sign && *sign != '+' && *sign != '-'))
-		return NULL;
-	enum operation operation = rest == sign ? OPERATION_SET : *sign == '+' ? OPERATION_ADD : OPERATION_REMOVE;
-	rest++;
+	size_t length;
+	char *equals = find_equals(line, &length);
+	if (equals == NULL) return NULL;
+	char *rest = equals + 1;
+	enum operation operation = equals[-1] == '+'   ? OPERATION_ADD
+				   : equals[-1] == '-' ? OPERATION_REMOVE
+						       : OPERATION_SET;
 	line[length] = '\0';
 	struct assignment *assignment = block_assign(reader->config, reader->block, line, &reader->here);
 	struct words *words = &assignment->words;

@@ -18,9 +18,9 @@ struct client {
 	struct endpoint peer, local;
 	struct source source;
 	uid_t uid;
-	uint64_t admitted_by;                            /* the fingerprint of the service that has admitted it */
+	ino_t path_inode;                                /* of the UNIX-domain socket that it has come by; 0: none */
+	uint64_t admitted_by;                            /* the fingerprint of the service that it has come to */
 	bool is_accepted;                                /* else the program gets the listening socket (wait = yes) */
-	bool is_outdated;                                /* a reload has changed what the DNS is asked for */
 	bool is_confirmed;                               /* the DNS has confirmed that it is admitted */
 	bool (*is_refused)(const struct endpoint *peer); /* for datagrams: whether the sender gets no answer */
 };

@@ -68,6 +68,51 @@ enum verdict access_check(const struct client *client) {
 	return VERDICT_SENSOR;
 }
 
+/*
+ * Whether a client that has connected to an earlier service of the listener could connect to its present one. At a path, that is
+ * so only if the socket is the same, since the path decides who may.
+ */
+static bool is_reachable(const struct client *client) {
+	struct endpoint local; /* not client->local, which a PROXY header may have set */
+	addr_read_local(client->fd, &local);
+	const struct listening_socket *socket = client->listener->sockets;
+	for (; socket != NULL; socket = socket->next) {
+		bool is_within = addr_is_wildcard(&socket->address) && addr_port(&socket->address) == addr_port(&local);
+		if (is_within || (addr_equal(&socket->address, &local) && socket->inode == client->path_inode))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the one that has connected may name another as its client in a PROXY header, or has not done that. */
+static bool may_name(const struct client *client, bool has_named) {
+	struct endpoint peer = {.length = sizeof peer.at};
+	if (getpeername(client->fd, &peer.at.any, &peer.length) < 0) return true; /* it has gone */
+	struct source source = addr_source(&peer, client->uid);
+	return addr_list_matches(&client->listener->service->proxy_from, source) ||
+	       (!has_named && addr_source_equal(source, client->source));
+}
+
+/* Makes a client one of the present service. Returns whether it was one of another: of before a reload or an upgrade. */
+static bool catch_up(struct client *client) {
+	uint64_t present = client->listener->service->fingerprint, before = client->admitted_by;
+	client->admitted_by = present;
+	return before != present;
+}
+
+/* The verdict on a client whose PROXY header has come: whether it may still send one, if its service has changed. */
+enum verdict access_check_header(struct client *client) {
+	bool is_good = !catch_up(client) || (is_reachable(client) && may_name(client, true));
+	return is_good ? VERDICT_ALLOW : VERDICT_PROXY;
+}
+
+/* The verdict on an admitted client that has waited: where its service has changed, the present one decides anew, with the DNS. */
+enum verdict access_check_again(struct client *client) {
+	if (!catch_up(client)) return VERDICT_ALLOW;
+	client->is_confirmed = false;
+	return is_reachable(client) && may_name(client, false) ? access_check(client) : VERDICT_ADDRESS;
+}
+
 /* Notes the ports of a listener, if superd itself answers there. */
 void access_note_ports(const struct listener *listener) {
 	if (listener->service->internal == INTERNAL_NONE) return;

@@ -108,14 +108,12 @@ void listener_retire(struct listener *listener) {
  * the others is lower, but their order is the same.
  */
 struct listener *listener_find_earlier(const char *id, size_t nth) {
-	struct listener *listener = NULL;
-	bool is_found = false;
 	if (nth == SIZE_MAX) return NULL;
-	for (size_t i = nth < by_name.count ? nth + 1 : by_name.count; i > 0 && !is_found; i--) {
-		listener = listener_find(id, i - 1);
-		is_found = listener != NULL && listener->earlier_nth == nth;
+	for (size_t i = nth < by_name.count ? nth + 1 : by_name.count; i > 0; i--) {
+		struct listener *listener = listener_find(id, i - 1);
+		if (listener != NULL && listener->earlier_nth == nth) return listener;
 	}
-	return is_found ? listener : NULL;
+	return NULL;
 }
 
 /* The listener that goes on with what an earlier superd had accepted for a service, which may not be configured any more. */
@@ -170,9 +168,7 @@ static void claim_sockets(struct listener *listener) {
 	for (size_t i = 0; i < service->address_count; i++) {
 		struct listening_socket **link = &unclaimed;
 		while (*link != NULL && !socket_fits(*link, service, &service->addresses[i])) link = &(*link)->next;
-		bool is_kept = *link != NULL;
-		*end = is_kept ? pop(link) : socket_new(service, &service->addresses[i]);
-		(*end)->is_kept = is_kept;
+		*end = *link != NULL ? pop(link) : socket_new(service, &service->addresses[i]);
 		end = &(*end)->next;
 	}
 	*end = NULL;
@@ -200,7 +196,7 @@ static unsigned chosen_port(const struct listener *listener) {
 	return port;
 }
 
-/* An unclaimed socket because of which the address is in use, or one of it is. A supervisor's stays open. */
+/* An unclaimed socket because of which the address is in use: it has the same one, or one of the two is a wildcard. */
 static struct listening_socket *find_conflicting(const struct endpoint *address) {
 	struct listening_socket *socket = unclaimed;
 	for (; socket != NULL; socket = socket->next) {
@@ -224,8 +220,8 @@ static int open_socket(
 	return 0;
 }
 
-/* A program of an earlier service with wait = yes may have the supervisor's socket, and make superd's accept wait. */
-static bool is_unsafe(const struct listening_socket *socket, const struct service *service, struct error *error) {
+/* Whether superd's accept could wait: a program of an earlier service with wait = yes may have the supervisor's socket. */
+static bool may_block(const struct listening_socket *socket, const struct service *service, struct error *error) {
 	if (!socket->is_passed || !socket->is_shared || service->wait) return false;
 	error_set(error, "wait: a program may still have the supervisor's socket; restart superd to change it");
 	errno = EBUSY;
@@ -259,7 +255,7 @@ static int open_missing(struct listener *listener, const struct service *service
 	int tries = PORT_TRIES;
 	while ((socket = *link) != NULL) {
 		bool is_only = socket == listener->sockets && socket->next == NULL;
-		if (is_unsafe(socket, service, error)) return -1;
+		if (may_block(socket, service, error)) return -1;
 		if (socket->watch.fd >= 0 || open_socket(listener, service, socket, error) == 0) {
 			link = &socket->next;
 		} else if ((errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT) && service->any_loopback && !is_only) {
@@ -316,7 +312,7 @@ static void poll_socket(const struct listener *listener, struct listening_socket
 }
 
 /* The socket cannot be set up as the service needs it; at a path, for example, it may admit users that the service does not. */
-static void close_unsafe(const struct listener *listener, struct listening_socket *socket, const char *address) {
+static void close_failed(const struct listener *listener, struct listening_socket *socket, const char *address) {
 	log_error("%s: %s: %s; retrying every %d s", listener->service->id, address, strerror(errno),
 	    ADDRESS_RETRY_MS / 1000);
 	socket_close(socket);
@@ -333,7 +329,7 @@ static void start(struct listener *listener) {
 		if (socket->watch.fd < 0) continue;
 		addr_format(&socket->address, text);
 		if (socket_set_up(socket, listener->service) < 0) {
-			close_unsafe(listener, socket, text);
+			close_failed(listener, socket, text);
 			continue;
 		}
 		if (is_new) log_notice("listening %s %s", listener->service->id, text);
@@ -370,7 +366,7 @@ void listener_open_all(void (*readable)(struct watch *), void (*changed)(struct 
 			listener->service = listener->next_service;
 			listener->next_service = NULL;
 			listener->has_service = true;
-			if (listener->sockets != NULL && !listener->sockets->is_kept) listener->holder = 0;
+			if (listener->sockets != NULL && listener->sockets->listener != listener) listener->holder = 0;
 			limits_forget(listener);
 		}
 		start(listener);
@@ -390,7 +386,7 @@ bool listener_check_all(void) {
 	for (struct listener *listener = first; listener != NULL; listener = listener->next)
 		for (struct listening_socket *socket = listener->sockets; socket != NULL; socket = socket->next) {
 			bool is_open = socket->watch.fd >= 0 || find_conflicting(&socket->address) != NULL;
-			if (is_open ? !is_unsafe(socket, listener->next_service, &error)
+			if (is_open ? !may_block(socket, listener->next_service, &error)
 				    : socket_check(socket, listener->next_service, &error) == 0)
 				continue;
 			fail(listener, &error);

@@ -22,8 +22,6 @@ static void accept_again(struct timer *timer);
 
 static void start_child(const struct client *client);
 
-static void question_ended(struct child *child, int status);
-
 /* Whether a child can be started now for a client that is pending. */
 static bool has_room(const struct listener *listener) {
 	return !limits_is_full(listener, listener->running) && !shortage_is_on(listener);
@@ -43,15 +41,23 @@ static void update_accepting(struct listener *listener) {
 					  limits_is_full(listener, listener->running + listener->pending));
 }
 
-/*
- * Clients that are pending have been accepted before those that wait in the backlog. Since they were admitted, others of their
- * source, or of their service, may have got programs.
- */
+/* The verdict on an admitted client that has waited: others of its source, or of its service, may have got programs meanwhile. */
+static enum verdict check_again(struct client *client) {
+	enum verdict verdict = access_check_again(client);
+	return verdict == VERDICT_ALLOW ? limits_check_room(client) : verdict;
+}
+
+/* Whether the DNS has to be asked before the client is admitted. */
+static bool must_ask(const struct client *client) {
+	return !client->is_confirmed && domain_must_ask(client->listener->service, client->source);
+}
+
+/* Clients that are pending have been accepted before those that wait in the backlog. */
 static void accept_again(struct timer *timer) {
 	struct listener *listener = CONTAINER(timer, struct listener, accept_timer);
 	struct client client;
 	while (has_room(listener) && pending_take(listener, &client)) {
-		enum verdict verdict = limits_check_room(&client);
+		enum verdict verdict = check_again(&client);
 		if (verdict == VERDICT_ALLOW) start_child(&client);
 		else refuse_client(&client, verdict);
 	}
@@ -84,12 +90,7 @@ static void start_failed(const struct client *client, const struct task_failure 
 	if (shortage_is(failure->error_number) && !(service->flags & FLAG_NORETRY)) {
 		bool is_own = strcmp(failure->step, "fork") == 0 || strcmp(failure->step, "memory") == 0;
 		delay(is_own ? NULL : listener, failure);
-		if (!client->is_accepted) return;
-		if (client->admitted_by != service->fingerprint) { /* a reload has changed it meanwhile */
-			refuse_or_queue(client);
-			return;
-		}
-		if (pending_add(client) == 0) return;
+		if (!client->is_accepted || pending_add(client) == 0) return;
 	}
 	if (listener->refusal_runs[VERDICT_FORK].refused == 0) log_start_failure(service, failure);
 	refuse_client(client, VERDICT_FORK);
@@ -177,6 +178,19 @@ static void admit(const struct client *client) {
 	start_child(client);
 }
 
+/* The DNS has admitted the client, or not; after a reload, it may have to be asked for something else. */
+static void question_ended(struct child *child, int status) {
+	struct client *client = child->asking;
+	count_child(child, -1);
+	client->is_confirmed = true;
+	enum verdict verdict = status == 0 ? check_again(client) : VERDICT_ADDRESS;
+	if (verdict != VERDICT_ALLOW) refuse_client(client, verdict);
+	else if (must_ask(client)) start_child(client);
+	else admit(client);
+	free(client);
+	update_accepting(child->listener);
+}
+
 static void register_child(struct child *child, bool is_holder) {
 	child_add(child);
 	child_limit(child, stop_deadline(child->listener));
@@ -185,21 +199,21 @@ static void register_child(struct child *child, bool is_holder) {
 }
 
 /* Starts a child for the client, if there is memory for all that it needs. Returns 0, or -1 and the failure. */
-static int start(const struct client *client, bool must_ask, struct task_failure *failure) {
+static int start(const struct client *client, bool asks, struct task_failure *failure) {
 	struct service *service = client->listener->service;
-	int64_t span = must_ask ? DNS_TIMEOUT_MS : service->time_limit * INT64_C(1000);
-	struct client *asking = must_ask ? malloc(sizeof *asking) : NULL;
+	int64_t span = asks ? DNS_TIMEOUT_MS : service->time_limit * INT64_C(1000);
+	struct client *asking = asks ? malloc(sizeof *asking) : NULL;
 	struct child *child = malloc(sizeof *child);
 	*failure = (struct task_failure){"memory", ENOMEM};
-	if (child != NULL && (asking != NULL || !must_ask)) {
+	if (child != NULL && (asking != NULL || !asks)) {
 		*child = (struct child){.listener = client->listener,
-		    .linger_fd = service->linger > 0 && !service->wait && !must_ask ? client->fd : -1,
+		    .linger_fd = service->linger > 0 && !service->wait && !asks ? client->fd : -1,
 		    .asking = asking,
 		    .began = loop_now(),
 		    .deadline = span > 0 ? loop_now() + span : INT64_MAX,
 		    .source = client->source,
 		    .started = child_started,
-		    .ended = must_ask ? question_ended : program_ended};
+		    .ended = asks ? question_ended : program_ended};
 		if (asking != NULL) *asking = *client;
 		if (spawn_start(service, client, child, failure) == 0) {
 			register_child(child, !client->is_accepted);
@@ -224,60 +238,37 @@ static void start_child(const struct client *client) {
 		refuse_client(client, VERDICT_FORK);
 		return;
 	}
-	bool must_ask = !client->is_confirmed && domain_must_ask(service, client->source);
-	bool is_alone = child_count() == 0;
-	bool may_wait = !must_ask && !service->wait && !(service->flags & FLAG_NORETRY);
+	bool asks = must_ask(client), is_alone = child_count() == 0;
+	bool may_wait = !asks && !service->wait && !(service->flags & FLAG_NORETRY);
 	if (may_wait && !has_room(listener) && pending_add(client) == 0) return;
 	int result;
-	do result = start(client, must_ask, &failure);
+	do result = start(client, asks, &failure);
 	while (result < 0 && shortage_free_descriptors(failure.error_number));
 	if (result < 0) start_failed(client, &failure);
 	else if (is_alone) spawn_wait();
 }
 
-static enum verdict check_admission(const struct client *client, bool must_ask) {
+static enum verdict check_admission(const struct client *client, bool asks) {
 	enum verdict verdict = limits_check_rate(client);
 	if (verdict == VERDICT_ALLOW) verdict = access_check(client);
 	if (verdict == VERDICT_ALLOW) verdict = limits_check_room(client);
-	bool are_too_many = must_ask && client->listener->questions >= MAX_WAITING;
+	bool are_too_many = asks && client->listener->questions >= MAX_WAITING;
 	return verdict == VERDICT_ALLOW && are_too_many ? VERDICT_SERVICE_LIMIT : verdict;
-}
-
-/* Starts a client's program, or asks the DNS first, or refuses the client. */
-static void decide(const struct client *client) {
-	bool must_ask = domain_must_ask(client->listener->service, client->source);
-	enum verdict verdict = check_admission(client, must_ask);
-	if (verdict != VERDICT_ALLOW) refuse_client(client, verdict);
-	else if (must_ask) start_child(client);
-	else admit(client);
 }
 
 /* Admits a client, or refuses it. A client that superd has not accepted is sent no banner. */
 static void handle_client(const struct client *client) {
 	const struct service *service = client->listener->service;
+	bool asks = must_ask(client);
 	if (client->is_accepted) sys_send_nonblocking(client->fd, service->banner.text, service->banner.length);
-	decide(client);
-}
-
-/* The DNS has admitted the client, or not. Meanwhile the service may have become full. */
-static void question_ended(struct child *child, int status) {
-	struct client *client = child->asking;
-	count_child(child, -1);
-	enum verdict verdict = status == 0 ? limits_check_room(client) : VERDICT_ADDRESS;
-	bool is_outdated = client->is_outdated && status == 0;
-	client->is_confirmed = !is_outdated;
-	client->is_outdated = false;
-	client->admitted_by = child->listener->service->fingerprint;
-	if (is_outdated && !refuse_is_reachable(client)) verdict = VERDICT_ADDRESS;
-	if (is_outdated && verdict == VERDICT_ALLOW) decide(client);
-	else if (verdict == VERDICT_ALLOW) admit(client);
-	else refuse_client(client, verdict);
-	free(client);
-	update_accepting(child->listener);
+	enum verdict verdict = check_admission(client, asks);
+	if (verdict != VERDICT_ALLOW) refuse_client(client, verdict);
+	else if (asks) start_child(client);
+	else admit(client);
 }
 
 static void header_done(struct client *client, enum header_result result) {
-	client->admitted_by = client->listener->service->fingerprint;
+	if (result == HEADER_GOOD && access_check_header(client) != VERDICT_ALLOW) result = HEADER_BAD;
 	if (result == HEADER_GOOD) {
 		handle_client(client);
 	} else if (result == HEADER_BAD) {
@@ -320,6 +311,7 @@ static bool serve_one(const struct listening_socket *socket) {
 	    .listener = listener,
 	    .local = socket->address,
 	    .uid = (uid_t)-1,
+	    .path_inode = socket->inode,
 	    .admitted_by = service->fingerprint,
 	    .is_refused = access_refuses_answer};
 	if (limits_is_too_fast(listener)) {
@@ -327,7 +319,8 @@ static bool serve_one(const struct listening_socket *socket) {
 		update_accepting(listener);
 		return false;
 	}
-	if ((service->wait ? socket_peek : accept_client)(&client) < 0) {
+	int result = service->wait ? socket_peek(&client) : accept_client(&client);
+	if (result < 0) {
 		update_accepting(listener);
 		return false;
 	}
@@ -348,9 +341,8 @@ static void serve_readable(struct watch *watch) {
 		;
 }
 
-/* The listener's sockets have changed, and perhaps its service. */
+/* The listener's sockets have changed. */
 static void listener_changed(struct listener *listener) {
-	if (listener->change == CHANGE_SERVICE) refuse_unreachable(listener);
 	access_note_ports(listener);
 	update_accepting(listener);
 }
@@ -381,15 +373,13 @@ void serve_restore_child(struct listener *listener, const struct child *restored
 
 /* Queues a client that an earlier superd had admitted. */
 void serve_restore_pending(const struct client *client) {
-	refuse_or_queue(client);
+	if (pending_add(client) < 0) refuse_client(client, VERDICT_FORK);
 	update_accepting(client->listener);
 }
 
 /* Goes on reading the PROXY header of a client that an earlier superd had accepted. */
 void serve_restore_header(const struct header *header) {
-	if (refuse_expects_header(&header->client))
-		proxy_read_header(&header->client.listener->headers, header, header_done);
-	else refuse_client(&header->client, VERDICT_PROXY);
+	proxy_read_header(&header->client.listener->headers, header, header_done);
 }
 
 /* Lets a connection linger whose program an earlier superd had started. */

@@ -35,7 +35,6 @@ struct listening_socket {
 	bool is_passed;                      /* by a supervisor */
 	bool is_shared;                      /* a program with wait = yes has got it, and may have a copy */
 	bool is_replacing;                   /* another one at its address, of which a program may have a copy */
-	bool is_kept;                        /* it was open before the last reload or upgrade */
 	dev_t device;                        /* with inode: of the path that superd bound */
 	ino_t inode;                         /* 0: there is no such path */
 };
@@ -130,10 +129,6 @@ void serve_stop(bool at_once);
 
 /* refuse.c: how a client is refused */
 void refuse_client(const struct client *client, enum verdict verdict);
-void refuse_or_queue(const struct client *client);
-bool refuse_is_reachable(const struct client *client);
-bool refuse_expects_header(const struct client *client);
-void refuse_unreachable(struct listener *listener);
 
 /* pending.c: shortages */
 bool shortage_is(int error_number);
@@ -147,6 +142,8 @@ bool pending_take(struct listener *listener, struct client *client);
 /* access.c, limits.c: the verdicts */
 bool access_is_open(const struct times *times);
 enum verdict access_check(const struct client *client);
+enum verdict access_check_header(struct client *client);
+enum verdict access_check_again(struct client *client);
 void access_deny(struct source source, int64_t until);
 void access_note_ports(const struct listener *listener);
 void access_forget_ports(void);

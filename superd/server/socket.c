@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <sys/stat.h>
 
-enum { MOST_EMPTY_WAKES = 16, EMPTY_PAUSE_MS = 1000 };
+enum { PATH_SIZE = sizeof((struct sockaddr_un *)NULL)->sun_path + 1, MOST_EMPTY_WAKES = 16, EMPTY_PAUSE_MS = 1000 };
 
 static int set_option(int fd, int level, int option, int value) {
 	return setsockopt(fd, level, option, &value, sizeof value);
@@ -93,44 +93,55 @@ struct listening_socket *socket_new(const struct service *service, const struct 
 	return socket;
 }
 
-/* Whether superd may make a file in the folder of the path. Returns 0, or -1 and errno. */
-static int check_folder(const struct endpoint *address) {
-	struct endpoint folder = *address;
-	*(strrchr(folder.at.un.sun_path, '/') + 1) = '\0';
-	return faccessat(AT_FDCWD, folder.at.un.sun_path, W_OK | X_OK, AT_EACCESS);
+/* The folder of a path, with a slash at its end. Returns `text`. */
+static const char *folder_of(const char *path, char text[PATH_SIZE]) {
+	snprintf(text, PATH_SIZE, "%.*s", (int)(strrchr(path, '/') + 1 - path), path);
+	return text;
 }
 
 /*
- * Removes a path, or only asks (`is_asked`) whether it could, if it still is that file. All is done in one folder: another user
- * could exchange it for another one in between. Returns whether it is, or was, that file.
+ * Opens the folder of a path, if that file is in it. What is done there then is done in this folder, although another user may
+ * exchange it for another one. Returns the descriptor, or -1.
  */
-static bool remove_path(const char *path, dev_t device, ino_t inode, bool is_asked) {
-	char folder_path[sizeof((struct sockaddr_un *)NULL)->sun_path + 1];
-	const char *name = strrchr(path, '/') + 1;
+static int open_folder_with(const char *path, dev_t device, ino_t inode) {
+	char text[PATH_SIZE];
 	struct stat about;
-	snprintf(folder_path, sizeof folder_path, "%.*s", (int)(name - path), path);
-	int folder = sys_open_folder(AT_FDCWD, folder_path);
-	if (folder < 0) return false;
-	bool is_there =
-	    fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && about.st_dev == device && about.st_ino == inode;
-	if (is_there && !is_asked) unlinkat(folder, name, 0);
+	int folder = sys_open_folder(AT_FDCWD, folder_of(path, text));
+	if (folder < 0) return -1;
+	bool is_there = fstatat(folder, strrchr(path, '/') + 1, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+			about.st_dev == device && about.st_ino == inode;
+	if (is_there) return folder;
 	close(folder);
-	return is_there;
+	return -1;
+}
+
+/* Removes a path, if it is still that file. */
+static void remove_path(const char *path, dev_t device, ino_t inode) {
+	int folder = open_folder_with(path, device, inode);
+	if (folder < 0) return;
+	unlinkat(folder, strrchr(path, '/') + 1, 0);
+	close(folder);
 }
 
 /* Whether what is at the socket's path is the socket, and not one that another server has bound there. */
 bool socket_has_path(const struct listening_socket *socket) {
-	return socket->inode != 0 && remove_path(socket->address.at.un.sun_path, socket->device, socket->inode, true);
+	if (socket->inode == 0) return false;
+	int folder = open_folder_with(socket->address.at.un.sun_path, socket->device, socket->inode);
+	if (folder >= 0) close(folder);
+	return folder >= 0;
 }
 
 /*
- * Whether a socket may be bound at a path: there is none, or a server that has ended left it, which is `found` then. A server that answers, or
- * whose backlog is full, uses it. Returns 0, or -1 and errno.
+ * Whether a socket may be bound at a path: there is none, and superd may make one; or a server that has ended left it, which is
+ * `found` then. A server that answers, or whose backlog is full, uses it. Returns 0, or -1 and errno.
  */
 static int check_path(const struct endpoint *address, int type, struct stat *found) {
+	char folder[PATH_SIZE];
 	*found = (struct stat){.st_ino = 0};
 	if (address->at.any.sa_family != AF_UNIX) return 0;
-	if (lstat(address->at.un.sun_path, found) < 0) return errno == ENOENT ? check_folder(address) : -1;
+	if (lstat(address->at.un.sun_path, found) < 0 && errno == ENOENT)
+		return faccessat(AT_FDCWD, folder_of(address->at.un.sun_path, folder), W_OK | X_OK, AT_EACCESS);
+	if (found->st_ino == 0) return -1;
 	int probe = S_ISSOCK(found->st_mode) ? sys_socket(AF_UNIX, type, 0) : -1;
 	if (!S_ISSOCK(found->st_mode)) errno = EEXIST;
 	if (probe < 0) return -1;
@@ -161,7 +172,7 @@ static int open_bound(const struct service *service, const struct endpoint *addr
 	int family = address->at.any.sa_family, type = (int)service->socket_type;
 	struct stat found;
 	if (check_path(address, type, &found) < 0) return -1;
-	if (found.st_ino != 0) remove_path(address->at.un.sun_path, found.st_dev, found.st_ino, false);
+	if (found.st_ino != 0) remove_path(address->at.un.sun_path, found.st_dev, found.st_ino);
 	int fd = sys_socket(family, type, family == AF_UNIX ? 0 : service->protocol_number);
 	if (fd < 0) return -1;
 	if (bind_at(fd, service, address, is_replacing) == 0) return move_up(fd);
@@ -232,15 +243,16 @@ int socket_open(struct listening_socket *socket, const struct service *service, 
 
 /* Opens a socket at another name in the folder of a path, and closes it again. Returns 0, or -1 and an error. */
 static int try_folder(const struct endpoint *address, const struct service *service, struct error *error) {
-	struct listening_socket trial = {.watch.fd = -1, .address = *address};
-	char *path = trial.address.at.un.sun_path, *name = strrchr(path, '/') + 1;
-	snprintf(name, (size_t)(path + sizeof trial.address.at.un.sun_path - name), ".%ld", (long)getpid());
+	struct listening_socket trial = {.watch.fd = -1};
+	char path[PATH_SIZE + 24], folder[PATH_SIZE];
+	snprintf(path, sizeof path, "%s.%ld", folder_of(address->at.un.sun_path, folder), (long)getpid());
+	if (addr_from_path(path, &trial.address, error) < 0) return 0; /* too long: it stays untried */
 	if (socket_open(&trial, service, error) < 0) return -1;
 	socket_close(&trial);
 	return 0;
 }
 
-/* Whether socket_open would succeed; no client can connect meanwhile. Returns 0, or -1 and an error. */
+/* Whether socket_open would succeed; no client can connect to the address meanwhile. Returns 0, or -1 and an error. */
 int socket_check(const struct listening_socket *socket, const struct service *service, struct error *error) {
 	const struct endpoint *address = &socket->address;
 	bool is_path = address->at.any.sa_family == AF_UNIX;
@@ -255,7 +267,7 @@ int socket_check(const struct listening_socket *socket, const struct service *se
 void socket_close(struct listening_socket *socket) {
 	if (socket->watch.fd < 0) return;
 	loop_unwatch(&socket->watch);
-	if (socket->inode != 0) remove_path(socket->address.at.un.sun_path, socket->device, socket->inode, false);
+	if (socket->inode != 0) remove_path(socket->address.at.un.sun_path, socket->device, socket->inode);
 	loop_limit_waits();
 	close(socket->watch.fd);
 	socket->watch.fd = -1;

@@ -68,7 +68,9 @@ assert_pending_gets() {
 	echoes "$(port_of b)"
 }
 
-@test "upgrade: two services have one id and the first is removed, its pending client does not get the other's program" {
+# remove_first_of_two: superd has two services with the id a and a service b, and a client is pending at the first a, which is then
+# removed from the configuration.
+remove_first_of_two() {
 	print_open_service b >"$BATS_TEST_TMPDIR/rest"
 	print_open_service other 'id = a' "port = $(free_port)" 'server = /bin/echo' 'server_args = other' >>"$BATS_TEST_TMPDIR/rest"
 	{
@@ -79,21 +81,16 @@ assert_pending_gets() {
 	open_program
 	open_pending "$PORT"
 	cp "$BATS_TEST_TMPDIR/rest" "$CONF"
+}
+
+@test "upgrade: two services have one id and the first is removed, its pending client does not get the other's program" {
+	remove_first_of_two
 	upgrade_superd
 	assert_pending_gets ''
 }
 
 @test "upgrade: two services have one id and a reload has removed the first, its pending client does not get the other's program" {
-	print_open_service b >"$BATS_TEST_TMPDIR/rest"
-	print_open_service other 'id = a' "port = $(free_port)" 'server = /bin/echo' 'server_args = other' >>"$BATS_TEST_TMPDIR/rest"
-	{
-		print_open_service first 'id = a' "port = $(free_port)" "server = $PROGRAM"
-		cat "$BATS_TEST_TMPDIR/rest"
-	} >"$CONF"
-	start_superd -c "$CONF"
-	open_program
-	open_pending "$PORT"
-	cp "$BATS_TEST_TMPDIR/rest" "$CONF"
+	remove_first_of_two
 	reload_superd
 	upgrade_superd
 	assert_pending_gets ''
@@ -168,6 +165,23 @@ assert_pending_gets() {
 		cat "$BATS_TEST_TMPDIR/b"
 	} >"$CONF"
 	reload_superd
+	close_program
+	assert_pending_gets ''
+}
+
+@test "reload: socket_mode becomes narrower while a client is pending, and a second reload keeps the socket, the client is refused" {
+	print_open_service b >"$BATS_TEST_TMPDIR/b"
+	for lines in 'socket_mode = 0666' 'server_args = private' $'server_args = private\n\tnice = 1'; do
+		{
+			print_open_service a "bind = $BATS_TEST_TMPDIR/socket" "server = $PROGRAM" "$lines"
+			cat "$BATS_TEST_TMPDIR/b"
+		} >"$CONF"
+		if [ -z "${CLIENT_PID:-}" ]; then
+			start_superd -c "$CONF"
+			open_program
+			open_pending "$BATS_TEST_TMPDIR/socket"
+		else reload_superd; fi
+	done
 	close_program
 	assert_pending_gets ''
 }
