@@ -106,7 +106,7 @@ enum verdict access_check_header(struct client *client) {
 	return is_good ? VERDICT_ALLOW : VERDICT_PROXY;
 }
 
-/* The verdict on an admitted client that has waited: where its service has changed, the present one decides anew, with the DNS. */
+/* The verdict on an admitted client that has waited: where its service has changed, the present one decides again, with the DNS. */
 enum verdict access_check_again(struct client *client) {
 	if (!catch_up(client)) return VERDICT_ALLOW;
 	client->is_confirmed = false;

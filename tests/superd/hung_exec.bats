@@ -27,7 +27,7 @@ hold_lease() {
 	start_background python3 -c '
 import fcntl, os, signal, sys, time
 signal.signal(signal.SIGIO, signal.SIG_IGN)
-fd = os.open(sys.argv[1], os.O_RDWR)
+fd = os.open(sys.argv[1], os.O_RDONLY) # a writer would make exec fail with ETXTBSY as the lease ends
 fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print("held", flush=True)
 time.sleep(60)
