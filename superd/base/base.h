@@ -201,6 +201,7 @@ struct inherited_socket {
 };
 void inherited_add(int fd, const char *name);
 const struct inherited_socket *inherited_find(size_t nth, const char *name);
+void inherited_release(void);
 struct inherited_socket *inherited_at(const struct endpoint *address, int type);
 bool inherited_is_passed(const struct endpoint *address, int type);
 

@@ -42,6 +42,12 @@ struct inherited_socket *inherited_at(const struct endpoint *address, int type) 
 	return inherited;
 }
 
+/* No service uses one of the sockets, until it says so. */
+void inherited_release(void) {
+	for (struct inherited_socket *inherited = first; inherited != NULL; inherited = inherited->next)
+		inherited->is_used = false;
+}
+
 /* Whether address and type are those of one of the sockets, and its path, if it is one, the supervisor's. */
 bool inherited_is_passed(const struct endpoint *address, int type) {
 	for (const struct inherited_socket *inherited = first; inherited != NULL; inherited = inherited->next)

@@ -139,8 +139,10 @@ int sys_peek_sender(int fd, struct endpoint *sender) {
 	return peeked < 0 ? -1 : 0;
 }
 
+#define ACCESS_LIST "system.posix_acl_access"
+
 /* O_PATH names the file that is there now. A link is opened itself, and is never superd's socket. */
-static int set_opened_path(int fd, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid) {
+static int set_opened_path(int fd, const char *path, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid) {
 	char opened[40];
 	struct stat about;
 	if (fstat(fd, &about) < 0) return -1;
@@ -149,7 +151,9 @@ static int set_opened_path(int fd, dev_t device, ino_t inode, mode_t mode, uid_t
 		return -1;
 	}
 	snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
-	removexattr(opened, "system.posix_acl_access"); /* what the directory's default ACL has given to others */
+	/* what the directory's default ACL has given to others; without /proc, it stays */
+	if (removexattr(opened, ACCESS_LIST) < 0 && errno == ENOENT && lgetxattr(path, ACCESS_LIST, NULL, 0) > 0)
+		return -1;
 	mode_t now = about.st_mode & 07777;
 	if (about.st_uid != uid || about.st_gid != gid) { /* between the steps, neither of the two may have more */
 		now &= mode;
@@ -165,7 +169,7 @@ static int set_opened_path(int fd, dev_t device, ino_t inode, mode_t mode, uid_t
 int sys_set_path(const char *path, dev_t device, ino_t inode, mode_t mode, uid_t uid, gid_t gid) {
 	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) return -1;
-	int result = set_opened_path(fd, device, inode, mode, uid, gid), saved = errno;
+	int result = set_opened_path(fd, path, device, inode, mode, uid, gid), saved = errno;
 	close(fd);
 	errno = saved;
 	return result;
@@ -184,7 +188,7 @@ int sys_find_file(int fd, const char *path, struct stat *about) {
 }
 
 /* Whether the file has an access list: its group's bits are then the most that the list may give. */
-bool sys_has_acl(const char *path) { return getxattr(path, "system.posix_acl_access", NULL, 0) > 0; }
+bool sys_has_acl(const char *path) { return getxattr(path, ACCESS_LIST, NULL, 0) > 0; }
 
 static int poller = -1;
 

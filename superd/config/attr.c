@@ -317,7 +317,10 @@ int attr_fail(const struct service *service, const char *name, const char *forma
 
 static uint64_t hash_word(uint64_t hash, const char *word) { return hash_bytes(hash, word, strlen(word) + 1); }
 
-/* A hash of all values, while the configuration is loaded; of an address list and an owner, of what they mean. */
+/*
+ * A hash of all values, while the configuration is loaded; of an address list, an owner and what the service listens at, of what
+ * they mean: a name may mean something else than before.
+ */
 uint64_t attr_hash(const struct service *service) {
 	uint64_t hash = hash_word(0, service->name);
 	for (const struct attr *attr = table; attr < table + LENGTH(table); attr++) {
@@ -334,6 +337,8 @@ uint64_t attr_hash(const struct service *service) {
 		else
 			for (size_t i = 0; i < value->words.count; i++) hash = hash_word(hash, value->words.word[i]);
 	}
+	for (size_t i = 0; i < service->address_count; i++)
+		hash = hash_bytes(hash, &service->addresses[i].at, service->addresses[i].length);
 	return hash;
 }
 

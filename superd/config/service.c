@@ -271,7 +271,8 @@ static int resolve_addresses(struct service *service) {
 	const struct inherited_socket *passed;
 	for (size_t i = 0; (passed = inherited_find(i, is_passed_all ? NULL : service->id)) != NULL; i++)
 		add_address(service, &passed->address);
-	if (is_passed_all || service->address_count > 0) return 0;
+	if (service->address_count > 0) return 0;
+	if (is_passed_all) return attr_fail(service, "port", "-p is missing, and LISTEN_FDS passes superd no socket");
 	service->any_loopback = service->from_command_line && !service->bind.set;
 	if (service->any_loopback) attr_set(service, "bind", "127.0.0.1 ::1");
 	if (!addr_are_paths(&service->bind) && resolve_port(service) < 0) return -1;

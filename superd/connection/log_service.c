@@ -21,6 +21,7 @@ struct log_file {
 	int fd; /* -1: it is not open */
 	int64_t size;
 	bool soft_logged, hard_logged, lost_logged;
+	bool is_cut; /* its last line has no end, since the disk was full */
 	char path[];
 };
 
@@ -31,7 +32,7 @@ void log_files_reopen(void) {
 	for (struct log_file *file = files; file != NULL; file = file->next) {
 		if (file->fd >= 0) close(file->fd);
 		file->fd = -1;
-		file->soft_logged = file->hard_logged = false;
+		file->soft_logged = file->hard_logged = file->is_cut = false;
 	}
 }
 
@@ -107,7 +108,7 @@ static void warn_once(bool *logged, const struct log_file *file, const char *wha
 
 /* Writes the line to log_type's file, with xinetd's time stamp before it. */
 static void write_file(const struct log_type *type, const char *text) {
-	char line[PART + 40];
+	char line[PART + 40] = "\n";
 	struct tm local;
 	time_t now = time(NULL);
 	struct log_file *file = open_file(type->file);
@@ -117,7 +118,8 @@ static void write_file(const struct log_type *type, const char *text) {
 		return;
 	}
 	int64_t hard = type->hard > 0 ? type->hard : type->soft + hard_extra(type->soft);
-	size_t length = strftime(line, sizeof line, "%y/%m/%d@%H:%M:%S: ", localtime_r(&now, &local));
+	size_t length = file->is_cut;
+	length += strftime(line + length, 40, "%y/%m/%d@%H:%M:%S: ", localtime_r(&now, &local));
 	length += log_escape(line + length, PART, text);
 	line[length++] = '\n';
 	if (type->soft > 0 && file->size + (int64_t)length > hard) read_size(file); /* it may have been truncated */
@@ -125,11 +127,13 @@ static void write_file(const struct log_type *type, const char *text) {
 		warn_once(&file->hard_logged, file, "the hard limit is reached; nothing more is written to it");
 		return;
 	}
-	ssize_t written = write(file->fd, line, length); /* if only a part is, the next line has the error */
+	ssize_t written = write(file->fd, line, length);
 	if (written < 0) {
 		warn_once(&file->lost_logged, file, strerror(errno));
 		return;
 	}
+	file->is_cut = written < (ssize_t)length;
+	if (file->is_cut) log_warning("%s: a line could not be written whole", file->path);
 	file->size += written;
 	file->lost_logged = file->hard_logged = false;
 	if (type->soft > 0 && file->size > type->soft) warn_once(&file->soft_logged, file, "the soft limit is reached");

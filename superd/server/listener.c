@@ -177,8 +177,12 @@ static void claim_sockets(struct listener *listener) {
 /* Takes the sockets from all listeners that change or are retired, and gives the next services those that fit. */
 static void share_sockets(void) {
 	struct listening_socket **end = &unclaimed;
+	inherited_release();
 	for (struct listener *listener = first; listener != NULL; listener = listener->next) {
-		if (!listener->retired && !is_changing(listener)) continue;
+		if (!listener->retired && !is_changing(listener)) {
+			socket_keep_all(listener->sockets);
+			continue;
+		}
 		*end = listener->sockets;
 		listener->sockets = NULL;
 		while (*end != NULL) end = &(*end)->next;

@@ -89,6 +89,7 @@ struct denied_source {
 void socket_identify(struct listening_socket *socket);
 bool socket_fits(
     const struct listening_socket *socket, const struct service *service, const struct endpoint *configured);
+void socket_keep_all(const struct listening_socket *socket);
 struct listening_socket *socket_new(const struct service *service, const struct endpoint *configured);
 int socket_set_up(const struct listening_socket *socket, const struct service *service);
 int socket_open(struct listening_socket *socket, const struct service *service, struct error *error);

@@ -85,12 +85,22 @@ struct listening_socket *socket_new(const struct service *service, const struct 
 	struct listening_socket *socket = mem_new(sizeof *socket);
 	struct inherited_socket *passed = inherited_at(configured, (int)service->socket_type);
 	socket->configured = socket->address = *configured;
-	socket->watch.fd = passed == NULL ? -1 : fcntl(passed->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	bool is_free = passed != NULL && !passed->is_used; /* else the address is in use */
+	socket->watch.fd = !is_free ? -1 : fcntl(passed->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (socket->watch.fd < 0) return socket;
 	socket->watch.fd = move_up(socket->watch.fd);
 	passed->is_used = true;
 	socket_identify(socket);
 	return socket;
+}
+
+/* The service of these goes on, so that no other gets those of them that are the supervisor's. */
+void socket_keep_all(const struct listening_socket *socket) {
+	for (; socket != NULL; socket = socket->next) {
+		int type = get_option(socket->watch.fd, SOL_SOCKET, SO_TYPE);
+		struct inherited_socket *passed = socket->is_passed ? inherited_at(&socket->configured, type) : NULL;
+		if (passed != NULL) passed->is_used = true;
+	}
 }
 
 /* The folder of a path, with a slash at its end. Returns `text`. */
@@ -152,15 +162,19 @@ static int check_path(const struct endpoint *address, int type, struct stat *fou
 	return failure == ECONNREFUSED ? 0 : -1;
 }
 
-/* A path is created with its mode, so that at no time others may connect. */
+/*
+ * A path is created with its mode, so that at no time others may connect; for datagrams with none, since a socket for them takes
+ * clients before it has its owner, not only when it listens.
+ */
 static int bind_at(int fd, const struct service *service, const struct endpoint *address, bool is_replacing) {
 	int family = address->at.any.sa_family;
+	mode_t mode = service->socket_type == SOCK_DGRAM ? 0 : (mode_t)service->socket_mode;
 	bool only_v6 = service->v6only || !addr_is_wildcard(address);
 	bool is_safe = service->socket_type != SOCK_DGRAM; /* else any user could share the port, and take datagrams */
 	bool reuses = family != AF_UNIX && (is_safe || is_replacing);
 	if (reuses && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return -1;
 	if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) < 0) return -1;
-	mode_t saved = umask((mode_t)(~service->socket_mode & 0777));
+	mode_t saved = umask(~mode & 0777);
 	int bound = bind(fd, &address->at.any, address->length);
 	umask(saved);
 	if (reuses && !is_safe) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0);

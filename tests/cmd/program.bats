@@ -295,7 +295,7 @@ cmd: $COMMANDS/second: its interpreter '$COMMANDS/lost': No such file or directo
 }
 
 @test "cmd programs: /dev/null is missing, the error has the reason and the screen blames no interpreter" {
-	needs root
+	needs root capabilities
 	write_command quick <<<'echo quick'
 	run -0 unshare -m sh -c 'mount --bind "$1" /dev && shift && exec "$@"' sh "$BATS_TEST_TMPDIR/parent" \
 		timeout "$WAIT_SECONDS" "$CMD" -d "$COMMANDS" <<<quick

@@ -99,6 +99,7 @@ peer_is() {
 }
 
 @test "cmd peer: the client of an IPv6 socket, cmd replies with its address and port" {
+	needs ipv6
 	open_cmd_on_socket tcp6
 	run -0 peer_is ::1
 }

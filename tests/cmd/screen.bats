@@ -186,7 +186,7 @@ open_at_screen() {
 }
 
 @test "cmd screen: a system log that nobody reads, the session ends after all its replies" {
-	needs root
+	needs root capabilities
 	local i
 	start_private_syslog "$BATS_TEST_TMPDIR/never"
 	"$LIB/run_on_socket" -2 tcp "${SUPERD_PREFIX[@]}" "$CMD" >"$BATS_TEST_TMPDIR/run_on_socket" 3>&- &

@@ -21,7 +21,7 @@ send_forged() {
 }
 
 @test "cmd printf: superd -l, the client's words are on stderr and not in the log" {
-	needs root
+	needs root capabilities
 	start_private_syslog
 	launch_superd -l daemon -p 0 -b 127.0.0.1 "$CMD"
 	wait_for_line ': listening cmd' "$SYSLOG"

@@ -49,6 +49,7 @@ preloaded() {
 }
 
 @test "cmdc address: -h with an IPv6 address, cmdc connects to it" {
+	needs ipv6
 	start_server -h ::1 - accept line 'send:ok<>here\n' close
 	run timeout "$WAIT_SECONDS" "$CMDC" -h ::1 -p "$PORT" echo here
 	assert_success
@@ -56,6 +57,7 @@ preloaded() {
 }
 
 @test "cmdc address: -h with an IPv6 address in brackets, cmdc connects to it" {
+	needs ipv6
 	start_server -h ::1 - accept line 'send:ok<>here\n' close
 	run timeout "$WAIT_SECONDS" "$CMDC" -h '[::1]' -p "$PORT" echo here
 	assert_success
@@ -151,6 +153,7 @@ preloaded() {
 }
 
 @test "cmdc connection: every address of a name refuses, cmdc names each with its error (glibc)" {
+	needs ipv6
 	hosts several ::1 127.0.0.1
 	run --separate-stderr preloaded "$CMDC" -h several -p 1 time
 	assert_failure 3

@@ -24,6 +24,7 @@ assert_refused() {
 }
 
 @test "only_from: one IPv4 address, superd serves that client and refuses others" {
+	needs ipv6
 	start_service 'only_from = 127.0.0.1'
 	assert_served
 	run "$CLIENT" -s 127.0.0.2 "$PORT" all
@@ -32,6 +33,7 @@ assert_refused() {
 }
 
 @test "only_from: one IPv6 address, superd serves that client and refuses others" {
+	needs ipv6
 	start_service 'only_from = ::1'
 	assert_served ::1
 	assert_refused address
@@ -48,6 +50,7 @@ assert_refused() {
 }
 
 @test "only_from: 0.0.0.0 or 0.0.0.0/0, superd serves every IPv4 client and no other, with a warning" {
+	needs ipv6
 	for all in 0.0.0.0 0.0.0.0/0; do
 		start_service "only_from = $all"
 		log_has 1 'only_from: 0.0.0.0/0 is every IPv4 address; IPv6 clients are refused'
@@ -72,12 +75,14 @@ assert_refused() {
 }
 
 @test "only_from: ::/0, superd serves every client" {
+	needs ipv6
 	start_service 'only_from = ::/0'
 	assert_served
 	assert_served ::1
 }
 
 @test "no_access: 0.0.0.0, superd refuses every client of both families" {
+	needs ipv6
 	start_service 'no_access = 0.0.0.0'
 	assert_refused address
 	assert_refused address ::1
@@ -92,6 +97,7 @@ assert_refused() {
 }
 
 @test "only_from: prefixes, they match exactly as many bits as they name" {
+	needs ipv6
 	start_service 'only_from = 127.0.0.2/31'
 	assert_refused address
 	stop_superd
@@ -125,19 +131,21 @@ assert_refused() {
 }
 
 @test "only_from: an IPv4-mapped IPv6 address, it matches the IPv4 client" {
+	needs ipv6
 	start_service 'bind = ::' 'only_from = ::ffff:127.0.0.1'
 	assert_served
 	assert_refused address ::1
 }
 
 @test "only_from: a name of /etc/networks, it is that network (glibc)" {
+	needs ipv6
 	start_service 'only_from = loopback'
 	assert_served
 	assert_refused address ::1
 }
 
 @test "only_from: a host name, it is all of its addresses" {
-	needs root
+	needs root ipv6 capabilities
 	printf '127.0.0.1 both.test\n::1 both.test\n' >"$BATS_TEST_TMPDIR/hosts"
 	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$BATS_TEST_TMPDIR/hosts")
 	start_service 'only_from = both.test'
@@ -338,6 +346,7 @@ start_with_sensor() {
 }
 
 @test "bind: 0.0.0.0 and :: together, each takes its family, from a file and from the command line" {
+	needs ipv6
 	print_service a 'bind = 0.0.0.0 ::' 'log_on_success = HOST' >"$CONF"
 	for options in "-c $CONF" '-p 0 -b 0.0.0.0 -b :: cat' '-p 0 -b :: -b 127.0.0.1 cat'; do
 		read -ra options <<<"$options"

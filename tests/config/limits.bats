@@ -89,6 +89,7 @@ print_state() {
 }
 
 @test "per_source: two IPv6 clients of one prefix, they are one source" {
+	needs ipv6
 	start_service 'per_source = 1' 'per_source_prefix6 = 128'
 	open_greeted -c 1 -h ::1 "$PORT"
 	is_closed -h ::1

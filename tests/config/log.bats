@@ -211,7 +211,7 @@ END
 }
 
 @test "log_type SYSLOG: facility and level, the lines have them and go nowhere else" {
-	needs root
+	needs root ipv6 capabilities
 	start_private_syslog
 	start_service 'log_type = SYSLOG local3 notice' 'log_on_success = PID HOST EXIT' 'log_on_failure = HOST' \
 		'only_from = 127.0.0.1'
@@ -233,6 +233,7 @@ match_fail2ban() {
 }
 
 @test "fail2ban: a client is refused by address, the filter for xinetd finds it in the log file" {
+	needs ipv6
 	start_service "log_type = FILE $FILE" 'only_from = 127.0.0.9' 'log_on_failure = HOST'
 	"$CLIENT" -s 127.0.0.2 "$PORT" all
 	"$CLIENT" -h ::1 "$PORT" all
@@ -259,7 +260,7 @@ FAIL: a address from=::1'
 }
 
 @test "log_type SYSLOG: there is no system log, stderr has the lines until there is one (Linux)" {
-	needs root
+	needs root capabilities
 	make_private_dev
 	start_service 'log_type = SYSLOG local3 notice' 'log_on_success = PID'
 	connect_once
@@ -330,7 +331,7 @@ FAIL: a address from=::1'
 }
 
 @test "superd -l: the system log is a stream, each line ends with a NUL byte, and one that nobody reads blocks nothing (Linux)" {
-	needs root
+	needs root capabilities
 	make_private_dev
 	start_background python3 -c 'import os, socket, sys, time
 server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -290,7 +290,7 @@ load ../lib/client
 }
 
 @test "TCP wrappers: /etc/hosts.deny has rules, superd warns at start" {
-	needs root
+	needs root capabilities
 	mkdir "$BATS_TEST_TMPDIR/etc"
 	cp /etc/passwd /etc/group /etc/protocols /etc/services "$BATS_TEST_TMPDIR/etc"
 	printf '  # a comment\n\n' >"$BATS_TEST_TMPDIR/etc/hosts.allow"

@@ -36,6 +36,7 @@ serve_help() {
 }
 
 @test "completion cmdc: an IPv6 address on the line, it asks that server" {
+	needs ipv6
 	start_server -h ::1 - accept line 'send:out<>echo<>TEXT  answer\nok\n' hold
 	run offers "cmdc -h ::1 -p $PORT e"
 	assert_output echo

@@ -64,7 +64,7 @@ displayed() {
 }
 
 @test "examples cmd.service: systemd-socket-activate opens the sockets of cmd.socket, superd serves them" {
-	needs python3
+	needs python3 ipv6
 	install_here
 	local command port
 	port=$(free_port)

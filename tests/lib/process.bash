@@ -41,16 +41,23 @@ ME=root
 # The timeout of a wait in a test. It must be enough for a sanitizer build on a busy machine.
 WAIT_SECONDS=${WAIT_SECONDS:-20}
 
-# has root | PROGRAM | FUNCTION | FILE: whether the user is root, or that is there: a file by its whole path.
+# has root | capabilities | ipv6 | PROGRAM | FUNCTION | FILE: whether the user is root, or has those of root's capabilities that a
+# container takes away (NET_ADMIN, SYS_ADMIN, SYS_NICE), or ::1 or that is there: a file by its whole path.
 has() {
+	local mask
 	case $1 in
 	root) ((EUID == 0)) ;;
+	capabilities)
+		mask=$((1 << 12 | 1 << 21 | 1 << 23))
+		(((0x$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status) & mask) == mask))
+		;;
+	ipv6) [ ! -e /proc/net ] || grep -q '^0*1 .* lo$' /proc/net/if_inet6 2>/dev/null ;;
 	/*) [ -e "$1" ] ;;
 	*) type -t "$1" >/dev/null ;;
 	esac
 }
 
-# needs root | PROGRAM... | FILE...: skip the test where one of these is missing. Not in setup_file, where bats cannot skip.
+# needs WHAT...: skip the test where one of these is missing. Not in setup_file, where bats cannot skip.
 needs() {
 	local what
 	for what; do

@@ -70,6 +70,7 @@ assert_refused() {
 }
 
 @test "only_from with -o: an IPv4 client of an IPv6 socket, it matches an IPv4 address" {
+	needs ipv6
 	start_superd -p 0 -b :: -o only_from=127.0.0.1 cat
 	assert_served 127.0.0.1
 	run "$CLIENT" -h ::1 "$PORT" all
@@ -78,6 +79,7 @@ assert_refused() {
 }
 
 @test "only_from with -o: IPv6 addresses and prefixes, they match IPv6 clients" {
+	needs ipv6
 	start_superd -p 0 -b ::1 -o only_from=::1/128 cat
 	run ask "$PORT" ::1 <<<hello
 	assert_output hello
@@ -170,7 +172,7 @@ ask_link_local() {
 }
 
 @test "link-local addresses: the log and the variables have the interface" {
-	needs root
+	needs root capabilities
 	start_link_local
 	log_has 1 'listening sh \[fe80::1%lo\]:'
 	run ask_link_local fe80::2%lo
@@ -181,7 +183,7 @@ ask_link_local() {
 }
 
 @test "link-local addresses: per_source, each neighbour is one source" {
-	needs root
+	needs root capabilities
 	start_link_local -o per_source=1
 	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -h fe80::1%lo "$PORT" line hold
 	wait_for_line START
@@ -193,7 +195,7 @@ ask_link_local() {
 }
 
 @test "link-local addresses: only_from with and without the interface, and an unknown interface" {
-	needs root
+	needs root capabilities
 	start_link_local -o 'only_from=fe80::2%lo fe80::8000:0:0:0%lo/66'
 	run ask_link_local fe80::2%lo
 	assert_line TCPREMOTEIP=fe80::2%lo

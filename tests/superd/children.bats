@@ -77,6 +77,7 @@ print_descriptors() {
 }
 
 @test "children: every kind of service, no child has a descriptor of superd's" {
+	needs ipv6
 	start_all_kinds
 	for pid in $(children_of_superd); do
 		run print_descriptors "$pid"
@@ -99,6 +100,7 @@ sockets_of() {
 }
 
 @test "children: every kind of service, no child has the socket of another" {
+	needs ipv6
 	start_all_kinds
 	for pid in $(children_of_superd); do
 		sockets_of "$pid"
@@ -201,6 +203,7 @@ assert_three_descriptors() {
 }
 
 @test "signals: every kind of service, no child has a signal ignored, blocked or handled" {
+	needs ipv6
 	start_all_kinds
 	for pid in $(children_of_superd); do
 		run grep -E '^Sig(Blk|Ign|Cgt)' "/proc/$pid/status"
@@ -209,6 +212,7 @@ assert_three_descriptors() {
 }
 
 @test "process groups: every kind of service, each child leads its own group" {
+	needs ipv6
 	start_all_kinds
 	for pid in $(children_of_superd); do
 		[ "$(cut -d ' ' -f 5 "/proc/$pid/stat")" = "$pid" ]
@@ -216,6 +220,7 @@ assert_three_descriptors() {
 }
 
 @test "children: superd upgrades, the next child has only its own descriptors and default signals" {
+	needs ipv6
 	start_all_kinds
 	upgrade_superd
 	open_connection later "$(port_of tcp)"
@@ -255,7 +260,7 @@ assert_three_descriptors() {
 }
 
 @test "time_limit: the process id of a program that it has ended is used again, the new program is left alone (Linux)" {
-	needs root
+	needs root capabilities
 	write_program stubborn <<-'END' >/dev/null
 		(trap "" TERM; exec sleep 1000) &
 		wait

@@ -89,6 +89,7 @@ s.sendto(b"%d %d" % (same, os.dup(0)), peer)')"
 }
 
 @test "datagrams: an IPv6 client, it gets its reply" {
+	needs ipv6
 	start_datagrams "server = $(python_server one "$ONE")"
 	run "$DATAGRAM" ::1 "$PORT" hello
 	assert_output 'got hello'
@@ -178,6 +179,7 @@ socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"hello", sys.argv[1])' 
 }
 
 @test "wait = yes: a stream service, the program accepts connections from the listening socket" {
+	needs ipv6
 	print_service a 'wait = yes' 'log_on_success = PID HOST' "server = $(python_server accept 'import os, socket
 s = socket.socket(fileno=0)
 c = s.accept()[0]

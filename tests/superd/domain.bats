@@ -48,7 +48,7 @@ assert_refused() {
 }
 
 @test "only_from = .domain: addresses with right, wrong and forged names, superd serves the ones that resolve both ways" {
-	needs root
+	needs root capabilities
 	start_service 'only_from = .example.test'
 	assert_admitted 127.0.0.5
 	assert_refused 127.0.0.6
@@ -58,7 +58,7 @@ assert_refused() {
 }
 
 @test "no_access = .domain: only_from matches too, superd refuses clients of the domain" {
-	needs root
+	needs root capabilities
 	start_service 'only_from = 127.0.0.0/8' 'no_access = .example.test'
 	assert_refused 127.0.0.5
 	assert_admitted 127.0.0.6
@@ -66,7 +66,7 @@ assert_refused() {
 }
 
 @test "only_from and no_access: both have a .domain, superd checks both" {
-	needs root
+	needs root capabilities
 	start_service 'only_from = .test' 'no_access = .other.test'
 	assert_admitted 127.0.0.5
 	assert_refused 127.0.0.6
@@ -74,7 +74,7 @@ assert_refused() {
 }
 
 @test "only_from = .domain: a client is admitted by name, banner, limit and log are the same as for others" {
-	needs root
+	needs root capabilities
 	echo welcome >"$BATS_TEST_TMPDIR/banner"
 	start_service 'only_from = .example.test' "banner_success = $BATS_TEST_TMPDIR/banner" 'instances = 1' \
 		'log_on_success = PID HOST EXIT'
@@ -87,7 +87,7 @@ assert_refused() {
 }
 
 @test "only_from = .domain: the name server does not answer for one client, superd serves the others" {
-	needs root
+	needs root capabilities
 	start_service 'only_from = .example.test 127.0.0.1'
 	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -s 127.0.0.9 "$PORT" all
 	wait_until has_children 1
@@ -97,14 +97,14 @@ assert_refused() {
 }
 
 @test "only_from: a name server that does not answer, superd refuses the client after 10 seconds" {
-	needs root
+	needs root capabilities
 	start_service 'only_from = .example.test'
 	echo 'options timeout:30' >>"$BATS_TEST_TMPDIR/resolv.conf"
 	assert_refused 127.0.0.9
 }
 
 @test "only_from = .domain: five clients wait for the DNS and instances = 2, a client with an address is served at once" {
-	needs root
+	needs root capabilities
 	start_service 'only_from = .example.test 127.0.0.1' 'instances = 2'
 	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -c 5 -s 127.0.0.9 "$PORT" all
 	wait_until has_children 5
@@ -113,7 +113,7 @@ assert_refused() {
 }
 
 @test "upgrade: a client waits for the DNS, superd upgrades at once and the client gets its answer" {
-	needs root
+	needs root capabilities
 	start_service 'only_from = .example.test'
 	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" -s 127.0.0.9 "$PORT" all
 	wait_until has_children 1
@@ -124,7 +124,7 @@ assert_refused() {
 }
 
 @test "reload: the name server does not answer for a host, superd serves connections meanwhile (glibc)" {
-	needs root
+	needs root capabilities
 	export RES_OPTIONS='timeout:3 attempts:1'
 	start_service 'only_from = 127.0.0.1'
 	print_service b 'only_from = silent.example.test' >>"$CONF"
@@ -153,6 +153,7 @@ reload_in_vain() {
 }
 
 @test "reload: the name server does not answer for a host, programs end meanwhile and others get their places (glibc)" {
+	needs capabilities
 	reload_in_vain 'instances = 1' 'log_on_success = EXIT'
 	for n in 1 2 3; do
 		assert_admitted 127.0.0.1
@@ -163,6 +164,7 @@ reload_in_vain() {
 }
 
 @test "reload: the name server does not answer for a host and TERM arrives, superd ends at once (glibc)" {
+	needs capabilities
 	reload_in_vain
 	kill -TERM "$SUPERD_PID"
 	wait_superd
@@ -171,6 +173,7 @@ reload_in_vain() {
 }
 
 @test "reload: the name server does not answer for a host and TERM arrives, superd waits for a program and does not reload (glibc)" {
+	needs capabilities
 	reload_in_vain
 	start_background nsenter -t "$SUPERD_PID" -n "$CLIENT" "$PORT" 'send:here\n' line hold >"$BATS_TEST_TMPDIR/client"
 	wait_for_line here "$BATS_TEST_TMPDIR/client"
@@ -183,7 +186,7 @@ reload_in_vain() {
 }
 
 @test "start: the name server does not answer for a host and TERM arrives, superd ends at once (glibc)" {
-	needs root
+	needs root capabilities
 	export RES_OPTIONS='timeout:5 attempts:1'
 	echo 'nameserver 127.0.0.1' >"$BATS_TEST_TMPDIR/resolv.conf"
 	mkfifo "$BATS_TEST_TMPDIR/go"

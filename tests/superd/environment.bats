@@ -34,7 +34,7 @@ print_environment() {
 }
 
 @test "environment: an IPv6 client, addresses have no brackets" {
-	needs nc pgrep python3 ss
+	needs nc pgrep python3 ss ipv6
 	run print_environment ::1
 	assert_line PROTO=TCP
 	assert_line TCPLOCALIP=::1

@@ -28,6 +28,7 @@ start_internal() {
 }
 
 @test "internal echo: datagrams, each comes back" {
+	needs ipv6
 	start_internal echo
 	run "$DATAGRAM" 127.0.0.1 "$DGRAM" hello again
 	assert_output $'hello\nagain'
@@ -229,7 +230,7 @@ raw.sendto(struct.pack(">HHHH", source, target, 8 + 5, 0) + b"hello", ("127.0.0.
 }
 
 @test "internal datagrams: the service's address appears later, it does not answer its own port" {
-	needs root ip
+	needs root ip capabilities
 	address=192.0.2.$((RANDOM % 200 + 20)) # for documentation, as 2001:db8::/32 is
 	port=$(free_port)
 	print_service echo 'type = INTERNAL UNLISTED' 'socket_type = dgram' 'wait = yes' "bind = $address" "port = $port" 'server=' 'user=' >"$CONF"

@@ -99,6 +99,7 @@ teardown() {
 }
 
 @test "instances: a service has two addresses, the limit counts both" {
+	needs ipv6
 	start_superd -p 0 -o instances=1 -o on_limit=refuse sh -c "$HELLO"
 	open_greeted "$PORT"
 	run "$CLIENT" -h ::1 "$PORT" all
@@ -229,7 +230,7 @@ teardown() {
 }
 
 @test "backlog: not set, it is the kernel's limit" {
-	needs root
+	needs root capabilities
 	SUPERD_PREFIX=(unshare -n sh -c 'echo 10000 >/proc/sys/net/core/somaxconn && ip link set lo up && exec "$@"' sh)
 	start_superd -p 0 -b 127.0.0.1 cat
 	run nsenter -t "$SUPERD_PID" -n ss -ltnH "( sport = :$PORT )"

@@ -5,7 +5,7 @@ load ../lib/superd
 load ../lib/client
 
 @test "log: connections, refusals and a stop, every line begins with superd:" {
-	needs root
+	needs root ipv6
 	start_superd -p 0 -o only_from=127.0.0.1 -u nobody cat
 	ask "$PORT" <<<hello
 	"$CLIENT" -h ::1 "$PORT" all
@@ -45,6 +45,7 @@ load ../lib/client
 }
 
 @test "log: an IPv6 client, its address has no brackets" {
+	needs ipv6
 	start_superd -p 0 -b ::1 cat
 	ask "$PORT" ::1 </dev/null
 	wait_for_line '^superd: START: cat pid=[0-9]* from=::1 port=[0-9]*$'

@@ -55,7 +55,7 @@ send_mail() {
 }
 
 @test "exim -bs: curl sends a mail, it is in the spool as it was sent" {
-	needs curl
+	needs curl capabilities
 	serve_mail
 	send_mail -m "$WAIT_SECONDS"
 	wait_for_line 'EXIT: real status=0'
@@ -68,7 +68,7 @@ has_part_of_mail() {
 }
 
 @test "exim -bs: HUP, USR2 and TERM in the middle of a mail, it is complete" {
-	needs curl
+	needs curl capabilities
 	serve_mail
 	start_background send_mail --limit-rate 400k
 	wait_until has_part_of_mail
@@ -143,7 +143,7 @@ serve_terminal() {
 }
 
 @test "cfingerd: an IPv4 client of a service on every interface, it is told of the user (Linux)" {
-	needs cfingerd
+	needs cfingerd capabilities
 	cat >"$PUBLIC/cfingerd.conf" <<-'END'
 		FILES display_files = {
 			LOGFILE = "/dev/null"

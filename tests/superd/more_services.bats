@@ -79,7 +79,7 @@ serve_subversion() {
 }
 
 @test "dropbear: ssh with a key, a command and its data arrive (Linux)" {
-	needs dropbear dropbearkey ssh ssh-keygen
+	needs dropbear dropbearkey ssh ssh-keygen capabilities
 	ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/key"
 	dropbearkey -t ed25519 -f "$PUBLIC/host" >/dev/null
 	# dropbear reads the keys in root's home: superd and its programs have another one.
@@ -159,7 +159,7 @@ has_part() {
 }
 
 @test "tcpd in front of a program, as in xinetd2superd(7): hosts.deny refuses a client and admits another" {
-	needs tcpd
+	needs tcpd capabilities
 	: >"$PUBLIC/allow"
 	echo 'echoing: 127.0.0.2' >"$PUBLIC/deny"
 	ln -s /bin/cat "$PUBLIC/echoing"

@@ -31,6 +31,7 @@ END
 }
 
 @test "superd -b: not given, superd listens on both loopback addresses at one port" {
+	needs ipv6
 	start_superd -p 0 cat
 	wait_for_line "^superd: listening cat 127\\.0\\.0\\.1:$PORT\$"
 	wait_for_line "^superd: listening cat \\[::1\\]:$PORT\$"
@@ -48,7 +49,7 @@ without_address() {
 }
 
 @test "superd -b: not given and there is no ::1, superd listens on 127.0.0.1" {
-	needs root
+	needs root capabilities
 	without_address 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
 	start_superd -p 0 cat
 	[ "$(listening)" = "cat 127.0.0.1:$PORT" ]
@@ -56,7 +57,7 @@ without_address() {
 }
 
 @test "superd -b: not given and there is no 127.0.0.1, superd listens on ::1" {
-	needs root
+	needs root capabilities
 	without_address 'ip address del 127.0.0.1/8 dev lo'
 	start_superd -p 0 cat
 	[ "$(listening)" = "cat [::1]:$PORT" ]
@@ -91,6 +92,7 @@ without_address() {
 }
 
 @test "superd -b: an IPv6 address, superd listens there only" {
+	needs ipv6
 	start_superd -p 0 -b ::1 cat
 	[ "$(listening)" = "cat [::1]:$PORT" ]
 	run ask "$PORT" ::1 <<<hello
@@ -107,6 +109,7 @@ without_address() {
 }
 
 @test "superd -b: *, superd listens on every interface in both families" {
+	needs ipv6
 	start_superd -p 0 -b '*' cat
 	run ask "$PORT" 127.0.0.3 <<<four
 	assert_output four
@@ -115,6 +118,7 @@ without_address() {
 }
 
 @test "superd -b: three times with -p 0, superd listens at one port on all of them" {
+	needs ipv6
 	start_superd -p 0 -b 127.0.0.2 -b 127.0.0.3 -b ::1 cat
 	wait_for_line "listening cat 127\\.0\\.0\\.2:$PORT\$"
 	wait_for_line "listening cat 127\\.0\\.0\\.3:$PORT\$"
@@ -260,7 +264,7 @@ without_address() {
 }
 
 @test "superd -l: a facility, superd logs to syslog and not to stderr" {
-	needs root
+	needs root capabilities
 	start_private_syslog
 	launch_superd -l local3 -b 127.0.0.1 -p 0 -u nobody cat
 	# local3 is facility 19, info is severity 6.
@@ -272,7 +276,7 @@ without_address() {
 }
 
 @test "superd -l: there is no system log, stderr is used instead (Linux)" {
-	needs root
+	needs root capabilities
 	make_private_dev
 	start_superd -l local3 -b 127.0.0.1 -p 0 -u nobody cat
 	log_has 1 '^superd: warning: /dev/log: No such file or directory; logging to stderr$'
@@ -282,7 +286,7 @@ without_address() {
 }
 
 @test "superd -l: the start fails, stderr has the error, too" {
-	needs root
+	needs root capabilities
 	start_private_syslog
 	launch_superd -l local3 -b 192.0.2.1 -p 0 -u nobody cat
 	status=0
@@ -293,7 +297,7 @@ without_address() {
 }
 
 @test "superd -t -l: a wrong service, the error goes to stderr" {
-	needs root
+	needs root capabilities
 	start_private_syslog
 	run -1 "${SUPERD_PREFIX[@]}" "$SUPERD" -t -l local3 -p 0 /nosuch/program
 	assert_output --partial '/nosuch/program'

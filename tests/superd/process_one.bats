@@ -7,7 +7,7 @@ load ../lib/superd
 load ../lib/client
 
 @test "process 1: orphans exit, superd reaps them and logs only its own programs" {
-	needs root
+	needs root capabilities
 	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
 	start_superd -p 0 -b 127.0.0.1 sh -c 'sh -c "sleep 0.5; exit 3" & sh -c "exit 4" & echo here'
 	init=$(pgrep -P "$SUPERD_PID")
@@ -26,7 +26,7 @@ load ../lib/client
 }
 
 @test "process 1: USR2, superd upgrades" {
-	needs root
+	needs root capabilities
 	SUPERD_PREFIX=(unshare --pid --fork --mount-proc --kill-child)
 	start_superd -p 0 -b 127.0.0.1 cat
 	init=$(pgrep -P "$SUPERD_PID")

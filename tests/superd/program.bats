@@ -176,7 +176,7 @@ os.execv(sys.argv[1], sys.argv[1:])')
 }
 
 @test "nice: -3 and -u, superd sets it before it changes the user (Linux)" {
-	needs root
+	needs root capabilities
 	run printed_by -u nobody -o nice=-3 nice
 	assert_output -- $(($(nice) - 3))
 }

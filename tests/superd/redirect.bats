@@ -144,6 +144,7 @@ start_redirect() {
 }
 
 @test "redirect: an IPv6 target, superd connects to it" {
+	needs ipv6
 	start_server -h ::1 - accept line 'send:six\n' close
 	print_service a "redirect = ::1 $PORT" | sed '/server/d' >"$CONF"
 	start_superd -c "$CONF"

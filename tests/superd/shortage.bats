@@ -321,9 +321,10 @@ fill_disk() {
 }
 
 @test "full disk: log_type FILE, superd reports it once, serves, and logs again later" {
-	needs root
+	needs root capabilities
 	mount_small_disk
 	print_open_service a log_type="FILE $BATS_TEST_TMPDIR/disk/log" >"$BATS_TEST_TMPDIR/conf"
+	printf '%4049d\n' 0 >"$BATS_TEST_TMPDIR/disk/log" # its page has room for a part of a line
 	start_superd -c "$BATS_TEST_TMPDIR/conf"
 	fill_disk
 	run "$LOAD" -c 50 "$PORT"
@@ -334,10 +335,14 @@ fill_disk() {
 	rm "$BATS_TEST_TMPDIR/disk/fill"
 	ask "$PORT" </dev/null
 	wait_for_line 'EXIT: a status=0' "$BATS_TEST_TMPDIR/disk/log"
+	# The line that did not fit is followed by a newline.
+	run grep '@.*@' "$BATS_TEST_TMPDIR/disk/log"
+	assert_failure 1
+	[ "$(count_log 'log: a line could not be written whole')" -eq 1 ]
 }
 
 @test "full disk: -m, superd reports it once, serves, keeps the old file and writes it again later" {
-	needs root
+	needs root capabilities
 	mount_small_disk
 	METRICS=$BATS_TEST_TMPDIR/disk/metrics
 	start_superd -m "$METRICS" -p 0 -b 127.0.0.1 cat
@@ -356,7 +361,7 @@ fill_disk() {
 }
 
 @test "syslog: its reader has stopped, superd serves and logs again later" {
-	needs root
+	needs root capabilities
 	start_private_syslog "$BATS_TEST_TMPDIR/read"
 	local port
 	port=$(free_port)

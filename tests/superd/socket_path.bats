@@ -58,7 +58,7 @@ assert_second_answers() {
 }
 
 @test "socket_mode: another user puts a link at the path, an upgrade changes neither mode nor owner of its target" {
-	needs root
+	needs root capabilities
 	replace_with_link
 	upgrade_superd
 	[ "$(stat -c '%a %U' "$PRECIOUS")" = '600 root' ]
@@ -136,6 +136,30 @@ assert_second_answers() {
 	assert_failure
 }
 
+@test "socket_mode: an access list gives more and there is no /proc to remove it, superd does not listen (Linux)" {
+	needs root capabilities setfacl
+	make_public_folder
+	setfacl -d -m u:nobody:rwx "$PUBLIC" || skip "no access lists here"
+	print_service a "bind = $PUBLIC/socket" 'socket_mode = 0660' >"$CONF"
+	run unshare --mount sh -c 'mount -t tmpfs none /proc && exec timeout 20 "$@"' sh "$SUPERD" -c "$CONF"
+	assert_failure 1
+	assert_line --partial "cannot listen on $PUBLIC/socket"
+}
+
+@test "socket_mode: datagrams, until the socket has its owner nobody may connect (Linux)" {
+	needs root strace
+	make_public_folder
+	SOCKET=$PUBLIC/socket
+	print_service a "bind = $SOCKET" 'socket_type = dgram' 'wait = yes' 'socket_mode = 0666' >"$CONF"
+	disable_leak_check
+	SUPERD_PREFIX=(strace -D -q -o /dev/null -e trace=chmod,fchmodat -e inject=chmod,fchmodat:delay_enter=1500000)
+	launch_superd -c "$CONF"
+	wait_until [ -S "$SOCKET" ]
+	[ "$(stat -c %a "$SOCKET")" = 0 ]
+	wait_for_line listening
+	[ "$(stat -c %a "$SOCKET")" = 666 ]
+}
+
 @test "socket_mode: another user keeps the socket at another path, a reload with a narrower mode does not serve there" {
 	needs root
 	make_public_folder
@@ -155,7 +179,7 @@ assert_second_answers() {
 }
 
 @test "socket_mode: another user exchanges two sockets while superd starts, each keeps its own mode (Linux)" {
-	needs root strace
+	needs root strace capabilities
 	make_public_folder
 	mkdir "$PUBLIC/folder"
 	chown nobody "$PUBLIC/folder"

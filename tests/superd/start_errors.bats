@@ -44,6 +44,7 @@ run_as_nobody() {
 }
 
 @test "start error: the port is in use for one of two addresses, superd does not listen on the other" {
+	needs ipv6
 	start_superd -p 0 -b ::1 cat
 	assert_start_fails 1 "\[?::1\]?.*$PORT.*Address (already )?in use" -p "$PORT" -b 127.0.0.1 -b ::1 cat
 	run ask "$PORT" 127.0.0.1 <<<hello
@@ -51,6 +52,7 @@ run_as_nobody() {
 }
 
 @test "start error: no -b and the port is in use for one of the loopback addresses, superd does not listen on the other" {
+	needs ipv6
 	local host
 	for host in 127.0.0.1 ::1; do
 		start_superd -p 0 -b "$host" cat
@@ -209,7 +211,7 @@ assert_bad_value() {
 }
 
 @test "start error: a privileged port without the right to it, superd exits with status 1 and names its manual" {
-	needs root
+	needs root capabilities
 	run_as_nobody
 	# In a new network namespace the first unprivileged port is the kernel's default, 1024.
 	SUPERD_PREFIX=(unshare -n sh -c 'ip link set lo up && exec "$@"' sh "${SUPERD_PREFIX[@]}")

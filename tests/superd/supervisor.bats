@@ -4,40 +4,9 @@
 load ../lib/superd
 load ../lib/client
 
-# A program: run a command with a listening socket for each address on descriptors from 3 on, as systemd does: with LISTEN_FDS,
-# LISTEN_PID, and LISTEN_FDNAMES from NAME=ADDRESS.
-PASS_SOCKETS='
-import os, socket, sys
-cut = sys.argv.index("--")
-names, sockets = [], []
-for word in sys.argv[1:cut]:
-    name, _, address = word.rpartition("=")
-    names.append(name)
-    if address.startswith("/"):
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(address)
-    elif address == "udp":
-        listener = socket.socket(type=socket.SOCK_DGRAM)
-        listener.bind(("127.0.0.1", 0))
-    else:
-        listener = socket.socket()
-        listener.bind((address, 0))
-    if listener.type == socket.SOCK_STREAM:
-        listener.listen(8)
-    sockets.append(listener)
-for n, listener in enumerate(sockets):
-    os.dup2(listener.fileno(), 100 + n)
-for n, listener in enumerate(sockets):
-    os.dup2(100 + n, 3 + n)
-    os.set_inheritable(100 + n, False)
-os.environ["LISTEN_PID"] = str(os.getpid())
-os.environ["LISTEN_FDS"] = str(len(sockets))
-if any(names):
-    os.environ["LISTEN_FDNAMES"] = ":".join(names)
-os.execvp(sys.argv[cut + 1], sys.argv[cut + 1:])'
-
 pass_sockets() {
-	SUPERD_PREFIX=(python3 -c "$PASS_SOCKETS" "$@" --)
+	needs python3
+	SUPERD_PREFIX=("$LIB/pass_sockets" "$@" --)
 }
 
 # open_notify_socket [PATH [VARIABLE=VALUE...]]: open NOTIFY_SOCKET for the superd that is started next. Sets NOTIFICATIONS, the
@@ -143,6 +112,14 @@ has_notifications() {
 	assert_output hello
 }
 
+@test "LISTEN_FDS: no socket for superd and no -p, superd exits with an error" {
+	for variables in 'LISTEN_FDS=0' 'LISTEN_FDS=1 LISTEN_PID=1'; do
+		# shellcheck disable=SC2086 # two variables
+		run -1 env $variables "$SUPERD" cat
+		assert_output 'superd: port: -p is missing, and LISTEN_FDS passes superd no socket'
+	done
+}
+
 @test "LISTEN_FDS: neither PROGRAM nor -c, superd exits with status 2" {
 	pass_sockets 127.0.0.1
 	launch_superd
@@ -185,6 +162,22 @@ has_notifications() {
 	reload_superd
 	run ask "$BATS_TEST_TMPDIR/socket" <<<hello
 	assert_output hello
+}
+
+@test "LISTEN_FDS with -c: the socket's service keeps it for an error and another names its address, that one fails" {
+	pass_sockets one=127.0.0.1
+	print_open_service one server=/bin/echo server_args=old >"$CONF"
+	start_superd -c "$CONF"
+	local port=$PORT
+	{
+		print_open_service one nonsense=1
+		print_open_service two port="$port" server=/bin/echo server_args=new
+	} >"$CONF"
+	kill -HUP "$SUPERD_PID"
+	wait_for_line 'reloaded: 0 new, 0 changed, 0 removed, 0 unchanged, 2 with errors'
+	grep -q "two: cannot listen on 127.0.0.1:$port: Address already in use" "$LOG"
+	run ask "$port" </dev/null
+	assert_output old
 }
 
 @test "LISTEN_FDS with -c: a datagram socket, the service gets the datagram" {

@@ -67,6 +67,7 @@ calls_of_children() {
 }
 
 @test "system calls: an IPv4 client of an IPv6 socket, superd makes at most one more (Linux)" {
+	needs ipv6
 	local waits='^(futex|epoll_wait)' six four # superd does not wait for a child that was faster
 	trace_connections '*' ::1
 	six=$(calls_of_parent "$waits" | median)

@@ -38,13 +38,27 @@ assert_shuffled() {
 	assert_failure
 }
 
+@test "reload: bind is a host name with another address than before, superd listens there and not at the old one" {
+	needs root capabilities
+	printf '127.0.0.5 moves.test\n' >"$BATS_TEST_TMPDIR/hosts"
+	SUPERD_PREFIX=(unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$BATS_TEST_TMPDIR/hosts")
+	print_open_service a bind=moves.test >"$CONF"
+	start_superd -c "$CONF"
+	printf '127.0.0.6 moves.test\n' >"$BATS_TEST_TMPDIR/hosts"
+	reload_superd
+	wait_for_line 'listening a 127.0.0.6:'
+	grep -q 'reloaded: 0 new, 1 changed, 0 removed, 0 unchanged, 0 with errors' "$LOG"
+	run "$CLIENT" -h 127.0.0.5 "$PORT" all
+	assert_failure 1
+}
+
 @test "reload: services exchange addresses at random, each address is served by its new service" {
-	needs python3
+	needs python3 ipv6
 	assert_shuffled reload_superd {1..25}
 }
 
 @test "upgrade: services exchange addresses at random, each address is served by its new service" {
-	needs python3
+	needs python3 ipv6
 	assert_shuffled upgrade_superd {101..115}
 }
 
@@ -58,7 +72,7 @@ reload_or_upgrade() {
 }
 
 @test "reload and upgrade: services exchange addresses at random, each address is served by its new service" {
-	needs python3
+	needs python3 ipv6
 	COUNT=0
 	assert_shuffled reload_or_upgrade {201..215}
 }

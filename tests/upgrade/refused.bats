@@ -137,7 +137,7 @@ still_serves() {
 }
 
 @test "upgrade: the state cannot be written, superd logs it and continues" {
-	needs root
+	needs root capabilities
 	# A private /tmp, where no file can be created. The copy is needed, since superd may be in the other /tmp.
 	PRIVATE=$(mktemp -d -p /var/tmp)
 	cp "$SUPERD" "$PRIVATE/superd"

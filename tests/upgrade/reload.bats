@@ -125,7 +125,7 @@ served_addresses() {
 }
 
 @test "reload: a service listens at more and at fewer addresses, it does" {
-	needs python3
+	needs python3 ipv6
 	local port
 	port="port = $(free_port)"
 	print_service a "$port" 'bind = 127.0.0.1' >"$CONF"
@@ -375,7 +375,7 @@ s = socket.socket(); s.bind(("", 0)); s.listen(); print(s.getsockname()[1], flus
 
 # 2001:db8::/32 is for documentation: no machine has such an address, until this test adds one to the loopback interface.
 @test "listening: an address is not there at start, superd retries and serves when it appears" {
-	needs root
+	needs root ipv6 capabilities
 	address=2001:db8::$(printf '%x:%x' $((RANDOM)) $((RANDOM)))
 	print_service a "bind = $address" "port = $(free_port)" >"$CONF"
 	print_service b >>"$CONF"

@@ -69,7 +69,7 @@ requests() {
 }
 
 @test "xinetd.d/cmd: xinetd serves it, IPv6 clients get replies" {
-	needs root
+	needs root ipv6
 	port=$(free_port)
 	copy_entry cmd "$port" "$PUBLIC/cmd"
 	start_xinetd

@@ -47,7 +47,7 @@ compare_with() {
 }
 
 @test "inetd side by side: stream services, clients see the same and programs get the same (Linux)" {
-	needs root
+	needs root capabilities
 	needs openbsd-inetd
 	needs inetutils-inetd
 	cat >"$PUBLIC/inetd.conf" <<-END
@@ -88,7 +88,7 @@ compare_with() {
 }
 
 @test "inetd side by side: datagram services on both families, clients see the same and programs get the same (Linux)" {
-	needs root
+	needs root capabilities
 	needs openbsd-inetd
 	needs inetutils-inetd
 	cat >"$PUBLIC/inetd.conf" <<-END

@@ -386,6 +386,7 @@ print_families() {
 }
 
 @test "side by side, families: an IPv4 client of an IPv6 socket, both servers give the program an IPv4 socket (Linux)" {
+	needs ipv6
 	print_families >"$PUBLIC/families"
 	chmod 755 "$PUBLIC/families"
 	CONF=$PUBLIC/conf PORTS=("$(free_port)")
@@ -401,6 +402,7 @@ print_families() {
 }
 
 @test "families: -b '*', an IPv4 client, the program has an IPv4 socket (Linux)" {
+	needs ipv6
 	print_families >"$PUBLIC/families"
 	chmod 755 "$PUBLIC/families"
 	start_superd -p 0 -b '*' "$PUBLIC/families"
