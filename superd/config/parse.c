@@ -97,7 +97,8 @@ static bool is_assignment(char *line) {
 
 /* A line outside all blocks. */
 static void read_top(struct reader *reader, char *line) {
-	bool is_stray = is_assignment(line);
+	size_t length;
+	bool is_stray = is_assignment(line), has_equals = find_equals(line, &length) != NULL;
 	char *rest = line, *word = next_word(&rest);
 	if (strcasecmp(word, "service") == 0) {
 		const char *name = next_word(&rest);
@@ -121,9 +122,12 @@ static void read_top(struct reader *reader, char *line) {
 	} else if (is_stray) {
 		wrong(reader, "'%.100s' is outside all blocks; is a '}' too early?", word);
 		*(reader->before != NULL ? &reader->before->is_broken : &reader->config->has_unread) = true;
-	} else {
+	} else if (inetd_read_line(reader->config, &reader->here, word, rest, &reader->address)) {
 		reader->before = NULL;
-		if (inetd_read_line(reader->config, &reader->here, word, rest, &reader->address)) return;
+	} else {
+		bool is_meant = has_equals || attr_find(word) != NULL; /* as an attribute, of the block before */
+		if (is_meant && reader->before != NULL) reader->before->is_broken = true;
+		else if (*word != '}') reader->before = NULL;
 		bool is_address = strpbrk(word, ".:") != NULL || strcasecmp(word, "localhost") == 0;
 		if (is_address && is_end(rest)) reader->address = word; /* without the ':' */
 		reader->config->has_unread |= attr_is_near(word, "include") || attr_is_near(word, "includedir");

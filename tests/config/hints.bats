@@ -96,6 +96,20 @@ load ../lib/superd
 conf:4: warning: disabled: there is no service 'c'" ]
 }
 
+@test "errors: a } that is too early and then a misspelled attribute, one without =, or another }, the service does not run" {
+	for lines in 'only_form = 192.0.2.1' 'only_from 192.0.2.1' $'}\nonly_from = 192.0.2.1'; do
+		{
+			printf 'defaults\n{\n}\n'
+			print_service a
+			printf '%s\n}\n' "$lines"
+			print_service b
+		} >"$CONF"
+		run -1 --separate-stderr "$SUPERD" -t -c "$CONF"
+		refute_line 'service a'
+		assert_line 'service b'
+	done
+}
+
 @test "hint: an attribute before the first block, or a service called defaults, nothing runs" {
 	{
 		echo 'only_from = 192.0.2.1'
