@@ -152,7 +152,7 @@ assert_second_answers() {
 	SOCKET=$PUBLIC/socket
 	print_service a "bind = $SOCKET" 'socket_type = dgram' 'wait = yes' 'socket_mode = 0666' >"$CONF"
 	disable_leak_check
-	SUPERD_PREFIX=(strace -D -q -o /dev/null -e trace=chmod,fchmodat -e inject=chmod,fchmodat:delay_enter=1500000)
+	SUPERD_PREFIX=(strace -D -q -o /dev/null -e 'trace=?chmod,?fchmodat' -e 'inject=?chmod,?fchmodat:delay_enter=1500000')
 	launch_superd -c "$CONF"
 	wait_until [ -S "$SOCKET" ]
 	[ "$(stat -c %a "$SOCKET")" = 0 ]
