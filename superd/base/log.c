@@ -36,6 +36,7 @@ static struct {
 	ssize_t (*write)(int fd, const void *bytes, size_t length); /* without waiting */
 	bool to_terminal, is_bare, is_journal, lacks_syslog, is_listening;
 	bool is_stream; /* the system's log takes a stream */
+	bool is_cut;    /* stderr's last line has no end: a full disk, for one, had room for a part of it */
 	enum log_level least;
 	unsigned long lost;
 } own_log = {.fd = STDERR_FILENO, .syslog_fd = -1, .write = write, .least = LEVEL_NOTICE};
@@ -189,8 +190,10 @@ static int send_to_stderr(int priority, const char *text) {
 	if (own_log.is_bare) before[0] = '\0';
 	if (own_log.is_journal) snprintf(before, sizeof before, "<%d>", shown);
 	if (own_log.is_journal && strncmp(text, warning, strlen(warning)) == 0) text += strlen(warning);
-	int length = snprintf(line, sizeof line, "%s%s\n", before, text);
-	return own_log.write(own_log.fd, line, (size_t)length) == length ? 0 : -1;
+	int length = snprintf(line, sizeof line, "%s%s%s\n", own_log.is_cut ? "\n" : "", before, text);
+	ssize_t written = own_log.write(own_log.fd, line, (size_t)length);
+	if (written >= 0) own_log.is_cut = written < length;
+	return written == length ? 0 : -1;
 }
 
 /* Sends a line without control bytes to syslog, or to stderr while there is none. Returns 0, or -1 if it is lost. */

@@ -341,6 +341,23 @@ fill_disk() {
 	[ "$(count_log 'log: a line could not be written whole')" -eq 1 ]
 }
 
+@test "full disk: stderr is a file, a line that is cut is lost, and the next one has a line of its own" {
+	needs root capabilities
+	mount_small_disk
+	local log=$BATS_TEST_TMPDIR/disk/log
+	printf '%4020d\n' 0 >"$log" # its page has room for a line and a part of one
+	start_background "$SUPERD" -p 0 -b 127.0.0.1 -u nobody cat 2>>"$log"
+	SUPERD_PID=$BG_PID
+	wait_for_line listening "$log"
+	fill_disk
+	PORT=$(sed -n 's/.* 127.0.0.1://p' "$log")
+	run "$LOAD" -c 5 "$PORT"
+	wait_until has_children 0
+	rm "$BATS_TEST_TMPDIR/disk/fill"
+	ask "$PORT" </dev/null
+	wait_for_line '^superd: warning: 10 log lines lost$' "$log"
+}
+
 @test "full disk: -m, superd reports it once, serves, keeps the old file and writes it again later" {
 	needs root capabilities
 	mount_small_disk
