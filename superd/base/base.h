@@ -201,9 +201,8 @@ struct inherited_socket {
 };
 void inherited_add(int fd, const char *name);
 const struct inherited_socket *inherited_find(size_t nth, const char *name);
-void inherited_release(void);
 struct inherited_socket *inherited_at(const struct endpoint *address, int type);
-bool inherited_is_passed(const struct endpoint *address, int type);
+void inherited_release(void);
 
 /* quote.c: the line of a file that an error is about, with a mark under the wrong word */
 int quote_byte(char shown[5], char byte);

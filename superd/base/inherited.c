@@ -27,30 +27,22 @@ const struct inherited_socket *inherited_find(size_t nth, const char *name) {
 }
 
 /*
- * The socket of that type for a service at the address: one at the address, or, for a service on every interface of one
+ * The socket of that type for a service at the address: the one at the address, or else, for a service on every interface of one
  * family, one on every interface of the other at the same port. NULL if there is none.
  */
 struct inherited_socket *inherited_at(const struct endpoint *address, int type) {
-	struct inherited_socket *inherited = first;
-	for (; inherited != NULL; inherited = inherited->next) {
+	struct inherited_socket *other = NULL;
+	for (struct inherited_socket *inherited = first; inherited != NULL; inherited = inherited->next) {
 		bool both_wild = addr_is_wildcard(&inherited->address) && addr_is_wildcard(address);
-		bool is_same_port = addr_port(&inherited->address) == addr_port(address);
-		if (inherited->type == type &&
-		    (addr_equal(&inherited->address, address) || (both_wild && is_same_port)))
-			break;
+		if (inherited->type != type) continue;
+		if (addr_equal(&inherited->address, address)) return inherited;
+		if (both_wild && addr_port(&inherited->address) == addr_port(address)) other = inherited;
 	}
-	return inherited;
+	return other;
 }
 
 /* No service uses one of the sockets, until it says so. */
 void inherited_release(void) {
 	for (struct inherited_socket *inherited = first; inherited != NULL; inherited = inherited->next)
 		inherited->is_used = false;
-}
-
-/* Whether address and type are those of one of the sockets, and its path, if it is one, the supervisor's. */
-bool inherited_is_passed(const struct endpoint *address, int type) {
-	for (const struct inherited_socket *inherited = first; inherited != NULL; inherited = inherited->next)
-		if (inherited->type == type && addr_equal(&inherited->address, address)) return true;
-	return false;
 }

@@ -86,19 +86,13 @@ static char *find_equals(char *line, size_t *length) {
 	return *length > 0 && *equals == '=' ? equals : NULL;
 }
 
-/* Whether a line sets an attribute, as in a block. */
-static bool is_assignment(char *line) {
-	char name[32];
-	size_t length;
-	bool is_any = find_equals(line, &length) != NULL;
-	snprintf(name, sizeof name, "%.*s", (int)length, line);
-	return is_any && attr_find(name) != NULL;
-}
-
 /* A line outside all blocks. */
 static void read_top(struct reader *reader, char *line) {
+	char attr_name[32];
 	size_t length;
-	bool is_stray = is_assignment(line), has_equals = find_equals(line, &length) != NULL;
+	bool has_equals = find_equals(line, &length) != NULL;
+	snprintf(attr_name, sizeof attr_name, "%.*s", (int)length, line);
+	bool is_attr = attr_find(attr_name) != NULL;
 	char *rest = line, *word = next_word(&rest);
 	if (strcasecmp(word, "service") == 0) {
 		const char *name = next_word(&rest);
@@ -119,13 +113,13 @@ static void read_top(struct reader *reader, char *line) {
 		if (is_missing) wrong(reader, "a path is missing after '%.100s'", word);
 		else if (is_wrong) wrong(reader, "too many paths after '%.100s'", word);
 		else (strlen(word) == 7 ? read_file : read_directory)(reader, path);
-	} else if (is_stray) {
+	} else if (has_equals && is_attr) {
 		wrong(reader, "'%.100s' is outside all blocks; is a '}' too early?", word);
 		*(reader->before != NULL ? &reader->before->is_broken : &reader->config->has_unread) = true;
 	} else if (inetd_read_line(reader->config, &reader->here, word, rest, &reader->address)) {
 		reader->before = NULL;
 	} else {
-		bool is_meant = has_equals || attr_find(word) != NULL; /* as an attribute, of the block before */
+		bool is_meant = has_equals || is_attr; /* as an attribute, of the block before */
 		if (is_meant && reader->before != NULL) reader->before->is_broken = true;
 		else if (*word != '}') reader->before = NULL;
 		bool is_address = strpbrk(word, ".:") != NULL || strcasecmp(word, "localhost") == 0;

@@ -207,7 +207,7 @@ static struct listening_socket *find_conflicting(const struct endpoint *address)
 		bool has_port = addr_port(address) != 0 && addr_port(&socket->address) == addr_port(address);
 		bool is_wider = has_port && (addr_is_wildcard(address) || addr_is_wildcard(&socket->address));
 		bool is_same = addr_equal(&socket->address, address) && (has_port || socket_has_path(socket));
-		if (socket->watch.fd >= 0 && !socket->is_passed && (is_wider || is_same)) break;
+		if (socket->watch.fd >= 0 && socket->passed == NULL && (is_wider || is_same)) break;
 	}
 	return socket;
 }
@@ -226,7 +226,7 @@ static int open_socket(
 
 /* Whether superd's accept could wait: a program of an earlier service with wait = yes may have the supervisor's socket. */
 static bool may_block(const struct listening_socket *socket, const struct service *service, struct error *error) {
-	if (!socket->is_passed || !socket->is_shared || service->wait) return false;
+	if (socket->passed == NULL || !socket->is_shared || service->wait) return false;
 	error_set(error, "wait: a program may still have the supervisor's socket; restart superd to change it");
 	errno = EBUSY;
 	return true;

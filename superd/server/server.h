@@ -32,7 +32,7 @@ struct listening_socket {
 	struct listening_socket *next;
 	struct listener *listener;           /* NULL: none has had it so far */
 	struct endpoint configured, address; /* as configured, and as it is: the kernel may have chosen the port */
-	bool is_passed;                      /* by a supervisor */
+	struct inherited_socket *passed;     /* the supervisor's, of which it is a copy, or NULL */
 	bool is_shared;                      /* a program with wait = yes has got it, and may have a copy */
 	bool is_replacing;                   /* another one at its address, of which a program may have a copy */
 	dev_t device;                        /* with inode: of the path that superd bound */

@@ -36,8 +36,9 @@ void socket_identify(struct listening_socket *socket) {
 	struct stat about;
 	addr_read_local(socket->watch.fd, &socket->address);
 	int type = get_option(socket->watch.fd, SOL_SOCKET, SO_TYPE);
-	socket->is_passed = inherited_is_passed(&socket->address, type);
-	if (socket->address.at.any.sa_family != AF_UNIX || socket->is_passed || socket->inode != 0) return;
+	struct inherited_socket *passed = inherited_at(&socket->address, type);
+	socket->passed = passed != NULL && addr_equal(&passed->address, &socket->address) ? passed : NULL;
+	if (socket->address.at.any.sa_family != AF_UNIX || socket->passed != NULL || socket->inode != 0) return;
 	if (sys_find_file(socket->watch.fd, socket->address.at.un.sun_path, &about) < 0) return;
 	if (!S_ISSOCK(about.st_mode)) return;
 	socket->device = about.st_dev;
@@ -76,7 +77,7 @@ bool socket_fits(
 	bool is_any_port = configured->at.any.sa_family != AF_UNIX && addr_port(configured) == 0;
 	return fd >= 0 && addr_equal(&socket->configured, configured) &&
 	       get_option(fd, SOL_SOCKET, SO_TYPE) == service->socket_type && has_families(fd, service, configured) &&
-	       !admits_others(socket, service) && (service->wait || socket->is_passed || !socket->is_shared) &&
+	       !admits_others(socket, service) && (service->wait || socket->passed != NULL || !socket->is_shared) &&
 	       (!is_any_port || strcmp(socket->listener->service->id, service->id) == 0);
 }
 
@@ -96,11 +97,8 @@ struct listening_socket *socket_new(const struct service *service, const struct 
 
 /* The service of these goes on, so that no other gets those of them that are the supervisor's. */
 void socket_keep_all(const struct listening_socket *socket) {
-	for (; socket != NULL; socket = socket->next) {
-		int type = get_option(socket->watch.fd, SOL_SOCKET, SO_TYPE);
-		struct inherited_socket *passed = socket->is_passed ? inherited_at(&socket->configured, type) : NULL;
-		if (passed != NULL) passed->is_used = true;
-	}
+	for (; socket != NULL; socket = socket->next)
+		if (socket->passed != NULL) socket->passed->is_used = true;
 }
 
 /* The folder of a path, with a slash at its end. Returns `text`. */
@@ -168,16 +166,16 @@ static int check_path(const struct endpoint *address, int type, struct stat *fou
  */
 static int bind_at(int fd, const struct service *service, const struct endpoint *address, bool is_replacing) {
 	int family = address->at.any.sa_family;
-	mode_t mode = service->socket_type == SOCK_DGRAM ? 0 : (mode_t)service->socket_mode;
-	bool only_v6 = service->v6only || !addr_is_wildcard(address);
-	bool is_safe = service->socket_type != SOCK_DGRAM; /* else any user could share the port, and take datagrams */
-	bool reuses = family != AF_UNIX && (is_safe || is_replacing);
+	bool only_v6 = service->v6only || !addr_is_wildcard(address), is_dgram = service->socket_type == SOCK_DGRAM;
+	mode_t mode = is_dgram ? 0 : (mode_t)service->socket_mode;
+	bool reuses =
+	    family != AF_UNIX && (!is_dgram || is_replacing); /* else any user could share it, and take datagrams */
 	if (reuses && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return -1;
 	if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, only_v6) < 0) return -1;
 	mode_t saved = umask(~mode & 0777);
 	int bound = bind(fd, &address->at.any, address->length);
 	umask(saved);
-	if (reuses && !is_safe) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	if (reuses && is_dgram) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	return bound;
 }
 
@@ -213,8 +211,8 @@ int socket_set_up(const struct listening_socket *socket, const struct service *s
 	int fd = socket->watch.fd, flags = fcntl(fd, F_GETFL);
 	bool is_stream = service->socket_type == SOCK_STREAM, is_seqpacket = service->socket_type == SOCK_SEQPACKET;
 	bool no_delay = service->flags & FLAG_NODELAY, keep_alive = service->flags & FLAG_KEEPALIVE;
-	if (is_stream && (no_delay || !socket->is_passed)) set_option(fd, IPPROTO_TCP, TCP_NODELAY, no_delay);
-	if (is_stream && (keep_alive || !socket->is_passed)) set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keep_alive);
+	if (is_stream && (no_delay || socket->passed == NULL)) set_option(fd, IPPROTO_TCP, TCP_NODELAY, no_delay);
+	if (is_stream && (keep_alive || socket->passed == NULL)) set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keep_alive);
 	if (fcntl(fd, F_SETFL, service->wait ? flags & ~O_NONBLOCK : flags | O_NONBLOCK) < 0) return -1;
 	if (set_path(socket, service) < 0) return -1;
 	return is_stream || is_seqpacket ? listen(fd, (int)service->backlog) : 0;

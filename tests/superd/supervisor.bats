@@ -62,6 +62,16 @@ has_notifications() {
 	assert_output second
 }
 
+@test "LISTEN_FDS: every interface of IPv4 and of IPv6 at one port, PROGRAM serves both" {
+	needs ipv6
+	pass_sockets 0.0.0.0 ::
+	start_superd cat
+	for host in 127.0.0.1 ::1; do
+		run ask "$PORT" "$host" <<<hello
+		assert_output hello
+	done
+}
+
 @test "LISTEN_FDS with -c: no names, each socket goes to the service that has its address" {
 	pass_sockets "$BATS_TEST_TMPDIR/one" "$BATS_TEST_TMPDIR/two"
 	{
